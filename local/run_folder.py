@@ -1,0 +1,83 @@
+"""The folder of one local Azure: its certificates, its files, and one JSON file of addresses."""
+
+import contextlib
+import fcntl
+import json
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+DEFAULT = Path(".local")
+
+
+class RunFolder:
+    """What the parts of one local Azure share.
+
+    `local.json` in it maps the name of each running part to its addresses.
+    Parts started alone find each other there.
+    """
+
+    def __init__(self, path: Path = DEFAULT) -> None:
+        self.path = path.absolute()
+        self.ca_file = self.path / "ca.pem"
+        self._server_file = self.path / "server.pem"
+        self._addresses_file = self.path / "local.json"
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            if not self._server_file.exists():
+                self._make_certificates()
+
+    @property
+    def certificate_file(self) -> Path:
+        """The server's key and certificate chain, in one PEM file."""
+        return self._server_file
+
+    def server_tls(self) -> ssl.SSLContext:
+        """Return the TLS context that a part serves with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._server_file)
+        return context
+
+    def client_tls(self) -> ssl.SSLContext:
+        """Return a TLS context that trusts this folder's authority and no other."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
+    def addresses(self) -> dict[str, dict[str, Any]]:
+        """Return the addresses of all running parts, by part."""
+        try:
+            found: dict[str, dict[str, Any]] = json.loads(self._addresses_file.read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    @contextlib.contextmanager
+    def announced(self, part: str, **addresses: Any) -> Iterator[None]:
+        """Keep the addresses of a part in the JSON file for as long as the block runs."""
+        self._change(lambda all_parts: all_parts.update({part: addresses}))
+        try:
+            yield
+        finally:
+            self._change(lambda all_parts: all_parts.pop(part, None))
+
+    def _change(self, change: Any) -> None:
+        with self._lock():
+            addresses = self.addresses()
+            change(addresses)
+            fresh = self._addresses_file.with_suffix(".new")
+            fresh.write_text(json.dumps(addresses, indent=2) + "\n")
+            fresh.replace(self._addresses_file)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _make_certificates(self) -> None:
+        authority = trustme.CA()
+        server = authority.issue_cert("localhost", "*.localhost", "127.0.0.1")
+        authority.cert_pem.write_to_path(self.ca_file)
+        server.private_key_and_cert_chain_pem.write_to_path(self._server_file)
