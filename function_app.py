@@ -1,0 +1,28 @@
+"""Landfall's functions: each parses, calls one use case and returns."""
+
+import os
+
+import azure.functions as func
+
+from scoring.invocation import answered
+from scoring.poll import poll as run_poll
+from scoring.settings import LANDINGS_QUEUE, STORAGE_CONNECTION, poll_schedule
+from scoring.submit import on_landing as take_message
+from scoring.wiring import services
+
+app = func.FunctionApp()
+
+
+@app.queue_trigger(arg_name="message", queue_name=LANDINGS_QUEUE, connection=STORAGE_CONNECTION)
+@answered
+async def on_landing(message: func.QueueMessage) -> None:
+    """Start the jobs of what landed."""
+    await take_message(await services(), message.get_body())
+
+
+@app.timer_trigger(arg_name="timer", schedule=poll_schedule(os.environ), run_on_startup=False)
+@answered
+async def poll(timer: func.TimerRequest) -> None:
+    """Do the next step of each open job."""
+    del timer  # a hint, not a lock: what is open says what is due
+    await run_poll(await services())

@@ -1,0 +1,43 @@
+"""Errors of the Azure SDKs and of httpx, told in Landfall's own words: here and nowhere else."""
+
+import contextlib
+from collections.abc import Iterator
+
+import httpx
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+
+from scoring.errors import SetupError, Unavailable
+
+EXPECTED = (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError)
+"""Answers that a caller asked for: a condition did not hold, or there is no such blob."""
+
+
+@contextlib.contextmanager
+def told_as_ours(what: str) -> Iterator[None]:
+    """Turn what goes wrong with `what` into `Unavailable` or `SetupError`.
+
+    `EXPECTED` errors pass: their callers know what they mean.
+    """
+    try:
+        yield
+    except EXPECTED:
+        raise
+    except ClientAuthenticationError as refusal:
+        raise SetupError(f"{what}: no token, or it was refused: {_first_line(refusal)}") from None
+    except HttpResponseError as answer:
+        if answer.status_code in (401, 403):
+            raise SetupError(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
+        raise Unavailable(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
+    except (AzureError, httpx.HTTPError, TimeoutError, OSError) as failure:
+        raise Unavailable(f"{what}: {type(failure).__name__}: {_first_line(failure)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:300]

@@ -1,0 +1,187 @@
+"""Batch endpoints: submitting attempts and asking after their batch jobs.
+
+Requests as in "Deploy models using batch endpoints with REST APIs" of the Azure documentation.
+"""
+
+import asyncio
+import re
+import uuid
+from typing import Any
+
+import httpx
+from azure.core.exceptions import AzureError
+
+from scoring.authorized_http import AuthorizedHttp, what_it_says
+from scoring.azure_errors import told_as_ours
+from scoring.errors import SetupError, Unavailable
+from scoring.ports import (
+    Accepted,
+    Answer,
+    BatchEndpoint,
+    BatchJob,
+    JobState,
+    NotSent,
+    Refused,
+    Submission,
+    Unclear,
+)
+
+STATES = {
+    "completed": JobState.COMPLETED,
+    "failed": JobState.FAILED,
+    "canceled": JobState.CANCELED,
+}
+"""Azure ML's states that are ends. Every other one, known or not yet invented, is not."""
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_JOB_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_MOST_PAGES = 200
+_KINDS = {"file": "UriFile", "folder": "UriFolder"}
+
+
+class AzureBatchEndpoints:
+    """A `ports.BatchEndpoints` over HTTP."""
+
+    def __init__(self, http: AuthorizedHttp, *, post_seconds: float) -> None:
+        self._http = http
+        self._post_seconds = post_seconds
+
+    async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
+        """POST an attempt once."""
+        headers = {"repeatability_request-id": str(uuid.uuid5(uuid.NAMESPACE_OID, submission.tag))}
+        if submission.deployment:
+            headers["azureml-model-deployment"] = submission.deployment
+        try:
+            async with asyncio.timeout(self._post_seconds):
+                answer = await self._http.send(
+                    "POST", endpoint.scoring_uri, json=_body(submission), headers=headers
+                )
+        except (*_NEVER_SENT, AzureError) as failure:
+            return NotSent(message=_of(failure))
+        except SetupError as refusal:
+            return Refused(status=403, message=str(refusal))
+        except (httpx.HTTPError, TimeoutError, OSError) as failure:
+            return Unclear(message=_of(failure))
+        return _answer(answer)
+
+    async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
+        """GET a batch job."""
+        answer = await self._get(f"{endpoint.scoring_uri}/{name}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        job = _batch_job(_document(answer))
+        if job is None:
+            raise Unavailable(f"batch job {name}: the answer names no batch job")
+        return job
+
+    async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
+        """GET the endpoint's batch jobs, page by page."""
+        jobs: list[BatchJob] = []
+        page = endpoint.scoring_uri
+        for _ in range(_MOST_PAGES):
+            document = _document(await self._get(page))
+            jobs += filter(None, map(_batch_job, document.get("value", [])))
+            if not document.get("nextLink"):
+                return jobs
+            page = document["nextLink"]
+        raise Unavailable(
+            f"the listing of {endpoint.scoring_uri} has more than {_MOST_PAGES} pages"
+        )
+
+    async def _get(self, url: str) -> httpx.Response:
+        with told_as_ours(f"GET {url}"):
+            return await self._http.send("GET", url)
+
+
+def _body(submission: Submission) -> dict[str, Any]:
+    kind, mark = _KINDS[submission.kind], submission.tag
+    return {
+        "properties": {
+            "InputData": {"input": {"JobInputType": kind, "Uri": submission.input_uri}},
+            "OutputData": {"output": {"JobOutputType": "UriFile", "Uri": submission.output_uri}},
+            "description": mark,
+            "tags": {"landfall": mark},
+        }
+    }
+
+
+def _answer(answer: httpx.Response) -> Answer:
+    if answer.is_success:
+        job = _batch_job(_json(answer))
+        if job is None:
+            return Unclear(message=f"{answer.status_code} without a usable name")
+        return Accepted(batch_job=job.name)
+    return Refused(
+        status=answer.status_code,
+        message=what_it_says(answer),
+        retry_after=_retry_after(answer),
+    )
+
+
+def _batch_job(document: Any) -> BatchJob | None:
+    """Read a batch job as the endpoint describes it; None without a usable name."""
+    if not isinstance(document, dict):
+        return None
+    name = document.get("name") or str(document.get("id", "")).rpartition("/")[2]
+    if not isinstance(name, str) or not _JOB_NAME.fullmatch(name):
+        return None
+    properties = _dict(document.get("properties"))
+    status = str(document.get("status") or properties.get("status") or "")
+    return BatchJob(
+        name=name,
+        status=status,
+        state=STATES.get(status.lower(), JobState.OPEN),
+        studio=_studio(properties),
+        message=_failure(properties),
+        outputs=tuple(_outputs(properties)),
+        marks=(
+            str(properties.get("description") or ""),
+            *map(str, _dict(properties.get("tags")).values()),
+        ),
+    )
+
+
+def _studio(properties: dict[str, Any]) -> str | None:
+    endpoints = _dict(properties.get("interactionEndpoints"))
+    link = _dict(endpoints.get("Studio")).get("endpoint")
+    return link if isinstance(link, str) else None
+
+
+def _failure(properties: dict[str, Any]) -> str:
+    error = _dict(properties.get("error"))
+    return str(_dict(error.get("error")).get("message") or error.get("message") or "")
+
+
+def _outputs(properties: dict[str, Any]) -> list[str]:
+    outputs = _dict(properties.get("OutputData") or properties.get("outputData"))
+    found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in outputs.values())
+    return [uri for uri in found if isinstance(uri, str)]
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    said = answer.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else 0.0
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    if not answer.is_success:
+        raise Unavailable(f"{answer.url}: {answer.status_code}: {what_it_says(answer)}")
+    document = _json(answer)
+    if not isinstance(document, dict):
+        raise Unavailable(f"{answer.url}: the answer is no JSON object")
+    return document
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _of(failure: BaseException) -> str:
+    return f"{type(failure).__name__}: {failure}".rstrip(": ")

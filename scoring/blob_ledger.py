@@ -1,0 +1,189 @@
+"""The ledger as blobs in a container of the app's own storage account.
+
+    open/<key>       body: the job, written once; metadata: its progress
+    done/<key>       the completion event, written once
+    control/<name>   poll's mark, the workspace's last answers
+
+Every write is conditional. A conflict is read back before it is believed, because the client
+repeats a write whose answer was lost and then conflicts with itself; the nonce in the progress
+tells whose write stands.
+"""
+
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobClient, ContainerClient
+
+from scoring.azure_errors import told_as_ours
+from scoring.errors import Unavailable
+from scoring.job import Job, OpenJob, Progress
+from scoring.landing import normal_etag
+from scoring.ports import OpenJobs, PollMark
+
+_OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
+_POLL_MARK = "poll"
+_CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
+
+
+class BlobLedger:
+    """A `ports.Ledger` on Azure Blob Storage."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    async def claim(self, job: Job, progress: Progress) -> OpenJob:
+        """Create open/."""
+        blob = self._open(job.key)
+        body, metadata = msgspec.json.encode(job), progress.metadata()
+        with told_as_ours("the ledger"):
+            for _ in range(_CLAIMS):
+                try:
+                    answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
+                    return _written(job.key, progress, answer)
+                except (ResourceExistsError, ResourceModifiedError):
+                    stands = await self._stands(job.key)
+                    if stands is not None:
+                        return stands
+        raise Unavailable(f"the ledger: entry {job.key} came and went {_CLAIMS} times")
+
+    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+        """Replace the metadata of open/."""
+        with told_as_ours("the ledger"):
+            try:
+                answer = await self._open(opened.key).set_blob_metadata(
+                    progress.metadata(), **_only_if(opened.version)
+                )
+                return _written(opened.key, progress, answer)
+            except ResourceModifiedError:
+                return await self._stands(opened.key)
+            except ResourceNotFoundError:
+                return None
+
+    async def job(self, key: str) -> Job | None:
+        """Read the body of open/."""
+        body = await self._read(self._open(key))
+        return None if body is None else msgspec.json.decode(body, type=Job)
+
+    async def open_jobs(self) -> OpenJobs:
+        """List open/."""
+        dates: list[datetime] = []
+        listing = self._container.list_blobs(
+            name_starts_with=_OPEN,
+            include=["metadata"],
+            raw_response_hook=lambda page: dates.append(_date(page)),
+        )
+        jobs: list[OpenJob] = []
+        unreadable: list[str] = []
+        with told_as_ours("the ledger"):
+            async for found in listing:
+                try:
+                    jobs.append(_listed(found))
+                except msgspec.ValidationError:
+                    unreadable.append(found.name.removeprefix(_OPEN))
+        return OpenJobs(now=dates[0], jobs=jobs, unreadable=unreadable)
+
+    async def release(self, opened: OpenJob) -> None:
+        """Delete open/."""
+        with told_as_ours("the ledger"):
+            try:
+                await self._open(opened.key).delete_blob(**_only_if(opened.version))
+            except (ResourceModifiedError, ResourceNotFoundError):
+                return  # whoever changed it finds done/
+
+    async def end(self, key: str) -> bytes | None:
+        """Read done/."""
+        return await self._read(self._container.get_blob_client(_DONE + key))
+
+    async def conclude(self, key: str, event: bytes) -> bytes:
+        """Create done/; the first creator wins."""
+        with told_as_ours("the ledger"):
+            try:
+                await self._container.get_blob_client(_DONE + key).upload_blob(
+                    event, overwrite=False
+                )
+            except (ResourceExistsError, ResourceModifiedError):
+                return await self.end(key) or event
+        return event
+
+    async def poll_mark(self) -> PollMark:
+        """Read control/poll."""
+        body, version = await self.recall(_POLL_MARK)
+        mark = msgspec.json.decode(body, type=PollMark) if body else PollMark()
+        return msgspec.structs.replace(mark, version=version)
+
+    async def leave_poll_mark(self, mark: PollMark) -> None:
+        """Write control/poll."""
+        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
+        await self.remember(_POLL_MARK, body, mark.version)
+
+    async def recall(self, name: str) -> tuple[bytes | None, str | None]:
+        """Read control/; return the body and its version, None each if there is none."""
+        with told_as_ours("the ledger"):
+            try:
+                download = await self._container.get_blob_client(_CONTROL + name).download_blob()
+                return await download.readall(), normal_etag(download.properties.etag)
+            except ResourceNotFoundError:
+                return None, None
+
+    async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
+        """Write control/ unless somebody did since `version` was read; return the new version."""
+        condition = {"overwrite": version is not None, **(_only_if(version) if version else {})}
+        with told_as_ours("the ledger"):
+            try:
+                blob = self._container.get_blob_client(_CONTROL + name)
+                answer = await blob.upload_blob(body, **condition)
+            except (ResourceExistsError, ResourceModifiedError):
+                return version
+        return normal_etag(answer["etag"])
+
+    def _open(self, key: str) -> BlobClient:
+        return self._container.get_blob_client(_OPEN + key)
+
+    async def _stands(self, key: str) -> OpenJob | None:
+        try:
+            return _listed(await self._open(key).get_blob_properties())
+        except ResourceNotFoundError:
+            return None
+
+    async def _read(self, blob: BlobClient) -> bytes | None:
+        with told_as_ours("the ledger"):
+            try:
+                return await (await blob.download_blob()).readall()
+            except ResourceNotFoundError:
+                return None
+
+
+def _only_if(version: str) -> dict[str, Any]:
+    # Headers carry ETags in quotes; the SDK adds none.
+    return {"etag": f'"{version}"', "match_condition": MatchConditions.IfNotModified}
+
+
+def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:
+    return OpenJob(
+        key=key,
+        progress=progress,
+        version=normal_etag(answer["etag"]),
+        changed=answer["last_modified"],
+    )
+
+
+def _listed(found: BlobProperties) -> OpenJob:
+    return OpenJob(
+        key=found.name.removeprefix(_OPEN),
+        progress=Progress.from_metadata(found.metadata or {}),
+        version=normal_etag(found.etag),
+        changed=found.last_modified,
+    )
+
+
+def _date(page: Any) -> datetime:
+    return parsedate_to_datetime(page.http_response.headers["Date"])

@@ -1,0 +1,176 @@
+"""Completion events: CloudEvents 1.0 that say how a job ended.
+
+docs/events.md is the contract with subscribers, docs/completion-event.schema.json its schema.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from scoring.decisions import Outcome, Status
+from scoring.job import Job, Progress
+from scoring.landing import Aware
+from scoring.uris import blob_url, subject
+
+DATA_SCHEMA = "urn:landfall:completion-event:1"
+TYPES = {
+    Status.COMPLETED: "Landfall.JobCompleted",
+    Status.FAILED: "Landfall.JobFailed",
+    Status.CANCELED: "Landfall.JobCanceled",
+    Status.REJECTED: "Landfall.LandingRejected",
+    Status.SUPERSEDED: "Landfall.LandingSuperseded",
+}
+
+_LONGEST_MESSAGE = 2_000  # characters
+
+
+class Input(msgspec.Struct, kw_only=True, rename="camel"):
+    """What was scored, or was to be."""
+
+    kind: str
+    uri: str
+    blob_url: str
+    etag: str
+    size: int | None  # bytes; of all files of a folder, where known
+    files: int | None  # of a folder, where known
+    overwritten: bool | None  # while the job ran; None: not known
+
+
+class Output(msgspec.Struct, kw_only=True, rename="camel"):
+    """Where the result was asked for, and what was found there."""
+
+    uri: str
+    blob_url: str
+    size: int | None = None
+    etag: str | None = None
+    verified: bool = False
+
+
+class Reason(msgspec.Struct, kw_only=True):
+    """Why a job ended otherwise than completed."""
+
+    code: str
+    message: str
+
+
+class Times(msgspec.Struct, kw_only=True):
+    """When, by the storage service's clock."""
+
+    landed: Aware
+    submitted: Aware | None
+    ended: Aware
+
+
+class Data(msgspec.Struct, kw_only=True, rename="camel"):
+    """The `data` of a completion event."""
+
+    job: str
+    route: str
+    status: Status
+    reason: Reason | None
+    input: Input
+    output: Output | None
+    endpoint: str
+    deployment: str | None
+    batch_job: str | None
+    studio: str | None
+    attempt: int
+    times: Times
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """A CloudEvent in structured mode."""
+
+    specversion: str = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: Aware
+    datacontenttype: str = "application/json"
+    dataschema: str = DATA_SCHEMA
+    data: Data
+
+
+def completion_event(
+    *,
+    job: Job,
+    progress: Progress,
+    outcome: Outcome,
+    overwritten: bool | None,
+    ended: datetime,
+    source: str,
+) -> bytes:
+    """Return the event of a job's end as the bytes that every copy consists of.
+
+    A job ends once, so its key is the event's id.
+    """
+    folder = job.route.input == "folder"
+    return msgspec.json.encode(
+        Event(
+            id=job.key,
+            source=source,
+            type=TYPES[outcome.status],
+            subject=subject(job.landing.container, f"{job.path}/" if folder else job.path),
+            time=ended,
+            data=Data(
+                job=job.key,
+                route=job.route.name,
+                status=outcome.status,
+                reason=_reason(outcome),
+                input=_input(job, progress, overwritten),
+                output=_output(job, progress, outcome),
+                endpoint=job.route.endpoint,
+                deployment=progress.deployment or job.route.deployment,
+                batch_job=progress.batch_job or None,
+                studio=outcome.batch_job.studio if outcome.batch_job else None,
+                attempt=progress.attempt,
+                times=Times(landed=job.landing.landed, submitted=progress.submitted, ended=ended),
+            ),
+        )
+    )
+
+
+def summary(event: bytes) -> dict[str, Any]:
+    """Return the fields of an event that a log line about it names."""
+    known = msgspec.json.decode(event, type=_Summary)
+    return {"job": known.id, "type": known.type, "subject": known.subject}
+
+
+class _Summary(msgspec.Struct):
+    id: str
+    type: str
+    subject: str
+
+
+def _reason(outcome: Outcome) -> Reason | None:
+    if not outcome.code:
+        return None
+    return Reason(code=outcome.code, message=outcome.message[:_LONGEST_MESSAGE])
+
+
+def _input(job: Job, progress: Progress, overwritten: bool | None) -> Input:
+    folder = job.route.input == "folder"
+    return Input(
+        kind=job.route.input,
+        uri=job.input_uri,
+        blob_url=blob_url(job.place.account_url, job.place.container, job.path + "/" * folder),
+        etag=job.landing.etag,
+        size=progress.size if folder else job.landing.size,
+        files=progress.files,
+        overwritten=overwritten,
+    )
+
+
+def _output(job: Job, progress: Progress, outcome: Outcome) -> Output | None:
+    if not progress.batch_job:
+        return None
+    path, found = job.output_path(progress.attempt), outcome.output
+    return Output(
+        uri=job.output_uri(progress.attempt),
+        blob_url=blob_url(job.place.account_url, job.place.container, path),
+        size=found.size if found else None,
+        etag=found.etag if found else None,
+        verified=found is not None,
+    )

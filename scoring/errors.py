@@ -1,0 +1,26 @@
+"""What can go wrong, split by what the caller does about it.
+
+    LandfallError
+    ├── Unavailable        wait and try again: a service did not answer, or not usably
+    ├── UnreadableMessage  give this message up: it will never be understood
+    └── SetupError         somebody must mend the set-up: settings, routes, roles
+
+Answers of the batch endpoint are no exceptions but values (`decisions.Answer`): each of them
+has a next step.
+"""
+
+
+class LandfallError(Exception):
+    """Any error that Landfall raises on purpose."""
+
+
+class Unavailable(LandfallError):
+    """A service did not answer, or not usably. Trying again later may help."""
+
+
+class UnreadableMessage(LandfallError):
+    """A queue message holds something that is no storage event."""
+
+
+class SetupError(LandfallError):
+    """Settings, routes or permissions are wrong. The message says which, and what to do."""

@@ -1,0 +1,30 @@
+"""The Event Grid topic of the completion events."""
+
+import msgspec
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.eventgrid.aio import EventGridPublisherClient
+
+from scoring.azure_errors import EXPECTED, told_as_ours
+from scoring.errors import Unavailable
+
+
+class EventGridTopic:
+    """Publishes completion events; a `ports.Publisher`."""
+
+    def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
+        # Poll tries again, so the client's own retries are few.
+        self._client = EventGridPublisherClient(
+            endpoint, credential, retry_total=1, connection_timeout=10, read_timeout=20
+        )
+
+    async def publish(self, event: bytes) -> None:
+        """Publish one event."""
+        try:
+            with told_as_ours("the topic of the completion events"):
+                await self._client.send([msgspec.json.decode(event)])
+        except EXPECTED as answer:
+            raise Unavailable(f"the topic answered {answer.status_code}") from None
+
+    async def close(self) -> None:
+        """Close the client's connections."""
+        await self._client.close()

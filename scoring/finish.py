@@ -1,0 +1,139 @@
+"""The end of a job: written once, then published, then forgotten.
+
+    create done/ ──► publish ──► delete open/
+         │              └─ refused: mark open/ `ended`; the next tick only publishes
+         └─ another one was first: publish what that one wrote
+
+Dying between any two of these leaves open/ behind, and poll goes on: it finds done/ and
+publishes the same bytes.
+"""
+
+import asyncio
+from datetime import datetime
+
+from scoring import writes
+from scoring.completion import completion_event, summary
+from scoring.decisions import (
+    Outcome,
+    Save,
+    Seen,
+    Status,
+    another_attempt,
+    overwritten,
+    verdict,
+)
+from scoring.errors import LandfallError, Unavailable
+from scoring.job import Job, OpenJob, State
+from scoring.log import Action, error, info, warning
+from scoring.ports import Blob, Forbidden, Services
+
+_ACTIONS = {
+    Status.COMPLETED: Action.COMPLETED,
+    Status.FAILED: Action.FAILED,
+    Status.CANCELED: Action.CANCELED,
+    Status.REJECTED: Action.REJECTED,
+    Status.SUPERSEDED: Action.SUPERSEDED,
+}
+
+
+async def look_at_input(services: Services, job: Job) -> Seen:
+    """Look at what lies where a job's input should be."""
+    trigger = services.storage.blob(job.place, job.landing.path)
+    if job.route.input == "file":
+        return Seen(trigger=await trigger)
+    blob, files = await asyncio.gather(trigger, services.storage.folder(job.place, job.path))
+    return Seen(trigger=blob, files=files)
+
+
+async def finish_attempt(
+    services: Services, opened: OpenJob, outcome: Outcome, now: datetime
+) -> Save | None:
+    """End the job of an attempt that has ended, or return the step to another attempt."""
+    job = await services.ledger.job(opened.key)
+    if job is None:
+        return None  # another poll was faster
+    output, seen = await asyncio.gather(
+        _look_at_output(services, opened, job, outcome), look_at_input(services, job)
+    )
+    outcome = verdict(outcome, opened.progress, output)
+    again = another_attempt(job, opened.progress, outcome)
+    if again is None:
+        changed = overwritten(job, opened.progress, seen)
+        await finish(services, opened, job, outcome, now, changed=changed)
+    return again
+
+
+async def finish(
+    services: Services,
+    opened: OpenJob,
+    job: Job,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    changed: bool | None = None,
+) -> None:
+    """End a job: write its end, publish the event, forget the job."""
+    event = completion_event(
+        job=job,
+        progress=opened.progress,
+        outcome=outcome,
+        overwritten=changed,
+        ended=now,
+        source=services.source,
+    )
+    stands = await services.ledger.conclude(job.key, event)
+    if stands == event:
+        _log_end(job, opened, outcome)
+    await _cancel_found_again(services, opened, job)
+    await announce(services, opened, stands)
+
+
+async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
+    """Publish the event of a job that has ended, and forget the job."""
+    try:
+        await services.publisher.publish(event)
+    except Unavailable as failure:
+        warning(Action.NOT_ANNOUNCED, **summary(event), error=str(failure))
+        if opened.progress.state is not State.ENDED:
+            await writes.save(services, opened, opened.progress.to(State.ENDED))
+        return
+    info(Action.ANNOUNCED, **summary(event))
+    await services.ledger.release(opened)
+
+
+async def _look_at_output(
+    services: Services, opened: OpenJob, job: Job, outcome: Outcome
+) -> Blob | Forbidden | None:
+    if outcome.status is not Status.COMPLETED:
+        return None
+    return await services.storage.blob(job.place, job.output_path(opened.progress.attempt))
+
+
+async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> None:
+    """Look once more for the batch jobs of lost attempts, and cancel them."""
+    if not opened.progress.lost_attempts:
+        return
+    try:
+        endpoint = await services.workspace.endpoint(job.route.endpoint)
+        listed = await services.endpoints.batch_jobs(endpoint) if endpoint else []
+    except LandfallError as failure:
+        warning(Action.SURPLUS_LEFT, job=job.key, error=str(failure))
+        return
+    for attempt in opened.progress.lost_attempts:
+        for batch_job in writes.of_attempt(listed, job, attempt):
+            await writes.cancel_surplus(services, job.key, batch_job.name)
+
+
+def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:
+    say = error if outcome.status is Status.FAILED else info
+    say(
+        _ACTIONS[outcome.status],
+        job=job.key,
+        route=job.route.name,
+        path=job.path,
+        batch_job=opened.progress.batch_job or None,
+        attempt=opened.progress.attempt,
+        output=job.output_path(opened.progress.attempt) if outcome.output else None,
+        reason=outcome.code or None,
+        message=outcome.message or None,
+    )

@@ -1,0 +1,192 @@
+"""Jobs: units of scoring that Landfall owns, and how far each one is.
+
+docs/design.md draws the states with the letters of their edges.
+"""
+
+import enum
+import hashlib
+import re
+from datetime import datetime
+from typing import Self
+
+import msgspec
+
+from scoring.landing import Aware, Landing
+from scoring.route import Captures, Route
+from scoring.uris import Escaping, datastore_uri, escape, safe_name
+
+_DIGEST_LENGTH = 24  # hexadecimal digits
+
+
+class State(enum.StrEnum):
+    """How far an open job is."""
+
+    PENDING = "pending"
+    """Claimed; poll submits it when it may."""
+    SUBMITTING = "submitting"
+    """Somebody is about to POST, or has, or died."""
+    SUBMITTED = "submitted"
+    """The endpoint accepted the attempt; its batch job is known."""
+    UNKNOWN = "unknown"
+    """Nobody knows whether the endpoint took the attempt; poll looks for its batch job."""
+    ENDED = "ended"
+    """The end is written; its event is not published yet."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a datastore is."""
+
+    account: str
+    account_url: str  # of the blob service
+    container: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What never changes about a job: the body of its ledger entry, written once."""
+
+    schema: int = 1
+    key: str  # derived from route, input and version: the same landing gives the same key
+    route: Route  # as it was when the job was claimed
+    landing: Landing  # for a folder by marker: the marker's
+    place: Place  # where the route's datastore was
+    path: str  # what is scored: the file, or the folder without a slash at its end
+    input_uri: str
+    output_base: str  # path on the datastore, with `{key}` still in it
+
+    def output_path(self, attempt: int) -> str:
+        """Return the path on the datastore that no other attempt is given."""
+        key = self.key if attempt == 1 else f"{self.key}-{attempt}"
+        return self.output_base.replace("{key}", key)
+
+    def output_uri(self, attempt: int) -> str:
+        """Return the URI of that path; its characters are the same in every form."""
+        return datastore_uri(self.route.datastore, self.output_path(attempt), "literal")
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """What changes about a job: the metadata of its ledger entry, replaced as a whole.
+
+    Since when a job is in its state is the entry's own Last-Modified.
+    """
+
+    schema: int = 1
+    state: State
+    nonce: str  # random for each write: whose write it was, when an answer is lost
+    route: str
+    endpoint: str
+    attempt: int = 1
+    lost: str = ""  # attempts whose outcome nobody will know, e.g. "1,2"
+    submitted: Aware | None = None  # the storage's time just before the POST
+    batch_job: str = ""  # Azure ML's name for what runs
+    deployment: str = ""  # the one that took the attempt
+    folder_digest: str = ""  # over paths and ETags of a folder's files when it was submitted
+    files: int | None = None  # a folder's, when it was submitted
+    size: int | None = None  # bytes of these files
+    refused_since: Aware | None = None  # the first of the refusals that are borne for a while
+    not_before: Aware | None = None  # pending: when poll may try again
+    gone_since: Aware | None = None  # since when the endpoint does not know the batch job
+    rest: dict[str, str] = {}  # what a newer version of the code wrote
+
+    @property
+    def lost_attempts(self) -> tuple[int, ...]:
+        """The attempts that were declared lost."""
+        return tuple(int(number) for number in self.lost.split(",") if number)
+
+    def to(self, state: State, **changes: object) -> Self:
+        """Return the progress after a step; whoever saves it gives it a nonce."""
+        return msgspec.structs.replace(self, state=state, **changes)
+
+    def next_attempt(self, *, lost: bool) -> Self:
+        """Return the progress of a job that is tried again with an output of its own."""
+        given_up = ",".join(filter(None, [self.lost, str(self.attempt)])) if lost else self.lost
+        return self.to(
+            State.PENDING,
+            attempt=self.attempt + 1,
+            lost=given_up,
+            submitted=None,
+            batch_job="",
+            gone_since=None,
+            refused_since=None,
+            not_before=None,
+        )
+
+    def metadata(self) -> dict[str, str]:
+        """Return this as blob metadata: names that are identifiers, values in ASCII."""
+        fields = msgspec.to_builtins(self)
+        rest: dict[str, str] = fields.pop("rest")
+        return rest | {
+            name: str(value) for name, value in fields.items() if value not in (None, "")
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> Self:
+        """Read what `metadata` wrote, here or in another version of the code.
+
+        Raises:
+            msgspec.ValidationError: it is no progress of a job.
+        """
+        known = {name: metadata[name] for name in cls.__struct_fields__ if name in metadata}
+        rest = {name: value for name, value in metadata.items() if name not in known}
+        return msgspec.convert({**known, "rest": rest}, cls, strict=False)
+
+
+class OpenJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's entry in the ledger as it stands."""
+
+    key: str
+    progress: Progress
+    version: str  # the entry's ETag, which the next change must name
+    changed: Aware  # the entry's Last-Modified: since when it stands so
+
+
+def job_for(
+    route: Route, landing: Landing, captures: Captures, place: Place, escaping: Escaping
+) -> Job:
+    """Return the job that a route makes of a landing."""
+    path = landing.path if route.input == "file" else _folder_of(route, captures)
+    key = digest(route.name, landing.account, landing.container, path, landing.etag)
+    return Job(
+        key=key,
+        route=route,
+        landing=landing,
+        place=place,
+        path=path,
+        input_uri=_input_uri(route, landing, path, escaping),
+        output_base=_output_base(route, path, captures, landing.landed),
+    )
+
+
+def first_progress(job: Job, state: State, nonce: str) -> Progress:
+    """Return the progress of a job that nobody has claimed yet."""
+    return Progress(state=state, nonce=nonce, route=job.route.name, endpoint=job.route.endpoint)
+
+
+def attempt_tag(key: str, attempt: int) -> str:
+    """Return what marks the batch job of an attempt among those of its endpoint."""
+    return f"landfall-{key}-{attempt}"
+
+
+def _folder_of(route: Route, captures: Captures) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: captures[name[1]], route.folder)
+
+
+def _input_uri(route: Route, landing: Landing, path: str, escaping: Escaping) -> str:
+    if route.uri.startswith("azureml:"):
+        path = escape(path, escaping)
+    else:
+        path = escape(path, "percent-encoded")
+    return route.uri.format(datastore=route.datastore, container=landing.container, path=path)
+
+
+def _output_base(route: Route, path: str, captures: Captures, landed: datetime) -> str:
+    name = path.rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name if route.input == "file" else name
+    names = {**captures, "stem": stem, "route": route.name, "date": f"{landed:%Y-%m-%d}"}
+    safe = {field: safe_name(value) for field, value in names.items()}
+    return route.output.format(**safe, key="{key}")
+
+
+def digest(*parts: str) -> str:
+    """Return 96 bits that identify these parts, as hexadecimal digits."""
+    text = "\n".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]

@@ -1,0 +1,73 @@
+"""The storage where files land and outputs are written: properties and listings, never contents."""
+
+from collections.abc import Callable
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+
+from scoring.azure_errors import told_as_ours
+from scoring.errors import SetupError
+from scoring.job import Place
+from scoring.landing import normal_etag
+from scoring.ports import Blob, Forbidden
+
+
+class AzureLandingStorage:
+    """Blobs of any of the workspace's storage accounts; a `ports.LandingStorage`."""
+
+    def __init__(self, connect: Callable[[Place], BlobServiceClient]) -> None:
+        self._connect = connect
+        self._clients: dict[str, BlobServiceClient] = {}
+
+    async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
+        """Return a blob's properties."""
+        try:
+            with told_as_ours(f"blob {place.account}/{place.container}/{path}"):
+                found = await self._container(place).get_blob_client(path).get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+        except SetupError:
+            return Forbidden()
+        return _blob(found)
+
+    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+        """List the blobs directly in a folder."""
+        try:
+            with told_as_ours(f"folder {place.account}/{place.container}/{path}"):
+                listing = self._container(place).walk_blobs(f"{path}/", include=["metadata"])
+                return [
+                    _blob(found)
+                    async for found in listing
+                    if isinstance(found, BlobProperties) and not _is_directory(found)
+                ]
+        except ResourceNotFoundError:
+            return []
+        except SetupError:
+            return Forbidden()
+
+    async def close(self) -> None:
+        """Close the clients' connections."""
+        for client in self._clients.values():
+            await client.close()
+
+    def _container(self, place: Place) -> ContainerClient:
+        if place.account_url not in self._clients:
+            self._clients[place.account_url] = self._connect(place)
+        return self._clients[place.account_url].get_container_client(place.container)
+
+
+def _blob(found: BlobProperties) -> Blob:
+    return Blob(
+        path=found.name,
+        etag=normal_etag(found.etag),
+        size=found.size,
+        modified=found.last_modified,
+        block=found.blob_type == "BlockBlob",
+        archived=found.blob_tier == "Archive",
+    )
+
+
+def _is_directory(found: BlobProperties) -> bool:
+    # Listings of hierarchical namespaces contain directories as empty blobs.
+    return bool(found.metadata) and found.metadata.get("hdi_isfolder") == "true"

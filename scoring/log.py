@@ -1,0 +1,92 @@
+"""Log lines: `action key=value …`, for people and for KQL's `parse-kv` alike.
+
+A value with anything but letters, digits and `._:/@%+-` stands in double quotes.
+The actions are listed here and nowhere else; docs/operate.md says what each means.
+"""
+
+import enum
+import logging
+import re
+from datetime import datetime, timedelta
+
+logger = logging.getLogger("landfall")
+
+_PLAIN = re.compile(r"[A-Za-z0-9._:/@%+-]+")
+_LONGEST = 2_000  # characters of a value
+
+
+class Action(enum.StrEnum):
+    """What happened. The first word of each line."""
+
+    # an event
+    IGNORED = "ignored"
+    WAITING = "waiting"
+    UNREADABLE = "unreadable"
+    # a job, step by step
+    CLAIMED = "claimed"
+    DUPLICATE = "duplicate"
+    SUBMITTED = "submitted"
+    HELD = "held"
+    UNCLEAR = "unclear"
+    ADOPTED = "adopted"
+    LOST = "lost"
+    TRYING_AGAIN = "trying-again"
+    MOVED_ON = "moved-on"
+    SURPLUS = "surplus"
+    SURPLUS_LEFT = "surplus-left"
+    # its end
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+    ANNOUNCED = "announced"
+    NOT_ANNOUNCED = "not-announced"
+    # the app itself
+    ROUTE_BROKEN = "route-broken"
+    JOB_ERROR = "job-error"
+    POLL_CUT = "poll-cut"
+    LAST_ANSWER_USED = "last-answer-used"
+
+
+Value = str | int | float | bool | datetime | timedelta | None
+
+
+def line(action: Action, **fields: Value) -> str:
+    """Return one log line; fields that are None are left out."""
+    said = (f"{name}={_value(value)}" for name, value in fields.items() if value is not None)
+    return " ".join([action.value, *said])
+
+
+def info(action: Action, **fields: Value) -> None:
+    """Log a step that is as it should be."""
+    logger.info(line(action, **fields))
+
+
+def warning(action: Action, **fields: Value) -> None:
+    """Log something that an operator may want to know about."""
+    logger.warning(line(action, **fields))
+
+
+def error(action: Action, **fields: Value) -> None:
+    """Log something that somebody has to mend."""
+    logger.error(line(action, **fields))
+
+
+def _value(value: Value) -> str:
+    text = _text(value)[:_LONGEST]
+    if _PLAIN.fullmatch(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    # A line break inside a value would forge a line.
+    return '"' + "".join(c if c.isprintable() else " " for c in escaped) + '"'
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

@@ -1,0 +1,207 @@
+"""Poll: looks at what is open and does the next step of each job.
+
+Level-triggered: a missed tick, a doubled one or two at once harm nothing. A tick that runs out
+of its time leaves the place it came to, and the next one goes on from there.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from scoring import writes
+from scoring.decisions import (
+    Adopt,
+    Announce,
+    Ask,
+    FindEnd,
+    Finish,
+    Found,
+    Look,
+    NoEnd,
+    NotKnown,
+    Report,
+    Save,
+    Step,
+    Submit,
+    Tick,
+    next_step,
+)
+from scoring.errors import SetupError, Unavailable
+from scoring.finish import announce, finish_attempt
+from scoring.job import OpenJob
+from scoring.log import Action, error, info, warning
+from scoring.ports import BatchEndpoint, BatchJob, OpenJobs, PollMark, Services
+from scoring.submit import resume
+
+AT_ONCE = 32  # jobs that one tick works on at the same time
+
+
+async def poll(services: Services) -> None:
+    """Run one tick.
+
+    Raises:
+        Unavailable: the ledger cannot be reached.
+    """
+    mark = await services.ledger.poll_mark()
+    opened = await services.ledger.open_jobs()
+    for key in opened.unreadable:
+        error(Action.JOB_ERROR, job=key, error="the ledger entry is no job; mend or delete it")
+    held = frozenset(route.name for route in services.routes if not route.enabled)
+    tick = Tick(now=opened.now, last=mark.finished, held_routes=held)
+    jobs = sorted((job for job in opened.jobs if job.key >= mark.cursor), key=lambda job: job.key)
+    cut_at = await _work_through(_Pass(services, tick), jobs)
+    await services.ledger.leave_poll_mark(_next_mark(mark, opened, cut_at))
+
+
+def _next_mark(mark: PollMark, opened: OpenJobs, cut_at: OpenJob | None) -> PollMark:
+    began = mark.began or opened.now
+    if cut_at is not None:
+        return msgspec.structs.replace(mark, heartbeat=opened.now, began=began, cursor=cut_at.key)
+    return msgspec.structs.replace(
+        mark, heartbeat=opened.now, finished=began, began=None, cursor=""
+    )
+
+
+async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob]) -> OpenJob | None:
+    """Advance all jobs; return the first that was not finished when time ran out, if any."""
+    unfinished = dict.fromkeys(range(len(jobs)))
+    queue = iter(enumerate(jobs))
+
+    async def worker(share: Iterator[tuple[int, OpenJob]]) -> None:
+        for number, job in share:
+            await one_pass.advance(job)
+            del unfinished[number]
+
+    try:
+        async with asyncio.timeout(one_pass.services.timing.poll_deadline.total_seconds()):
+            await asyncio.gather(*(worker(queue) for _ in range(min(AT_ONCE, len(jobs)))))
+    except TimeoutError:
+        first = jobs[min(unfinished)]
+        warning(Action.POLL_CUT, job=first.key, jobs=len(unfinished))
+        return first
+    return None
+
+
+class _Pass:
+    """What the jobs of one tick share: a listing for each endpoint, and who probes it."""
+
+    def __init__(self, services: Services, tick: Tick) -> None:
+        self.services = services
+        self._tick = tick
+        self._listings: dict[str, asyncio.Task[list[BatchJob]]] = {}
+        self._probes: dict[str, asyncio.Future[bool]] = {}
+
+    async def advance(self, opened: OpenJob) -> None:
+        """Do the next step of a job. Its error is logged and does not stop the others."""
+        try:
+            await self._advance(opened)
+        except Exception as failure:  # noqa: BLE001
+            warning(
+                Action.JOB_ERROR,
+                job=opened.key,
+                state=opened.progress.state,
+                error=f"{type(failure).__name__}: {failure}",
+            )
+
+    async def _advance(self, opened: OpenJob) -> None:
+        report: Report | None = None
+        while True:
+            step = next_step(opened, report, self._tick, self.services.timing)
+            report = await self._carry_out(opened, step)
+            if report is None:
+                return
+
+    async def _carry_out(self, opened: OpenJob, step: Step) -> Report | None:
+        """Do a step; return what it brought to light, or None if it was the last of this tick."""
+        match step:
+            case Submit():
+                await self._submit(opened)
+            case FindEnd():
+                return await self._find_end(opened)
+            case Look():
+                return await self._look(opened)
+            case Ask():
+                return await self._ask(opened)
+            case Announce():
+                await self._announce(opened)
+            case Save():
+                await self._save(opened, step)
+            case Adopt():
+                await self._adopt(opened, step)
+            case Finish():
+                await self._finish(opened, step)
+        return None
+
+    async def _find_end(self, opened: OpenJob) -> NoEnd | None:
+        event = await self.services.ledger.end(opened.key)
+        if event is None:
+            return NoEnd()
+        await announce(self.services, opened, event)
+        return None
+
+    async def _announce(self, opened: OpenJob) -> None:
+        if await self._find_end(opened):
+            raise SetupError("its end is gone from done/: delete the entry in open/")
+
+    async def _finish(self, opened: OpenJob, step: Finish) -> None:
+        again = await finish_attempt(self.services, opened, step.outcome, self._tick.now)
+        if again is not None:
+            await self._save(opened, again)
+
+    async def _ask(self, opened: OpenJob) -> BatchJob | NotKnown:
+        endpoint = await self._endpoint(opened)
+        name = opened.progress.batch_job
+        return await self.services.endpoints.batch_job(endpoint, name) or NotKnown()
+
+    async def _look(self, opened: OpenJob) -> Found | None:
+        job = await self.services.ledger.job(opened.key)
+        if job is None:
+            return None
+        listed = await self._listing(opened)
+        return Found(writes.of_attempt(listed, job, opened.progress.attempt))
+
+    async def _listing(self, opened: OpenJob) -> list[BatchJob]:
+        endpoint = await self._endpoint(opened)
+        if endpoint.scoring_uri not in self._listings:
+            listing = self.services.endpoints.batch_jobs(endpoint)
+            self._listings[endpoint.scoring_uri] = asyncio.ensure_future(listing)
+        return await self._listings[endpoint.scoring_uri]
+
+    async def _endpoint(self, opened: OpenJob) -> BatchEndpoint:
+        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+        if endpoint is None:
+            raise Unavailable(f"the workspace has no batch endpoint {opened.progress.endpoint!r}")
+        return endpoint
+
+    async def _submit(self, opened: OpenJob) -> None:
+        """Submit a pending job; the first of an endpoint is a probe that the others wait for."""
+        endpoint = opened.progress.endpoint
+        probe = self._probes.get(endpoint)
+        if probe is None:
+            probe = self._probes[endpoint] = asyncio.get_running_loop().create_future()
+            taken = False
+            try:
+                taken = await resume(self.services, opened)
+            finally:
+                probe.set_result(taken)
+        elif await probe:
+            await resume(self.services, opened)
+
+    async def _save(self, opened: OpenJob, step: Save) -> None:
+        saved = await writes.save(self.services, opened, step.progress)
+        if saved is not None and step.action is not None:
+            warning(
+                step.action,
+                job=opened.key,
+                route=opened.progress.route,
+                attempt=opened.progress.attempt,
+                reason=step.reason,
+            )
+
+    async def _adopt(self, opened: OpenJob, step: Adopt) -> None:
+        if await writes.save(self.services, opened, step.progress) is None:
+            return
+        info(Action.ADOPTED, job=opened.key, batch_job=step.progress.batch_job)
+        for other in step.surplus:
+            await writes.cancel_surplus(self.services, opened.key, other.name)

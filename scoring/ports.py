@@ -1,0 +1,240 @@
+"""What the use cases need of the world, cut at the verbs of the domain."""
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from scoring.job import Job, OpenJob, Place, Progress
+from scoring.landing import Aware
+from scoring.route import Route
+from scoring.timing import Timing
+from scoring.uris import Escaping
+
+# --- the ledger ---------------------------------------------------------------------------------
+
+
+class OpenJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """All open jobs, as one listing showed them."""
+
+    now: Aware  # the storage's time when the listing began
+    jobs: list[OpenJob]
+    unreadable: list[str] = []  # keys of entries that are no progress of a job
+
+
+class PollMark(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tick of poll leaves for the next: a heartbeat and a place to go on from."""
+
+    schema: int = 1
+    heartbeat: Aware | None = None
+    finished: Aware | None = None  # when the last pass that came to its end began
+    began: Aware | None = None  # when the pass that is under way began
+    cursor: str = ""  # the key up to which that pass came
+    version: str | None = None  # of the mark as it was read; never written
+
+
+class Ledger(Protocol):
+    """Where jobs are kept; the only truth.
+
+    `claim` and `save` return the entry as it stands afterwards. A client may conflict with itself
+    when it repeats a write whose answer was lost, so the writer is told by the nonce alone: the
+    write succeeded if and only if the entry carries the writer's nonce.
+
+    Every method raises `Unavailable` when the ledger cannot be reached.
+    """
+
+    async def claim(self, job: Job, progress: Progress) -> OpenJob:
+        """Create the entry of a job unless there is one."""
+
+    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+        """Replace the progress if the entry still is as `opened` shows it; None: it is gone."""
+
+    async def job(self, key: str) -> Job | None:
+        """Return what never changes about an open job; None: there is no such entry."""
+
+    async def open_jobs(self) -> OpenJobs:
+        """List all open jobs."""
+
+    async def release(self, opened: OpenJob) -> None:
+        """Delete the entry if it still is as `opened` shows it."""
+
+    async def end(self, key: str) -> bytes | None:
+        """Return the event of a job that has ended, else None."""
+
+    async def conclude(self, key: str, event: bytes) -> bytes:
+        """Write the end of a job unless it is written; return the event that stands."""
+
+    async def poll_mark(self) -> PollMark:
+        """Return what the last tick of poll left."""
+
+    async def leave_poll_mark(self, mark: PollMark) -> None:
+        """Leave this for the next tick, unless another poll did since `poll_mark`."""
+
+
+# --- the landing storage ------------------------------------------------------------------------
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True):
+    """The properties of a blob."""
+
+    path: str
+    etag: str  # without quotes
+    size: int  # bytes
+    modified: Aware
+    block: bool = True  # a block blob; page and append blobs cannot be scored
+    archived: bool = False
+
+
+class Forbidden(msgspec.Struct, frozen=True):
+    """The app may not look there."""
+
+
+class LandingStorage(Protocol):
+    """The storage where files land and outputs are written. Contents are never read.
+
+    Every method raises `Unavailable` when the storage cannot be reached.
+    """
+
+    async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
+        """Return a blob's properties; None: there is none."""
+
+    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+        """List the blobs directly in a folder."""
+
+
+# --- the workspace ------------------------------------------------------------------------------
+
+
+class BatchEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What the workspace says of a batch endpoint."""
+
+    scoring_uri: str
+    default_deployment: str | None
+
+
+class Workspace(Protocol):
+    """The control plane of the Azure ML workspace.
+
+    Every method raises `Unavailable` when it cannot be reached, `SetupError` when it refuses.
+    """
+
+    async def places(self) -> dict[str, Place]:
+        """Return where each datastore in blob storage is."""
+
+    async def endpoint(self, name: str) -> BatchEndpoint | None:
+        """Return what is known of a batch endpoint; None: there is none."""
+
+    async def cancel(self, batch_job: str) -> None:
+        """Ask for the cancel of a batch job."""
+
+
+# --- the batch endpoint -------------------------------------------------------------------------
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt as it is sent to the endpoint."""
+
+    tag: str  # marks the batch job: see `job.attempt_tag`
+    deployment: str | None
+    kind: str  # file or folder
+    input_uri: str
+    output_uri: str
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The endpoint took the attempt."""
+
+    batch_job: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that says for certain that nothing was created."""
+
+    status: int
+    message: str
+    retry_after: float = 0.0  # seconds
+
+
+class NotSent(msgspec.Struct, frozen=True, kw_only=True):
+    """The connection was never made: for certain nothing was created."""
+
+    message: str
+
+
+class Unclear(msgspec.Struct, frozen=True, kw_only=True):
+    """No answer, half an answer, or one that does not say whether anything was created."""
+
+    message: str
+
+
+Answer = Accepted | Refused | NotSent | Unclear
+
+
+class JobState(enum.Enum):
+    """Azure ML's states of a batch job, as far as they make a difference."""
+
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+    OPEN = "any other"
+
+
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What the endpoint says of a batch job."""
+
+    name: str
+    state: JobState
+    status: str  # Azure ML's own word
+    studio: str | None = None  # link for people
+    message: str = ""  # why it failed, where Azure ML says so
+    outputs: tuple[str, ...] = ()  # URIs
+    marks: tuple[str, ...] = ()  # tags and description
+
+
+class BatchEndpoints(Protocol):
+    """Submitting to batch endpoints and asking after their batch jobs."""
+
+    async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
+        """POST an attempt. Never raises for what the endpoint or the network does."""
+
+    async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
+        """Return what the endpoint says of a batch job; None: it knows none of that name.
+
+        Raises `Unavailable` without a usable answer.
+        """
+
+    async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
+        """Return the whole listing of an endpoint's batch jobs.
+
+        Raises `Unavailable` when it was cut off: a part of a listing is none.
+        """
+
+
+# --- publishing ---------------------------------------------------------------------------------
+
+
+class Publisher(Protocol):
+    """The topic of the completion events."""
+
+    async def publish(self, event: bytes) -> None:
+        """Publish one event, these very bytes. Raises `Unavailable` unless it was taken."""
+
+
+# --- all together -------------------------------------------------------------------------------
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What a use case is given: the ports, and the app's own set-up."""
+
+    ledger: Ledger
+    storage: LandingStorage
+    workspace: Workspace
+    endpoints: BatchEndpoints
+    publisher: Publisher
+    routes: Sequence[Route]
+    source: str  # of the completion events
+    escaping: Escaping
+    timing: Timing
+    nonce: Callable[[], str]
+    clock: Callable[[], float]  # seconds that have passed since whenever; never the time of day

@@ -1,0 +1,134 @@
+"""Routes: which landed paths are scored, by which endpoint, with output where.
+
+docs/routes.md is the reference of the fields; `routes_file` reads them.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Hashable
+from typing import Literal
+
+import msgspec
+
+_GLOB = re.compile(r"(?P<any>\*\*/?)|(?P<star>\*)|(?P<one>\?)|\{(?P<name>[a-z_][a-z0-9_]*)\}")
+
+Captures = dict[str, str]
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """When a folder is complete."""
+
+    marker: str  # pattern of the blob whose landing says so
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of `routes.toml`. The ledger keeps it with each job as it was."""
+
+    name: str
+    datastore: str
+    match: str  # `*`, `**`, `?` and `{name}` for one segment or a part of it
+    input: Literal["file", "folder"]
+    endpoint: str
+    output: str  # template of a path on the datastore; holds `{key}`
+    max_active: Literal["unlimited"]
+    deployment: str | None = None  # None: the endpoint's default
+    ready: Ready | None = None  # folders only
+    uri: str = "azureml://datastores/{datastore}/paths/{path}"
+    max_attempts: int = 1  # submissions of one job that may end in a failed batch job
+    enabled: bool = True
+
+    @property
+    def trigger(self) -> str:
+        """The pattern of the blobs whose landing makes a job."""
+        return self.ready.marker if self.ready else self.match
+
+    @property
+    def folder(self) -> str:
+        """The pattern of the folder that the matched files lie in."""
+        return self.match.rpartition("/")[0]
+
+    def triggered_by(self, path: str) -> Captures | None:
+        """Return what `{name}` stood for if the landing of `path` makes a job, else None."""
+        found = pattern(self.trigger).fullmatch(path)
+        return found.groupdict() if found else None
+
+    def holds(self, path: str) -> bool:
+        """Tell whether `path` is one of the files that the route scores."""
+        return pattern(self.match).fullmatch(path) is not None
+
+
+class Mistake(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a route is left out."""
+
+    route: str  # its name, or its place in the file
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"routes.toml: route {self.route}: {self.field}: {self.problem}"
+
+
+@functools.lru_cache(maxsize=1_000)
+def pattern(glob: str) -> re.Pattern[str]:
+    """Return the regular expression of a route's pattern."""
+    parts, at = [], 0
+    for found in _GLOB.finditer(glob):
+        parts += [re.escape(glob[at : found.start()]), _expression(found)]
+        at = found.end()
+    return re.compile("".join([*parts, re.escape(glob[at:])]), re.DOTALL)
+
+
+def _expression(found: re.Match[str]) -> str:
+    if found["any"]:
+        return "(?:.*/)?" if found["any"].endswith("/") else ".*"
+    if found["star"]:
+        return "[^/]*"
+    return "[^/]" if found["one"] else f"(?P<{found['name']}>[^/]+)"
+
+
+def literal_beginning(glob_or_template: str) -> str:
+    """Return what every path that matches, or is rendered, begins with."""
+    return re.split(r"[*?{]", glob_or_template, maxsplit=1)[0]
+
+
+def names_in(glob: str) -> list[str]:
+    """Return the `{name}`s of a pattern in their order.
+
+    Raises:
+        ValueError: a brace is no part of a `{name}`.
+    """
+    if re.search(r"[{}]", _GLOB.sub("", glob)):
+        raise ValueError("has a brace that is not {name}: lower-case letters, digits and `_`")
+    return [found["name"] for found in _GLOB.finditer(glob) if found["name"]]
+
+
+def without_loops(
+    routes: list[Route], place: Callable[[Route], Hashable], mistakes: list[Mistake]
+) -> tuple[list[Route], list[Mistake]]:
+    """Leave out each route whose output could be taken for the input of any route.
+
+    `place` says which container a route works in, as far as that is known.
+    """
+    looping = {
+        route.name: Mistake(route=route.name, field="output", problem=_loop(route, other))
+        for route in routes
+        for other in routes
+        if place(route) == place(other) and _overlap(route, other)
+    }
+    return (
+        [route for route in routes if route.name not in looping],
+        [*mistakes, *looping.values()],
+    )
+
+
+def _overlap(route: Route, other: Route) -> bool:
+    output = literal_beginning(route.output)
+    inputs = [literal_beginning(glob) for glob in (other.match, other.trigger)]
+    return any(output.startswith(one) or one.startswith(output) for one in inputs)
+
+
+def _loop(route: Route, other: Route) -> str:
+    return (
+        f"{route.output!r} may lie where route {other.name!r} looks for input"
+        f" ({other.trigger!r}): let the two begin with different folders"
+    )

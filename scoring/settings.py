@@ -1,0 +1,175 @@
+"""App settings, in the shapes of the Functions ecosystem. docs/settings.md lists them all."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast, get_args
+
+import msgspec
+
+from scoring.errors import SetupError
+from scoring.uris import Escaping
+
+LANDINGS_QUEUE = "landings"
+STORAGE_CONNECTION = "AzureWebJobsStorage"
+TOPIC_CONNECTION = "CompletionTopic"
+LANDING_CONNECTION = "LandingStorage_"  # and the account's name
+
+_DEFAULT_HOSTS = "management.azure.com,ml.azure.com,core.windows.net,eventgrid.azure.net"
+_PLACEHOLDER = "…"
+
+T = TypeVar("T")
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach a storage account: by its address and an identity, or by a secret."""
+
+    blob_url: str | None = None
+    connection_string: str | None = None
+    client_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Connection({self.blob_url or 'by connection string'})"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All app settings that Landfall reads."""
+
+    storage: Connection  # the app's own: the ledger
+    landing_storage: dict[str, Connection]  # by account, in place of the datastores' addresses
+    topic_endpoint: str
+    subscription: str
+    resource_group: str
+    workspace: str
+    client_id: str | None  # of a user-assigned identity
+    ledger_container: str
+    arm_url: str
+    arm_scope: str
+    ml_scope: str
+    allowed_hosts: tuple[str, ...]  # hosts, or their suffixes, that may be sent a token
+    escaping: Escaping
+    poll_seconds: int
+    pace: float
+
+    @property
+    def workspace_id(self) -> str:
+        """The ARM id of the workspace."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the app settings.
+
+    Raises:
+        SetupError: settings are missing or wrong; it names all of them.
+    """
+    reader = _Reader(environment)
+    settings = Settings(
+        storage=reader.connection(STORAGE_CONNECTION),
+        landing_storage=reader.landing_connections(),
+        topic_endpoint=reader.https(f"{TOPIC_CONNECTION}__topicEndpointUri"),
+        subscription=reader.text("AZUREML_ARM_SUBSCRIPTION"),
+        resource_group=reader.text("AZUREML_ARM_RESOURCEGROUP"),
+        workspace=reader.text("AZUREML_ARM_WORKSPACE_NAME"),
+        client_id=environment.get("AZURE_CLIENT_ID") or None,
+        ledger_container=reader.text("LANDFALL_LEDGER_CONTAINER", "landfall"),
+        arm_url=reader.https("LANDFALL_ARM_URL", "https://management.azure.com"),
+        arm_scope=reader.scope("LANDFALL_ARM_AUDIENCE", "https://management.azure.com"),
+        ml_scope=reader.scope("LANDFALL_ML_AUDIENCE", "https://ml.azure.com"),
+        allowed_hosts=reader.words("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
+        escaping=reader.escaping("LANDFALL_DATASTORE_URIS"),
+        poll_seconds=reader.poll_seconds("LANDFALL_POLL_SECONDS"),
+        pace=reader.pace("LANDFALL_PACE"),
+    )
+    if reader.mistakes:
+        raise SetupError("app settings: " + "; ".join(reader.mistakes))
+    return settings
+
+
+def poll_schedule(environment: Mapping[str, str]) -> str:
+    """Return poll's schedule. Never fails: it is read while the app is indexed."""
+    seconds = _Reader(environment).poll_seconds("LANDFALL_POLL_SECONDS")
+    return f"*/{seconds} * * * * *" if seconds > 1 else "* * * * * *"
+
+
+class _Reader:
+    """Reads settings one by one and collects what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.mistakes: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._environment.get(name, "").strip() or default
+        if value is None:
+            self.mistakes.append(f"{name} is missing")
+        return value or _PLACEHOLDER
+
+    def https(self, name: str, default: str | None = None) -> str:
+        value = self.text(name, default)
+        if value != _PLACEHOLDER and not value.startswith("https://"):
+            self.mistakes.append(f"{name} must be an https:// address: a token is sent there")
+        return value.rstrip("/")
+
+    def scope(self, name: str, default: str) -> str:
+        return self.https(name, default) + "/.default"
+
+    def words(self, name: str, default: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
+
+    def escaping(self, name: str) -> Escaping:
+        return self._parsed(name, "literal", _escaping)
+
+    def poll_seconds(self, name: str) -> int:
+        return self._parsed(name, "15", _poll_seconds)
+
+    def pace(self, name: str) -> float:
+        return self._parsed(name, "1", _pace)
+
+    def connection(self, name: str) -> Connection:
+        secret, address = self._environment.get(name), f"{name}__blobServiceUri"
+        if secret:
+            return Connection(connection_string=secret)
+        if not self._environment.get(address):
+            self.mistakes.append(f"{name} (a connection string) or {address} is missing")
+            return Connection()
+        client_id = self._environment.get(f"{name}__clientId")
+        return Connection(blob_url=self.https(address), client_id=client_id)
+
+    def landing_connections(self) -> dict[str, Connection]:
+        names = {
+            name.partition("__")[0]
+            for name in self._environment
+            if name.startswith(LANDING_CONNECTION)
+        }
+        return {
+            name.removeprefix(LANDING_CONNECTION): self.connection(name) for name in sorted(names)
+        }
+
+    def _parsed(self, name: str, default: str, read: Callable[[str], T]) -> T:
+        try:
+            return read(self._environment.get(name) or default)
+        except ValueError as mistake:
+            self.mistakes.append(f"{name}: {mistake}")
+            return read(default)
+
+
+def _escaping(text: str) -> Escaping:
+    known = get_args(Escaping)
+    if text not in known:
+        raise ValueError(f"must be one of {', '.join(known)}, not {text!r}")
+    return cast("Escaping", text)
+
+
+def _poll_seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) not in range(1, 31) or 60 % int(text):
+        raise ValueError(f"must be a divisor of 60 up to 30, not {text!r}")
+    return int(text)
+
+
+def _pace(text: str) -> float:
+    pace = float(text)
+    if not 0 < pace <= 1:
+        raise ValueError(f"must be above 0 and at most 1, not {text}")
+    return pace

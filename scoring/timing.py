@@ -1,0 +1,45 @@
+"""How long Landfall waits for what."""
+
+from datetime import timedelta
+
+import msgspec
+
+_MINUTE = timedelta(minutes=1)
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """The waits and patiences of one app.
+
+    `scaled` shortens them all together for trying and testing, which keeps the relations that
+    safety rests on: a POST starts and ends well before its claim is stale.
+    """
+
+    tick: timedelta = timedelta(seconds=15)
+    """How often poll runs; no batch job is asked about more often."""
+    ask_at_most: timedelta = _MINUTE
+    """The longest wait between two questions about one batch job."""
+    stale_claim: timedelta = 5 * _MINUTE
+    """A job that has been submitting for longer is one whose outcome nobody knows."""
+    post_starts_within: timedelta = timedelta(seconds=30)
+    """A claim older than this is renewed before the POST."""
+    post: timedelta = _MINUTE
+    """How long a POST may take."""
+    settle: tuple[timedelta, ...] = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
+    """Ages of an unclear submission at which it is looked for; after the last it is lost."""
+    retry_at_most: timedelta = 30 * _MINUTE
+    """The longest wait between two POSTs that were refused with 401, 403 or 404."""
+    refusal_patience: timedelta = timedelta(hours=24)
+    """How long such refusals are borne: role assignments and endpoints take time to appear."""
+    gone_patience: timedelta = timedelta(hours=1)
+    """How long a batch job may be unknown to its endpoint before it counts as gone."""
+    poll_deadline: timedelta = 4 * _MINUTE
+    """Poll stops by itself after this, well under the function timeout."""
+
+    def scaled(self, pace: float) -> "Timing":
+        """Return these waits multiplied by `pace`, but for the tick and poll's deadline."""
+        kept = {"tick": self.tick, "poll_deadline": self.poll_deadline}
+        stretched = {
+            name: tuple(one * pace for one in wait) if isinstance(wait, tuple) else wait * pace
+            for name, wait in msgspec.structs.asdict(self).items()
+        }
+        return msgspec.structs.replace(self, **{**stretched, **kept})

@@ -1,0 +1,64 @@
+"""URIs: of inputs and outputs as the batch endpoint takes them, of blobs, and of event subjects."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
+
+Escaping = Literal["literal", "percent-encoded"]
+"""How a path stands in an `azureml://` URI.
+
+Whether the service decodes percent escapes there is not documented, so it is a setting.
+"""
+
+_DATASTORE_PATH = re.compile(r"^azureml:.*?/datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)$")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_LONGEST_NAME = 64
+
+
+def escape(path: str, escaping: Escaping) -> str:
+    """Return a path as it stands in a URI."""
+    return quote(path, safe="/") if escaping == "percent-encoded" else path
+
+
+def datastore_uri(datastore: str, path: str, escaping: Escaping) -> str:
+    """Return the short form of the URI of a path on a datastore."""
+    return f"azureml://datastores/{datastore}/paths/{escape(path, escaping)}"
+
+
+def same_datastore_path(one: str, other: str) -> bool:
+    """Tell whether two `azureml://` URIs, short or long form, escaped or not, name one path."""
+    places = [_DATASTORE_PATH.match(uri) for uri in (one, other)]
+    if not all(places):
+        return False
+    left, right = ((p["datastore"], unquote(p["path"]).strip("/")) for p in places if p)
+    return left == right
+
+
+def blob_url(account_url: str, container: str, path: str) -> str:
+    """Return the URL of a blob or, for a path that ends in `/`, of a folder."""
+    return f"{account_url.rstrip('/')}/{container}/{quote(path, safe='/')}"
+
+
+def subject(container: str, path: str) -> str:
+    """Return the subject that a BlobCreated event of this blob has."""
+    return f"/blobServices/default/containers/{container}/blobs/{path}"
+
+
+def safe_name(name: str) -> str:
+    """Return a name for use in an output: `[A-Za-z0-9._-]`, at most 64 characters, no dot first.
+
+    A leading dot is replaced because the segments `.` and `..` cannot be addressed as blobs.
+    """
+    kept = _UNSAFE.sub("_", name)[:_LONGEST_NAME]
+    return "_" + kept[1:] if kept[:1] in ("", ".") else kept
+
+
+def may_receive_token(url: str, allowed_hosts: Iterable[str]) -> bool:
+    """Tell whether a token may be sent to a URL: https, and the host or its suffix is allowed."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if parts.scheme != "https" or not host or parts.username is not None:
+        return False
+    suffixes = [allowed.lower().lstrip(".") for allowed in allowed_hosts]
+    return any(host == suffix or host.endswith(f".{suffix}") for suffix in suffixes)

@@ -1,0 +1,149 @@
+"""The composition root: makes the services of the process, once, at the first invocation."""
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from azure.identity.aio import DefaultAzureCredential
+from azure.storage.blob.aio import BlobServiceClient
+
+from scoring.authorized_http import AuthorizedHttp, new_client
+from scoring.batch_endpoint import AzureBatchEndpoints
+from scoring.blob_ledger import BlobLedger
+from scoring.errors import SetupError
+from scoring.event_grid import EventGridTopic
+from scoring.identity import Identity
+from scoring.job import Place
+from scoring.landing_storage import AzureLandingStorage
+from scoring.log import Action, error
+from scoring.ports import Services
+from scoring.route import Mistake, Route, without_loops
+from scoring.routes_file import read_routes
+from scoring.settings import Connection, Settings, read_settings
+from scoring.timing import Timing
+from scoring.uris import may_receive_token
+from scoring.workspace import AzureWorkspace
+
+ROUTES_FILE = Path(__file__).parent.parent / "routes.toml"
+
+# Poll and the queue try again, so the storage client's own retries are few and short.
+_PATIENCE: dict[str, Any] = {"retry_total": 3, "connection_timeout": 10, "read_timeout": 20}
+# These log a line for each request at INFO, which would bury our own.
+_TALKATIVE = ("azure", "httpx", "httpcore")
+
+_lock = asyncio.Lock()
+_services: list[Services] = []
+
+
+async def services() -> Services:
+    """Return the services of this process; make them at the first call.
+
+    Raises:
+        SetupError: settings or routes.toml cannot be used.
+        Unavailable: the workspace cannot be asked where the datastores are.
+    """
+    async with _lock:
+        if not _services:
+            _services.append(await connect(os.environ, ROUTES_FILE))
+        return _services[0]
+
+
+async def connect(environment: Mapping[str, str], routes_file: Path) -> Services:
+    """Make the services that the settings and the routes describe."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    settings = read_settings(environment)
+    routes, mistakes = _read_routes(routes_file, environment)
+    made = _make(settings, routes)
+    places = await made.workspace.places()
+    routes, mistakes = without_loops(routes, lambda route: _container(route, places), mistakes)
+    mistakes += [_no_datastore(route) for route in routes if route.datastore not in places]
+    for mistake in mistakes:
+        error(Action.ROUTE_BROKEN, route=mistake.route, problem=str(mistake))
+    return msgspec.structs.replace(made, routes=routes)
+
+
+def _read_routes(file: Path, environment: Mapping[str, str]) -> tuple[list[Route], list[Mistake]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as failure:
+        raise SetupError(
+            f"{file.name}: {failure.strerror}: put it beside function_app.py"
+        ) from None
+    return read_routes(text, environment)
+
+
+def _no_datastore(route: Route) -> Mistake:
+    # The route stays: the datastore may be registered later, and is looked for again.
+    problem = f"the workspace has no datastore {route.datastore!r} in blob storage"
+    return Mistake(route=route.name, field="datastore", problem=problem)
+
+
+def _container(route: Route, places: Mapping[str, Place]) -> tuple[str, str]:
+    place = places.get(route.datastore)
+    return (place.account, place.container) if place else ("(no datastore)", route.datastore)
+
+
+def _make(settings: Settings, routes: list[Route]) -> Services:
+    identity = Identity(
+        lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
+    )
+    http = new_client()
+    arm = AuthorizedHttp(http, identity, settings.arm_scope, settings.allowed_hosts)
+    ml = AuthorizedHttp(http, identity, settings.ml_scope, settings.allowed_hosts)
+    ledger = BlobLedger(
+        _blob_service(settings.storage, identity, settings).get_container_client(
+            settings.ledger_container
+        )
+    )
+    timing = Timing(tick=timedelta(seconds=settings.poll_seconds)).scaled(settings.pace)
+
+    def connect_landing(place: Place) -> BlobServiceClient:
+        own = settings.landing_storage.get(place.account)
+        return _blob_service(own or Connection(blob_url=place.account_url), identity, settings)
+
+    def account_url(account: str, suffix: str) -> str:
+        own = settings.landing_storage.get(account)
+        return own.blob_url if own and own.blob_url else f"https://{account}.blob.{suffix}"
+
+    return Services(
+        ledger=ledger,
+        storage=AzureLandingStorage(connect_landing),
+        workspace=AzureWorkspace(
+            arm,
+            settings.arm_url + settings.workspace_id,
+            ledger,
+            account_url=account_url,
+            clock=time.monotonic,
+        ),
+        endpoints=AzureBatchEndpoints(ml, post_seconds=timing.post.total_seconds()),
+        publisher=EventGridTopic(_checked(settings.topic_endpoint, settings), identity),
+        routes=routes,
+        source=settings.workspace_id,
+        escaping=settings.escaping,
+        timing=timing,
+        nonce=lambda: secrets.token_hex(8),
+        clock=time.monotonic,
+    )
+
+
+def _blob_service(
+    connection: Connection, identity: Identity, settings: Settings
+) -> BlobServiceClient:
+    if connection.connection_string:
+        return BlobServiceClient.from_connection_string(connection.connection_string, **_PATIENCE)
+    url = _checked(connection.blob_url or "", settings)
+    return BlobServiceClient(url, credential=identity, **_PATIENCE)
+
+
+def _checked(url: str, settings: Settings) -> str:
+    if not may_receive_token(url, settings.allowed_hosts):
+        raise SetupError(f"{url!r} may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS")
+    return url

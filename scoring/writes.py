@@ -1,0 +1,69 @@
+"""Writing to the ledger: every write carries a nonce, by which its writer knows it again."""
+
+import msgspec
+
+from scoring.decisions import is_of_attempt
+from scoring.errors import LandfallError
+from scoring.job import Job, OpenJob, Progress, State, attempt_tag, first_progress
+from scoring.log import Action, info, warning
+from scoring.ports import BatchJob, Services
+
+
+async def claim(services: Services, job: Job, state: State) -> OpenJob | None:
+    """Claim a job; None: it is open already."""
+    nonce = services.nonce()
+    stands = await services.ledger.claim(job, first_progress(job, state, nonce))
+    return stands if stands.progress.nonce == nonce else None
+
+
+async def save(services: Services, opened: OpenJob, progress: Progress) -> OpenJob | None:
+    """Write the progress of a job; None: the job moved on, and nothing was written."""
+    stands, ours = await _try_save(services, opened, progress)
+    return stands if ours else None
+
+
+async def record(services: Services, opened: OpenJob, progress: Progress) -> None:
+    """Write which batch job the endpoint made of an attempt (edge b).
+
+    this host     POST ──────────────────(slow)──────────── answer ── save: conflict
+    poll                 stale ── unknown ─┬─ found: adopted        ── the same name: good
+                                           ├─ still unknown         ── write the name there
+                                           └─ lost, or even ended   ── cancel this batch job
+    """
+    stands, ours = await _try_save(services, opened, progress)
+    while not ours and stands is not None and _merely_unknown(stands, progress):
+        stands, ours = await _try_save(services, stands, progress)
+    if ours:
+        return
+    if stands is None or stands.progress.batch_job != progress.batch_job:
+        info(Action.MOVED_ON, job=opened.key, attempt=progress.attempt)
+        await cancel_surplus(services, opened.key, progress.batch_job)
+
+
+async def cancel_surplus(services: Services, key: str, batch_job: str) -> None:
+    """Ask for the cancel of a batch job that no open attempt stands behind."""
+    try:
+        await services.workspace.cancel(batch_job)
+    except LandfallError as failure:
+        warning(Action.SURPLUS_LEFT, job=key, batch_job=batch_job, error=str(failure))
+    else:
+        warning(Action.SURPLUS, job=key, batch_job=batch_job)
+
+
+def of_attempt(listed: list[BatchJob], job: Job, attempt: int) -> tuple[BatchJob, ...]:
+    """Return those of an endpoint's batch jobs that belong to an attempt."""
+    tag, output = attempt_tag(job.key, attempt), job.output_uri(attempt)
+    return tuple(one for one in listed if is_of_attempt(one, tag, output))
+
+
+async def _try_save(
+    services: Services, opened: OpenJob, progress: Progress
+) -> tuple[OpenJob | None, bool]:
+    nonce = services.nonce()
+    mine = msgspec.structs.replace(progress, nonce=nonce)
+    stands = await services.ledger.save(opened, mine)
+    return stands, stands is not None and stands.progress.nonce == nonce
+
+
+def _merely_unknown(stands: OpenJob, progress: Progress) -> bool:
+    return stands.progress.state is State.UNKNOWN and stands.progress.attempt == progress.attempt
