@@ -17,13 +17,13 @@ _LIMITS = httpx.Limits(
 )
 
 
-def new_client() -> httpx.AsyncClient:
+def new_client(timeout: httpx.Timeout = TIMEOUT) -> httpx.AsyncClient:
     """Return the client that all requests to Azure ML go through.
 
     httpx's own transport tells a connection that was never made from one that broke later; its
     httpx-aiohttp twin does not. Redirects are not followed: a token must not follow them.
     """
-    return httpx.AsyncClient(timeout=TIMEOUT, limits=_LIMITS, follow_redirects=False)
+    return httpx.AsyncClient(timeout=timeout, limits=_LIMITS, follow_redirects=False)
 
 
 class AuthorizedHttp:

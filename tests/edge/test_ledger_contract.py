@@ -1,0 +1,175 @@
+"""What every ledger does: one suite over the reference model and over the real one on Azurite.
+
+The faults are those of a client whose answers get lost: it repeats the write and conflicts with
+itself.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+from azure.storage.blob.aio import ContainerClient
+from tests.factories import job as make_job
+
+from local.faults import Fault
+from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
+from local.run_folder import RunFolder
+from local.storage import Storage
+from local.tokens import issue
+from scoring.blob_ledger import BlobLedger
+from scoring.identity import Identity
+from scoring.job import Job, Progress, State, first_progress
+from scoring.ports import Ledger
+from tests.fakes import Clock, FakeLedger
+from tests.tokens import StaticCredential
+
+
+@dataclass
+class Tried:
+    """A ledger, and how to lose the answers of its next write."""
+
+    ledger: Ledger
+    lose_answer: Callable[[], None]
+
+
+@pytest.fixture(params=["model", "azurite"])
+async def tried(request: pytest.FixtureRequest) -> AsyncIterator[Tried]:
+    if request.param == "model":
+        fake = FakeLedger(Clock())
+
+        def lose() -> None:
+            fake.answers_get_lost = True
+
+        yield Tried(fake, lose)
+        return
+    storage: Storage = request.getfixturevalue("storage")
+    async with _container(storage) as container:
+        yield Tried(BlobLedger(container), lambda: _lose(storage))
+
+
+def _container(storage: Storage) -> ContainerClient:
+    credential = Identity(lambda: StaticCredential(issue(STORAGE_AUDIENCE, client="test")))
+    return ContainerClient(
+        f"{storage.blob}/{APP_ACCOUNT}",
+        LEDGER_CONTAINER,
+        credential=credential,
+        retry_total=3,
+        initial_backoff=0,
+        increment_base=0,
+    )
+
+
+def _lose(storage: Storage) -> None:
+    storage.blob_faults.pending.append(Fault(kind="drop-after", method="PUT", path=r"open|done"))
+    storage.blob_faults.pending.append(Fault(kind="drop-after", method="DELETE"))
+
+
+def a_job() -> Job:
+    return make_job(key=uuid.uuid4().hex[:24])
+
+
+def submitting(job: Job, nonce: str) -> Progress:
+    return first_progress(job, State.SUBMITTING, nonce)
+
+
+async def test_the_first_claim_stands_and_the_second_is_told_of_it(tried: Tried) -> None:
+    job = a_job()
+    first = await tried.ledger.claim(job, submitting(job, "first"))
+    second = await tried.ledger.claim(job, submitting(job, "second"))
+    assert first.progress.nonce == second.progress.nonce == "first"
+    assert first.version == second.version
+    assert first.changed == second.changed
+
+
+async def test_a_claim_whose_answer_was_lost_is_still_the_claimants(tried: Tried) -> None:
+    job = a_job()
+    tried.lose_answer()
+    claimed = await tried.ledger.claim(job, submitting(job, "mine"))
+    assert claimed.progress.nonce == "mine"
+
+
+async def test_a_save_needs_the_version_that_stands(tried: Tried) -> None:
+    job = a_job()
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    unknown = msgspec.structs.replace(claimed.progress, state=State.UNKNOWN, nonce="2")
+    saved = await tried.ledger.save(claimed, unknown)
+    late = await tried.ledger.save(claimed, msgspec.structs.replace(unknown, nonce="3"))
+    assert saved is not None
+    assert saved.progress == unknown
+    assert late == saved
+
+
+async def test_a_save_whose_answer_was_lost_is_still_the_savers(tried: Tried) -> None:
+    job = a_job()
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    tried.lose_answer()
+    saved = await tried.ledger.save(claimed, submitting(job, "2"))
+    assert saved is not None
+    assert saved.progress.nonce == "2"
+
+
+async def test_a_save_to_an_entry_that_is_gone_says_so(tried: Tried) -> None:
+    job = a_job()
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    await tried.ledger.release(claimed)
+    assert await tried.ledger.save(claimed, submitting(job, "2")) is None
+    assert await tried.ledger.job(job.key) is None
+
+
+async def test_a_release_needs_the_version_that_stands(tried: Tried) -> None:
+    job = a_job()
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    saved = await tried.ledger.save(claimed, submitting(job, "2"))
+    await tried.ledger.release(claimed)
+    assert await tried.ledger.job(job.key) == job
+    assert saved is not None
+    tried.lose_answer()
+    await tried.ledger.release(saved)
+    assert await tried.ledger.job(job.key) is None
+
+
+async def test_the_listing_shows_what_was_saved(tried: Tried) -> None:
+    job = a_job()
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    progress = claimed.progress.to(
+        State.PENDING, not_before=claimed.changed, lost="1,2", files=3, rest={"newer": "field"}
+    )
+    saved = await tried.ledger.save(claimed, progress)
+    listing = await tried.ledger.open_jobs()
+    (found,) = [one for one in listing.jobs if one.key == job.key]
+    assert found == saved
+    assert found.progress == progress
+    assert found.changed <= listing.now
+
+
+async def test_the_first_end_stands(tried: Tried) -> None:
+    job = a_job()
+    assert await tried.ledger.end(job.key) is None
+    tried.lose_answer()
+    assert await tried.ledger.conclude(job.key, b"first") == b"first"
+    assert await tried.ledger.conclude(job.key, b"second") == b"first"
+    assert await tried.ledger.end(job.key) == b"first"
+
+
+async def test_of_two_polls_the_first_leaves_its_mark(tried: Tried) -> None:
+    before = await tried.ledger.poll_mark()
+    await tried.ledger.leave_poll_mark(msgspec.structs.replace(before, cursor="first"))
+    await tried.ledger.leave_poll_mark(msgspec.structs.replace(before, cursor="second"))
+    assert (await tried.ledger.poll_mark()).cursor == "first"
+
+
+async def test_an_entry_that_is_no_job_is_named_and_does_not_hide_the_others(
+    storage: Storage, folder: RunFolder
+) -> None:
+    job = a_job()
+    async with _container(storage) as container:
+        ledger = BlobLedger(container)
+        await ledger.claim(job, submitting(job, "1"))
+        broken = container.get_blob_client("open/broken")
+        await broken.upload_blob(b"", metadata={"state": "no such state"})
+        listing = await ledger.open_jobs()
+        await broken.delete_blob()
+    assert listing.unreadable == ["broken"]
+    assert job.key in {one.key for one in listing.jobs}

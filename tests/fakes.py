@@ -1,0 +1,323 @@
+"""The ports in memory, under one clock that tests move: small, and they can be asked what happened.
+
+The contract tests run over `FakeLedger` and the real ledger alike.
+"""
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from scoring import poll, submit
+from scoring.errors import Unavailable
+from scoring.job import Job, OpenJob, Place, Progress
+from scoring.landing import Landing
+from scoring.ports import (
+    Accepted,
+    Answer,
+    BatchEndpoint,
+    BatchJob,
+    Blob,
+    Forbidden,
+    JobState,
+    OpenJobs,
+    PollMark,
+    Services,
+    Submission,
+)
+from scoring.route import Route
+from scoring.timing import Timing
+
+START = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+PLACE = Place(
+    account="landingzone", account_url="https://landingzone.blob.core.windows.net", container="c"
+)
+
+
+class Clock:
+    """The one clock of the fakes; the storage services' times are its whole seconds."""
+
+    def __init__(self) -> None:
+        self.exact = START
+
+    @property
+    def now(self) -> datetime:
+        return self.exact.replace(microsecond=0)
+
+    def seconds(self) -> float:
+        return (self.exact - START).total_seconds()
+
+    def pass_(self, time: timedelta) -> None:
+        self.exact += time
+
+
+class FakeLedger:
+    """The reference model of the ledger: entries with versions."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._versions = itertools.count(1)
+        self.open: dict[str, tuple[Job, OpenJob]] = {}
+        self.done: dict[str, bytes] = {}
+        self.mark = PollMark()
+        self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
+
+    async def claim(self, job: Job, progress: Progress) -> OpenJob:
+        for _ in self._tries():
+            if job.key not in self.open:
+                self.open[job.key] = job, self._entry(job.key, progress)
+        return self.open[job.key][1]
+
+    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+        for _ in self._tries():
+            stands = self._save(opened, progress)
+        return stands
+
+    def _tries(self) -> range:
+        return range(2 if self.answers_get_lost else 1)
+
+    def _save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+        job, stands = self.open.get(opened.key, (None, None))
+        if job is not None and stands is not None and stands.version == opened.version:
+            stands = self._entry(opened.key, progress)
+            self.open[opened.key] = job, stands
+        return stands
+
+    async def job(self, key: str) -> Job | None:
+        return self.open[key][0] if key in self.open else None
+
+    async def open_jobs(self) -> OpenJobs:
+        return OpenJobs(now=self._clock.now, jobs=[entry for _, entry in self.open.values()])
+
+    async def release(self, opened: OpenJob) -> None:
+        if opened.key in self.open and self.open[opened.key][1].version == opened.version:
+            del self.open[opened.key]
+
+    async def end(self, key: str) -> bytes | None:
+        return self.done.get(key)
+
+    async def conclude(self, key: str, event: bytes) -> bytes:
+        return self.done.setdefault(key, event)
+
+    async def poll_mark(self) -> PollMark:
+        return self.mark
+
+    async def leave_poll_mark(self, mark: PollMark) -> None:
+        if mark.version == self.mark.version:
+            self.mark = msgspec.structs.replace(mark, version=str(next(self._versions)))
+
+    def _entry(self, key: str, progress: Progress) -> OpenJob:
+        metadata = progress.metadata()
+        return OpenJob(
+            key=key,
+            progress=Progress.from_metadata(metadata),
+            version=str(next(self._versions)),
+            changed=self._clock.now,
+        )
+
+
+class FakeStorage:
+    """Blobs without contents."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._etags = itertools.count(1)
+        self.blobs: dict[str, Blob] = {}
+        self.forbidden: set[str] = set()
+
+    def put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
+        self.blobs[path] = Blob(
+            path=path,
+            etag=f"0x{next(self._etags)}",
+            size=size,
+            modified=self._clock.now,
+            **properties,
+        )
+        return self.blobs[path]
+
+    async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
+        return Forbidden() if path in self.forbidden else self.blobs.get(path)
+
+    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+        if path in self.forbidden:
+            return Forbidden()
+        inside = f"{path}/"
+        return [
+            blob
+            for name, blob in sorted(self.blobs.items())
+            if name.startswith(inside) and "/" not in name.removeprefix(inside)
+        ]
+
+
+class FakeWorkspace:
+    """A workspace with one datastore and whatever endpoints are asked for."""
+
+    def __init__(self, endpoints: "FakeEndpoints") -> None:
+        self._endpoints = endpoints
+        self.without: set[str] = set()
+        self.canceled: list[str] = []
+        self.failure: Exception | None = None
+
+    async def places(self) -> dict[str, Place]:
+        self._fail()
+        return {"workspaceblobstore": PLACE}
+
+    async def endpoint(self, name: str) -> BatchEndpoint | None:
+        self._fail()
+        if name in self.without:
+            return None
+        uri = f"https://{name}.ml.azure.com/jobs"
+        return BatchEndpoint(scoring_uri=uri, default_deployment="default")
+
+    async def cancel(self, batch_job: str) -> None:
+        self._fail()
+        self.canceled.append(batch_job)
+        self._endpoints.turn(batch_job, JobState.CANCELED)
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+class FakeEndpoints:
+    """Batch endpoints whose jobs do what the test says."""
+
+    def __init__(self) -> None:
+        self._names = itertools.count(1)
+        self.submissions: list[Submission] = []
+        self.jobs: dict[str, BatchJob] = {}
+        self.answers: list[Callable[[Answer], Answer] | Answer] = []
+        self.unlisted: set[str] = set()
+        self.listings = 0
+        self.questions = 0
+        self.failure: Exception | None = None
+
+    async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
+        self.submissions.append(submission)
+        planned = self.answers.pop(0) if self.answers else None
+        if planned is not None and not callable(planned):
+            return planned
+        accepted = self._create(submission)
+        return planned(accepted) if planned is not None else accepted
+
+    async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
+        self.questions += 1
+        self._fail()
+        return self.jobs.get(name)
+
+    async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
+        self.listings += 1
+        self._fail()
+        return [job for name, job in self.jobs.items() if name not in self.unlisted]
+
+    def turn(self, name: str, state: JobState, message: str = "") -> None:
+        self.jobs[name] = msgspec.structs.replace(
+            self.jobs[name], state=state, status=state.value, message=message
+        )
+
+    def _create(self, submission: Submission) -> Accepted:
+        name = f"batchjob-{next(self._names)}"
+        self.jobs[name] = BatchJob(
+            name=name,
+            state=JobState.OPEN,
+            status="Running",
+            outputs=(submission.output_uri,),
+            marks=(submission.tag,),
+        )
+        return Accepted(batch_job=name)
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+class FakePublisher:
+    """A topic that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.published: list[bytes] = []
+        self.refuses = False
+
+    async def publish(self, event: bytes) -> None:
+        if self.refuses:
+            raise Unavailable("the topic refuses")
+        self.published.append(event)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(event) for event in self.published]
+
+    @property
+    def ends(self) -> list[tuple[str, str | None]]:
+        """Status and reason code of each published event."""
+        return [
+            (event["data"]["status"], (event["data"]["reason"] or {}).get("code"))
+            for event in self.events
+        ]
+
+
+class World:
+    """All fakes together, and the services made of them."""
+
+    def __init__(self, *routes: Route) -> None:
+        self.clock = Clock()
+        self.ledger = FakeLedger(self.clock)
+        self.storage = FakeStorage(self.clock)
+        self.endpoints = FakeEndpoints()
+        self.workspace = FakeWorkspace(self.endpoints)
+        self.publisher = FakePublisher()
+        nonces = itertools.count(1)
+        self.services = Services(
+            ledger=self.ledger,
+            storage=self.storage,
+            workspace=self.workspace,
+            endpoints=self.endpoints,
+            publisher=self.publisher,
+            routes=list(routes),
+            source="/workspace",
+            escaping="literal",
+            timing=Timing(),
+            nonce=lambda: f"nonce-{next(nonces)}",
+            clock=self.clock.seconds,
+        )
+
+    def complete(self, batch_job: str) -> None:
+        """Let a batch job write its output and complete."""
+        (uri,) = self.endpoints.jobs[batch_job].outputs
+        self.storage.put(uri.partition("/paths/")[2])
+        self.endpoints.turn(batch_job, JobState.COMPLETED)
+
+    async def land(self, path: str, **properties: Any) -> Landing:
+        """Let a blob land, and its event arrive."""
+        landing = self.landing(self.storage.put(path, **properties))
+        await submit.land(self.services, landing)
+        return landing
+
+    def landing(self, blob: Blob) -> Landing:
+        """Return the landing of a blob in the datastore's container."""
+        return Landing(
+            account=PLACE.account,
+            container=PLACE.container,
+            path=blob.path,
+            etag=blob.etag,
+            size=blob.size,
+            landed=blob.modified,
+        )
+
+    async def tick(self, after: timedelta = timedelta(seconds=15)) -> None:
+        """Let time pass, then run a tick of poll."""
+        self.clock.pass_(after)
+        await poll.poll(self.services)
+
+    async def ticks(self, time: timedelta, every: timedelta = timedelta(seconds=15)) -> None:
+        """Let time pass with its ticks of poll."""
+        for _ in range(int(time / every)):
+            await self.tick(every)
+
+    @property
+    def progress(self) -> Progress:
+        """The progress of the one open job."""
+        ((_, entry),) = self.ledger.open.values()
+        return entry.progress

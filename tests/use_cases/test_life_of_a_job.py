@@ -1,0 +1,577 @@
+"""From a landing to its completion event, over the fakes: each edge of docs/design.md's diagram."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+import pytest
+from tests.factories import route
+
+from scoring import poll, submit
+from scoring.errors import SetupError, Unavailable
+from scoring.job import State
+from scoring.ports import Answer, JobState, NotSent, Refused, Unclear
+from scoring.route import Ready
+from tests.fakes import World
+
+FILE = "landing/heart/a.csv"
+HEART = route(name="heart", match="landing/heart/**/*.csv", input="file")
+DIGITS = route(
+    name="digits",
+    match="landing/digits/{batch}/*.png",
+    input="folder",
+    ready=Ready(marker="landing/digits/{batch}.done"),
+    output="scored/digits/{batch}-{key}/predictions.csv",
+)
+MINUTE = timedelta(minutes=1)
+
+
+def lose(_: Answer) -> Answer:
+    return Unclear(message="the answer was lost")
+
+
+async def test_a_file_is_submitted_followed_and_announced() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    (batch_job,) = world.endpoints.jobs
+    world.complete(batch_job)
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+    assert world.ledger.open == {}
+    assert len(world.endpoints.submissions) == 1
+
+
+async def test_the_same_event_at_once_and_much_later_makes_one_job_and_one_event() -> None:
+    world = World(HEART)
+    landing = await world.land(FILE)
+    await submit.land(world.services, landing)
+    world.complete("batchjob-1")
+    await world.tick()
+    await world.ticks(timedelta(hours=5), every=timedelta(hours=1))
+    await submit.land(world.services, landing)
+    await world.tick()
+    assert len(world.endpoints.submissions) == 1
+    assert len(world.publisher.published) == 1
+    assert world.ledger.open == {}
+
+
+async def test_every_route_that_takes_a_landing_gets_its_own_job() -> None:
+    world = World(HEART, route(name="second", match="landing/**", input="file"))
+    await world.land(FILE)
+    assert len({submission.output_uri for submission in world.endpoints.submissions}) == 2
+
+
+@pytest.mark.parametrize("path", ["elsewhere/a.csv", "landing/heart/a.txt"])
+async def test_a_landing_that_no_route_takes_is_left_alone(path: str) -> None:
+    world = World(HEART)
+    await world.land(path)
+    assert world.endpoints.submissions == []
+
+
+# --- odd landings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ({"size": 0}, "empty"),
+        ({"block": False}, "not-a-block-blob"),
+        ({"archived": True}, "archived"),
+    ],
+)
+async def test_what_cannot_be_scored_is_rejected(
+    properties: dict[str, object], reason: str
+) -> None:
+    world = World(HEART)
+    await world.land(FILE, **properties)
+    assert world.publisher.ends == [("rejected", reason)]
+    assert world.endpoints.submissions == []
+    assert world.ledger.open == {}
+
+
+async def test_a_file_deleted_before_its_turn_is_rejected() -> None:
+    world = World(HEART)
+    landing = world.landing(world.storage.put(FILE))
+    del world.storage.blobs[FILE]
+    await submit.land(world.services, landing)
+    assert world.publisher.ends == [("rejected", "deleted")]
+
+
+async def test_a_file_overwritten_before_its_turn_is_superseded_and_the_new_one_scored() -> None:
+    world = World(HEART)
+    old = world.landing(world.storage.put(FILE))
+    await world.land(FILE)
+    await submit.land(world.services, old)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.ends == [("superseded", "overwritten"), ("completed", None)]
+    assert len(world.endpoints.submissions) == 1
+
+
+async def test_an_overwritten_file_whose_own_event_never_comes_is_scored_all_the_same() -> None:
+    world = World(HEART)
+    old = world.landing(world.storage.put(FILE))
+    world.storage.put(FILE)
+    await submit.land(world.services, old)
+    assert len(world.endpoints.submissions) == 1
+    assert world.publisher.ends == [("superseded", "overwritten")]
+
+
+@pytest.mark.parametrize("overwritten", [True, False])
+async def test_the_event_says_whether_the_input_was_overwritten(*, overwritten: bool) -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    if overwritten:
+        world.storage.put(FILE)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.events[0]["data"]["input"]["overwritten"] is overwritten
+
+
+async def test_where_the_app_may_not_look_the_output_is_not_verified() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    uri = world.endpoints.submissions[0].output_uri
+    world.storage.forbidden.add(uri.partition("/paths/")[2])
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+    assert world.publisher.events[0]["data"]["output"]["verified"] is False
+
+
+async def test_completed_without_output_is_a_failure() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.tick()
+    assert world.publisher.ends == [("failed", "output-missing")]
+
+
+async def test_what_lay_at_the_output_before_is_not_taken_for_the_result() -> None:
+    world = World(HEART)
+    landing = world.landing(world.storage.put(FILE))
+    await submit.land(world.services, landing)
+    uri = world.endpoints.submissions[0].output_uri
+    older = world.storage.put(uri.partition("/paths/")[2])
+    world.storage.blobs[older.path] = msgspec.structs.replace(
+        older, modified=older.modified - timedelta(seconds=1)
+    )
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.tick()
+    assert world.publisher.ends == [("failed", "output-older")]
+
+
+# --- folders by marker --------------------------------------------------------------------------
+
+
+async def test_a_folder_is_scored_when_its_marker_lands() -> None:
+    world = World(DIGITS)
+    for name in ("1.png", "2.png"):
+        await world.land(f"landing/digits/b1/{name}", size=100)
+    world.storage.put("landing/digits/b1/nested/3.png")
+    assert world.endpoints.submissions == []
+    await world.land("landing/digits/b1.done", size=0)
+    (submission,) = world.endpoints.submissions
+    assert (submission.kind, submission.input_uri) == (
+        "folder",
+        "azureml://datastores/workspaceblobstore/paths/landing/digits/b1",
+    )
+    world.complete("batchjob-1")
+    await world.tick()
+    (event,) = world.publisher.events
+    assert event["subject"].endswith("/blobs/landing/digits/b1/")
+    assert (event["data"]["input"]["files"], event["data"]["input"]["size"]) == (2, 200)
+    assert event["data"]["input"]["overwritten"] is False
+
+
+async def test_a_file_that_joins_a_folder_while_its_job_runs_is_told() -> None:
+    world = World(DIGITS)
+    world.storage.put("landing/digits/b1/1.png")
+    await world.land("landing/digits/b1.done", size=0)
+    world.storage.put("landing/digits/b1/2.png")
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.events[0]["data"]["input"]["overwritten"] is True
+
+
+async def test_a_marker_of_an_empty_folder_is_rejected() -> None:
+    world = World(DIGITS)
+    await world.land("landing/digits/b1.done", size=0)
+    assert world.publisher.ends == [("rejected", "folder-empty")]
+
+
+# --- answers to the POST ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_refusal_for_good_fails_the_job_at_once(status: int) -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Refused(status=status, message="no")]
+    await world.land(FILE)
+    assert world.publisher.ends == [("failed", "refused")]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_refusal_that_somebody_may_mend_is_borne_for_a_day(status: int) -> None:
+    """The same attempt is POSTed again, slowly: for certain nothing was created."""
+    world = World(HEART)
+    world.endpoints.answers = [Refused(status=status, message="not yet")] * 20
+    await world.land(FILE)
+    await world.ticks(timedelta(hours=8), every=MINUTE)
+    assert 15 < len(world.endpoints.submissions) < 40
+    assert len({submission.output_uri for submission in world.endpoints.submissions}) == 1
+    world.complete("batchjob-1")
+    await world.tick(MINUTE)
+    assert world.publisher.ends == [("completed", None)]
+
+
+async def test_a_refusal_that_nobody_mends_fails_the_job_after_a_day() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Refused(status=404, message="no such deployment")] * 1_000
+    await world.land(FILE)
+    await world.ticks(timedelta(hours=23, minutes=30), every=10 * MINUTE)
+    assert world.publisher.ends == []
+    await world.ticks(timedelta(hours=2), every=10 * MINUTE)
+    assert world.publisher.ends == [("failed", "refused")]
+
+
+async def test_an_endpoint_that_is_not_there_yet_is_waited_for() -> None:
+    world = World(HEART)
+    world.workspace.without.add(HEART.endpoint)
+    await world.land(FILE)
+    assert world.progress.state is State.PENDING
+    world.workspace.without.clear()
+    await world.ticks(5 * MINUTE)
+    assert len(world.endpoints.submissions) == 1
+
+
+async def test_throttling_is_waited_out_and_probed_with_one_job() -> None:
+    world = World(HEART)
+    throttled: list[Callable[[Answer], Answer] | Answer] = [
+        Refused(status=429, message="slow down", retry_after=120)
+    ]
+    world.endpoints.answers = throttled * 4
+    for number in range(3):
+        await world.land(f"landing/heart/{number}.csv")
+    await world.ticks(timedelta(seconds=105))
+    assert len(world.endpoints.submissions) == 3
+    await world.tick(timedelta(seconds=20))
+    assert len(world.endpoints.submissions) == 4, "one probe, refused"
+    await world.tick(timedelta(seconds=125))
+    assert len(world.endpoints.jobs) == 3, "one probe, taken, and the rest"
+
+
+async def test_a_connection_that_was_never_made_is_tried_again_by_poll() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [NotSent(message="refused")]
+    await world.land(FILE)
+    await world.tick()
+    assert world.progress.state is State.SUBMITTED
+    assert len(world.endpoints.jobs) == 1
+
+
+@pytest.mark.parametrize("status", [302, 408, 409, 500, 503])
+async def test_an_answer_that_says_nothing_for_certain_is_unclear(status: int) -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Refused(status=status, message="?", retry_after=5)]
+    await world.land(FILE)
+    assert world.progress.state is State.UNKNOWN
+
+
+async def test_arm_away_at_the_submission_keeps_the_job_pending() -> None:
+    world = World(HEART)
+    landing = world.landing(world.storage.put(FILE))
+    (job,) = [
+        submit.job_for(
+            HEART, landing, {}, (await world.workspace.places())["workspaceblobstore"], "literal"
+        )
+    ]
+    world.workspace.failure = Unavailable("ARM is away")
+    await submit.start(world.services, job)
+    assert world.progress.state is State.PENDING
+    world.workspace.failure = None
+    await world.tick()
+    assert world.progress.state is State.SUBMITTED
+
+
+# --- unclear submissions ------------------------------------------------------------------------
+
+
+async def test_an_unclear_submission_that_is_found_is_adopted() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [lose]
+    await world.land(FILE)
+    await world.tick()
+    assert world.progress.batch_job == "batchjob-1"
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+    assert len(world.endpoints.submissions) == 1
+
+
+async def test_of_several_batch_jobs_of_one_attempt_the_others_are_canceled() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [lose]
+    await world.land(FILE)
+    await world.services.endpoints.submit(
+        await world.workspace.endpoint("e"),  # type: ignore[arg-type]
+        world.endpoints.submissions[0],
+    )
+    await world.tick()
+    assert world.progress.batch_job == "batchjob-1"
+    assert world.workspace.canceled == ["batchjob-2"]
+
+
+async def test_an_unclear_submission_is_not_lost_before_its_last_look() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Unclear(message="no answer")]
+    await world.land(FILE)
+    await world.ticks(14 * MINUTE)
+    assert world.progress.state is State.UNKNOWN
+    assert world.endpoints.listings == 3, "at once, after 1 and after 5 minutes"
+
+
+async def test_a_lost_attempt_is_followed_by_another_with_its_own_output() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Unclear(message="no answer")]
+    await world.land(FILE)
+    await world.ticks(17 * MINUTE)
+    first, second = world.endpoints.submissions
+    assert first.output_uri != second.output_uri
+    assert world.progress.attempt == 2
+
+
+async def test_a_listing_that_fails_does_not_make_an_attempt_lost() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Unclear(message="no answer")]
+    world.endpoints.failure = Unavailable("cut off")
+    await world.land(FILE)
+    await world.ticks(60 * MINUTE, every=MINUTE)
+    assert world.progress.state is State.UNKNOWN
+    world.endpoints.failure = None
+    await world.tick()
+    await world.tick()
+    assert world.progress.attempt == 2
+
+
+async def test_three_lost_attempts_fail_the_job() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Unclear(message="no answer")] * 3
+    await world.land(FILE)
+    await world.ticks(60 * MINUTE)
+    assert world.publisher.ends == [("failed", "outcome-unknown")]
+    assert len(world.endpoints.submissions) == 3
+
+
+async def test_a_lost_attempt_that_turns_up_when_the_job_ends_is_canceled() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [lose]
+    world.endpoints.unlisted.add("batchjob-1")
+    await world.land(FILE)
+    await world.ticks(17 * MINUTE)
+    world.endpoints.unlisted.clear()
+    world.complete("batchjob-2")
+    await world.ticks(3 * MINUTE)
+    assert world.workspace.canceled == ["batchjob-1"]
+    assert world.publisher.ends == [("completed", None)]
+    assert world.publisher.events[0]["data"]["attempt"] == 2
+
+
+async def test_an_answer_after_the_job_was_given_up_for_another_is_canceled() -> None:
+    """A host that froze between its POST and the answer comes back when attempt 2 runs."""
+    world = World(HEART)
+    world.endpoints.answers = [lose]
+    world.endpoints.unlisted.add("batchjob-1")
+    await world.land(FILE)
+    (_, frozen) = next(iter(world.ledger.open.values()))
+    await world.ticks(17 * MINUTE)
+    await submit.writes.record(
+        world.services, frozen, frozen.progress.to(State.SUBMITTED, batch_job="batchjob-1")
+    )
+    assert world.workspace.canceled == ["batchjob-1"]
+    assert world.progress.batch_job == "batchjob-2"
+
+
+async def test_an_answer_that_comes_while_the_job_is_merely_unknown_is_recorded() -> None:
+    world = World(HEART)
+    world.endpoints.answers = [Unclear(message="?")]
+    await world.land(FILE)
+    (_, before) = next(iter(world.ledger.open.values()))
+    stale = msgspec.structs.replace(before, version="an earlier one")
+    await submit.writes.record(
+        world.services, stale, before.progress.to(State.SUBMITTED, batch_job="late")
+    )
+    assert world.progress.batch_job == "late"
+    assert world.workspace.canceled == []
+
+
+# --- following a batch job ----------------------------------------------------------------------
+
+
+async def test_a_failed_batch_job_fails_the_job_with_its_message() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    world.endpoints.turn("batchjob-1", JobState.FAILED, "the script raised")
+    await world.tick()
+    assert world.publisher.events[0]["data"]["reason"] == {
+        "code": "batch-job-failed",
+        "message": "the script raised",
+    }
+
+
+async def test_a_failed_batch_job_is_tried_again_where_the_route_says_so() -> None:
+    world = World(msgspec.structs.replace(HEART, max_attempts=2))
+    await world.land(FILE)
+    world.endpoints.turn("batchjob-1", JobState.FAILED)
+    await world.tick()
+    await world.tick()
+    assert len({one.output_uri for one in world.endpoints.submissions}) == 2
+    world.endpoints.turn("batchjob-2", JobState.FAILED)
+    await world.ticks(MINUTE)
+    assert world.publisher.ends == [("failed", "batch-job-failed")]
+
+
+async def test_a_canceled_batch_job_cancels_the_job() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    world.endpoints.turn("batchjob-1", JobState.CANCELED)
+    await world.tick()
+    assert world.publisher.ends == [("canceled", "batch-job-canceled")]
+
+
+async def test_a_batch_job_that_disappears_is_gone_after_an_hour() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    del world.endpoints.jobs["batchjob-1"]
+    await world.ticks(58 * MINUTE)
+    assert world.publisher.ends == []
+    await world.ticks(4 * MINUTE)
+    assert world.publisher.ends == [("failed", "batch-job-gone")]
+
+
+async def test_a_batch_job_that_comes_back_is_not_gone() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    away = world.endpoints.jobs.pop("batchjob-1")
+    await world.ticks(50 * MINUTE)
+    world.endpoints.jobs["batchjob-1"] = away
+    await world.ticks(5 * MINUTE)
+    del world.endpoints.jobs["batchjob-1"]
+    await world.ticks(50 * MINUTE)
+    assert world.publisher.ends == []
+
+
+async def test_a_batch_job_is_asked_about_ever_more_seldom() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    await world.ticks(10 * MINUTE)
+    first_ten_minutes = world.endpoints.questions
+    await world.ticks(60 * MINUTE)
+    assert 20 <= first_ten_minutes <= 40
+    assert 60 <= world.endpoints.questions - first_ten_minutes <= 66, "once a minute"
+
+
+async def test_a_missed_hour_of_poll_is_made_up_for_by_one_question() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    await world.tick()
+    world.complete("batchjob-1")
+    await world.tick(60 * MINUTE)
+    assert world.publisher.ends == [("completed", None)]
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+async def test_while_the_topic_refuses_ended_jobs_ask_nothing_of_azure_ml() -> None:
+    world = World(HEART)
+    for number in range(3):
+        await world.land(f"landing/heart/{number}.csv")
+        world.complete(f"batchjob-{number + 1}")
+    world.publisher.refuses = True
+    await world.tick()
+    asked = world.endpoints.questions
+    await world.ticks(60 * MINUTE)
+    world.publisher.refuses = False
+    await world.tick()
+    assert world.endpoints.questions == asked
+    assert world.publisher.ends == [("completed", None)] * 3
+    assert world.ledger.open == {}
+
+
+async def test_two_polls_at_once_end_a_job_once_and_copies_are_identical() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    world.complete("batchjob-1")
+    world.clock.pass_(MINUTE)
+    seen = await world.ledger.open_jobs()
+    await poll.poll(world.services)
+    world.clock.pass_(MINUTE)
+
+    async def as_seen_before() -> object:
+        return seen
+
+    world.ledger.open_jobs = as_seen_before  # type: ignore[method-assign,assignment]
+    await poll.poll(world.services)
+    assert len(world.publisher.published) == 2
+    assert len(set(world.publisher.published)) == 1
+
+
+async def test_one_jobs_error_does_not_stop_the_others() -> None:
+    world = World(HEART)
+    await world.land("landing/heart/1.csv")
+    await world.land("landing/heart/2.csv")
+    world.complete("batchjob-2")
+    broken = world.endpoints.batch_job
+
+    async def one_breaks(endpoint: object, name: str) -> object:
+        if name == "batchjob-1":
+            raise ValueError("a surprise")
+        return await broken(endpoint, name)  # type: ignore[arg-type]
+
+    world.endpoints.batch_job = one_breaks  # type: ignore[method-assign,assignment]
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+
+
+async def test_a_disabled_routes_files_wait_and_are_scored_once_it_is_enabled() -> None:
+    world = World(msgspec.structs.replace(HEART, enabled=False))
+    await world.land(FILE)
+    await world.ticks(5 * MINUTE)
+    assert world.endpoints.submissions == []
+    world.services = msgspec.structs.replace(world.services, routes=[HEART])
+    await world.tick()
+    assert len(world.endpoints.submissions) == 1
+
+
+async def test_a_setup_that_refuses_to_cancel_leaves_a_warning_not_an_error() -> None:
+    world = World(HEART)
+    world.workspace.failure = SetupError("no permission")
+    await submit.writes.cancel_surplus(world.services, "key", "batchjob-9")
+    assert world.workspace.canceled == []
+
+
+async def test_a_claim_that_waited_too_long_is_renewed_before_its_post() -> None:
+    """Poll must see that somebody is at it: a POST starts within 30 s of its claim."""
+    world = World(HEART)
+    look = world.storage.blob
+
+    async def slow_look(place: object, path: str) -> object:
+        world.clock.pass_(timedelta(seconds=40))
+        return await look(place, path)  # type: ignore[arg-type]
+
+    world.storage.blob = slow_look  # type: ignore[method-assign,assignment]
+    claimed = world.clock.now
+    await world.land(FILE)
+    assert world.progress.submitted is not None
+    assert world.progress.submitted - claimed >= timedelta(seconds=40)
+
+
+async def test_the_clients_own_repeated_writes_change_nothing() -> None:
+    world = World(HEART)
+    world.ledger.answers_get_lost = True
+    await world.land(FILE)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+    assert len(world.endpoints.submissions) == 1
