@@ -13,9 +13,7 @@ from local.names import (
 from local.run_folder import RunFolder
 
 
-def app_settings(
-    folder: RunFolder, *, poll_seconds: int = 1, pace: float = 1.0
-) -> dict[str, str]:
+def app_settings(folder: RunFolder, *, poll_seconds: int = 1, pace: float = 1.0) -> dict[str, str]:
     """Return the settings for the parts whose addresses are in the run folder.
 
     They have the shapes of Azure's: identities, no secrets. Only the hosts differ.

@@ -1,22 +1,28 @@
 """What tests on real parts share: one run folder and one storage service for the session."""
 
 import os
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from local import storage as storage_part
 from local.run_folder import RunFolder
-from local.storage import Storage
+
+# aiohttp, and so the Azure SDKs, reads SSL_CERT_FILE when it is imported: before the parts are.
+_FOLDER = RunFolder(Path(tempfile.mkdtemp(prefix="landfall-")))
+os.environ["SSL_CERT_FILE"] = str(_FOLDER.ca_file)
+
+from local import storage as storage_part  # noqa: E402
+from local.storage import Storage  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def folder() -> Iterator[RunFolder]:
     """A run folder whose authority every TLS client of this process trusts."""
-    made = RunFolder(Path(tmp_path_factory.mktemp("local")))
-    os.environ["SSL_CERT_FILE"] = str(made.ca_file)
-    return made
+    yield _FOLDER
+    shutil.rmtree(_FOLDER.path)
 
 
 @pytest.fixture(scope="session")

@@ -190,6 +190,7 @@ class FakeEndpoints:
         self.jobs: dict[str, BatchJob] = {}
         self.answers: list[Callable[[Answer], Answer] | Answer] = []
         self.unlisted: set[str] = set()
+        self.fails: set[str] = set()  # batch jobs that a test means to let fail
         self.listings = 0
         self.questions = 0
         self.failure: Exception | None = None

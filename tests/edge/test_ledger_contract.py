@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 from azure.storage.blob.aio import ContainerClient
-from tests.factories import job as make_job
 
 from local.faults import Fault
 from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
@@ -22,6 +21,7 @@ from scoring.blob_ledger import BlobLedger
 from scoring.identity import Identity
 from scoring.job import Job, Progress, State, first_progress
 from scoring.ports import Ledger
+from tests.factories import job as make_job
 from tests.fakes import Clock, FakeLedger
 from tests.tokens import StaticCredential
 
@@ -35,7 +35,7 @@ class Tried:
 
 
 @pytest.fixture(params=["model", "azurite"])
-async def tried(request: pytest.FixtureRequest) -> AsyncIterator[Tried]:
+async def tried(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterator[Tried]:
     if request.param == "model":
         fake = FakeLedger(Clock())
 
@@ -44,9 +44,9 @@ async def tried(request: pytest.FixtureRequest) -> AsyncIterator[Tried]:
 
         yield Tried(fake, lose)
         return
-    storage: Storage = request.getfixturevalue("storage")
     async with _container(storage) as container:
         yield Tried(BlobLedger(container), lambda: _lose(storage))
+    storage.blob_faults.pending.clear()
 
 
 def _container(storage: Storage) -> ContainerClient:

@@ -1,17 +1,18 @@
 """From a landing to its completion event, over the fakes: each edge of docs/design.md's diagram."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.factories import route
 
 from scoring import poll, submit
 from scoring.errors import SetupError, Unavailable
 from scoring.job import State
 from scoring.ports import Answer, JobState, NotSent, Refused, Unclear
 from scoring.route import Ready
+from tests.factories import route
 from tests.fakes import World
 
 FILE = "landing/heart/a.csv"
@@ -326,7 +327,7 @@ async def test_an_unclear_submission_is_not_lost_before_its_last_look() -> None:
     world = World(HEART)
     world.endpoints.answers = [Unclear(message="no answer")]
     await world.land(FILE)
-    await world.ticks(14 * MINUTE)
+    await world.ticks(14 * MINUTE, every=timedelta(seconds=14))
     assert world.progress.state is State.UNKNOWN
     assert world.endpoints.listings == 3, "at once, after 1 and after 5 minutes"
 
@@ -500,21 +501,30 @@ async def test_while_the_topic_refuses_ended_jobs_ask_nothing_of_azure_ml() -> N
 
 
 async def test_two_polls_at_once_end_a_job_once_and_copies_are_identical() -> None:
+    """The second poll works through the job while the first waits for the topic."""
     world = World(HEART)
     await world.land(FILE)
     world.complete("batchjob-1")
     world.clock.pass_(MINUTE)
-    seen = await world.ledger.open_jobs()
-    await poll.poll(world.services)
+    publishing, second_is_through = asyncio.Event(), asyncio.Event()
+    publish = world.publisher.publish
+
+    async def slow_publish(event: bytes) -> None:
+        world.publisher.publish = publish  # type: ignore[method-assign]
+        publishing.set()
+        await second_is_through.wait()
+        await publish(event)
+
+    world.publisher.publish = slow_publish  # type: ignore[method-assign]
+    first = asyncio.create_task(poll.poll(world.services))
+    await publishing.wait()
     world.clock.pass_(MINUTE)
-
-    async def as_seen_before() -> object:
-        return seen
-
-    world.ledger.open_jobs = as_seen_before  # type: ignore[method-assign,assignment]
     await poll.poll(world.services)
+    second_is_through.set()
+    await first
     assert len(world.publisher.published) == 2
     assert len(set(world.publisher.published)) == 1
+    assert world.ledger.open == {}
 
 
 async def test_one_jobs_error_does_not_stop_the_others() -> None:
