@@ -15,6 +15,7 @@ from aiohttp import web
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PATH = "/_faults"
+ADMIN = "/_admin/"  # where parts are asked and told things; no fault meets these either
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,13 +60,14 @@ class Faults:
 
     def install(self, app: web.Application) -> None:
         """Add the middleware and the admin path to an app."""
-        app.middlewares.append(web.middleware(self._meet))
+        app.middlewares.append(self._meet)
         app.router.add_post(PATH, self._add)
         app.router.add_get(PATH, self._list)
         app.router.add_delete(PATH, self._clear)
 
+    @web.middleware
     async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == PATH:
+        if request.path == PATH or request.path.startswith(ADMIN):
             return await handler(request)
         fault = next((one for one in self.pending if one.takes(request)), None)
         if fault is None:

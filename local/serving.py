@@ -3,6 +3,7 @@
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 from aiohttp import web
 
@@ -11,10 +12,13 @@ HOST = "127.0.0.1"
 
 @contextlib.asynccontextmanager
 async def serve(
-    app: web.Application, *, tls: ssl.SSLContext | None = None, port: int = 0
+    app: web.Application, *, tls: ssl.SSLContext | None = None, port: int = 0, **protocol: Any
 ) -> AsyncIterator[str]:
-    """Serve `app` on loopback, on a free port unless `port` names one; yield its base URL."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    """Serve `app` on loopback, on a free port unless `port` names one; yield its base URL.
+
+    `protocol` goes to aiohttp's protocol: how long a line may be, and the like.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, **protocol)
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port, ssl_context=tls)

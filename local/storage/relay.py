@@ -1,0 +1,64 @@
+"""Passing requests on to Azurite and its answers back: as they are, and while they come in."""
+
+from typing import Any
+
+import aiohttp
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from local.storage.azurite import LONGEST_LINE
+
+# How a server listens for what is passed on: nothing is unpacked, long names are taken.
+AS_SENT: dict[str, Any] = {"auto_decompress": False, "max_line_size": LONGEST_LINE}
+# These concern one connection. The Host stays: Azurite copies from other accounts of it only.
+_HOP_BY_HOP = (hdrs.CONNECTION, hdrs.KEEP_ALIVE, hdrs.TRANSFER_ENCODING)
+_ONLY_IF_THE_CLIENT_SENT_THEM = (
+    hdrs.ACCEPT,
+    hdrs.ACCEPT_ENCODING,
+    hdrs.CONTENT_TYPE,
+    hdrs.USER_AGENT,
+)
+
+
+class Answer(web.StreamResponse):
+    """Azurite's answer; its body is fetched when it is sent, so it may as well be thrown away."""
+
+    def __init__(self, source: aiohttp.ClientResponse) -> None:
+        super().__init__(
+            status=source.status, reason=source.reason, headers=_end_to_end(source.headers)
+        )
+        self._source = source
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the body on."""
+        async with self._source:
+            async for chunk in self._source.content.iter_any():
+                await self.write(chunk)
+        await super().write_eof(data)
+
+
+async def relay(request: web.Request, session: aiohttp.ClientSession, base: str) -> Answer:
+    """Send a request on to the server at `base`, with its target byte for byte.
+
+    Raises web.HTTPBadGateway if the server cannot be reached, or the client left half-way.
+    """
+    try:
+        source = await session.request(
+            request.method,
+            URL(base + request.raw_path, encoded=True),
+            headers=_end_to_end(request.headers),
+            data=request.content if request.can_read_body else None,
+            allow_redirects=False,
+            skip_auto_headers=_ONLY_IF_THE_CLIENT_SENT_THEM,
+        )
+    except aiohttp.ClientError as loss:
+        raise web.HTTPBadGateway(text=f"not passed on: {loss}\n") from loss
+    return Answer(source)
+
+
+def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    passed = CIMultiDict(headers)
+    for name in _HOP_BY_HOP:
+        passed.popall(name, None)
+    return passed
