@@ -7,7 +7,7 @@ forgets all. See `Fault` for the fields.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -28,6 +28,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
         "drop-before",  # close the connection without doing the work
         "drop-after",  # do the work, then close the connection without an answer
         "half-after",  # do the work, then close the connection in the middle of the answer
+        "hang-before",  # neither do the work nor answer, until all faults are forgotten
+        "hang-after",  # do the work, then do not answer until all faults are forgotten
     ]
     method: str = "*"
     path: str = ""  # a regular expression that is searched for in the path with its query
@@ -37,6 +39,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     body: str = ""
     seconds: float = 0.0
     skip: int = 0  # how many matching requests pass before it begins
+    met: int = 0  # how many requests it has met so far
 
     def takes(self, request: web.Request) -> bool:
         """Tell whether this fault meets the request, and count it."""
@@ -57,36 +60,59 @@ class Faults:
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
+        self._changed = asyncio.Condition()
+        self._forgotten = asyncio.Event()
 
     def install(self, app: web.Application) -> None:
         """Add the middleware and the admin path to an app."""
-        app.middlewares.append(self._meet)
+        app.middlewares.append(self._middleware)
         app.router.add_post(PATH, self._add)
         app.router.add_get(PATH, self._list)
         app.router.add_delete(PATH, self._clear)
 
+    def add(self, fault: Fault) -> Fault:
+        """Let a fault meet the next requests that match."""
+        self.pending.append(fault)
+        return fault
+
+    def forget(self) -> None:
+        """Let nothing go wrong any more; what hangs loses its connection."""
+        self.pending.clear()
+        self._forgotten.set()
+        self._forgotten = asyncio.Event()
+
+    async def until_met(self, fault: Fault, times: int = 1) -> None:
+        """Wait until a fault has met so many requests, their work done if it is an -after one."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: fault.met >= times)
+
     @web.middleware
-    async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == PATH or request.path.startswith(ADMIN):
             return await handler(request)
         fault = next((one for one in self.pending if one.takes(request)), None)
-        if fault is None:
-            return await handler(request)
+        return await (handler(request) if fault is None else self._meet(fault, request, handler))
+
+    async def _meet(self, fault: Fault, request: web.Request, handler: Handler) -> Any:
+        forgotten = self._forgotten
+        if fault.kind.endswith("-after"):
+            await handler(request)
+        async with self._changed:
+            fault.met += 1
+            self._changed.notify_all()
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
             return await handler(request)
-        if fault.kind == "refuse":
+        if fault.kind in ("refuse", "error-after"):
             await request.read()
             return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
-        if fault.kind != "drop-before":
-            await handler(request)
-        if fault.kind == "error-after":
-            return web.Response(status=fault.status, headers=fault.headers, text=fault.body)
+        if fault.kind.startswith("hang"):
+            await forgotten.wait()
         return await _cut(request, half=fault.kind == "half-after")
 
     async def _add(self, request: web.Request) -> web.Response:
         try:
-            self.pending.append(msgspec.json.decode(await request.read(), type=Fault))
+            self.add(msgspec.json.decode(await request.read(), type=Fault))
         except msgspec.MsgspecError as mistake:
             return web.Response(status=400, text=f"not a fault: {mistake}\n")
         return web.Response(status=201)
@@ -96,7 +122,7 @@ class Faults:
         return web.Response(body=msgspec.json.encode(left), content_type="application/json")
 
     async def _clear(self, _: web.Request) -> web.Response:
-        self.pending.clear()
+        self.forget()
         return web.Response(status=204)
 
 

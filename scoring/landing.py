@@ -19,8 +19,10 @@ from scoring.errors import UnreadableMessage
 # The APIs that commit a blob. `CreateFile` and `SftpCreate` come before the content.
 COMMITTING_APIS = frozenset({"PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit"})
 
-_SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)")
-_TOPIC = re.compile(r"/storageAccounts/(?P<account>[a-z0-9]+)$", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)", re.DOTALL
+)
+_TOPIC = re.compile(r"/storageAccounts/(?P<account>[a-z0-9]+)\Z", re.IGNORECASE | re.ASCII)
 _LOST_CHARACTER = "\ufffd"
 
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -44,11 +46,12 @@ class Ignored(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class _BlobData(msgspec.Struct, rename="camel"):
-    api: str
-    e_tag: str
-    url: str
-    content_length: int = 0
+class _CloudEvent(msgspec.Struct):
+    source: str
+    subject: str
+    type: str
+    time: Aware
+    data: Any = None  # its shape depends on the type
 
 
 class _EventGridEvent(msgspec.Struct, rename="camel"):
@@ -56,15 +59,14 @@ class _EventGridEvent(msgspec.Struct, rename="camel"):
     subject: str
     event_type: str
     event_time: Aware
-    data: msgspec.Raw
+    data: Any = None
 
 
-class _CloudEvent(msgspec.Struct):
-    source: str
-    subject: str
-    type: str
-    time: Aware
-    data: msgspec.Raw
+class _BlobData(msgspec.Struct, rename="camel"):
+    api: str
+    e_tag: str
+    url: str
+    content_length: int = 0
 
 
 def read_message(body: bytes) -> Iterator[Landing | Ignored | UnreadableMessage]:
@@ -80,8 +82,8 @@ def read_message(body: bytes) -> Iterator[Landing | Ignored | UnreadableMessage]
         return
     for event in document if isinstance(document, list) else [document]:
         try:
-            yield _read_event(event)
-        except (msgspec.ValidationError, UnreadableMessage, ValueError) as mistake:
+            yield _landing(_event(event))
+        except (msgspec.ValidationError, UnreadableMessage, ValueError, OverflowError) as mistake:
             yield UnreadableMessage(f"not a storage event: {mistake}")
 
 
@@ -100,48 +102,47 @@ def _json_of(body: bytes) -> bytes:
         return text
 
 
-def _read_event(event: Any) -> Landing | Ignored:
+def _event(event: Any) -> _CloudEvent:
     if not isinstance(event, dict):
         raise UnreadableMessage(f"expected an object, found {type(event).__name__}")
     if "specversion" in event:
-        cloud = msgspec.convert(_raw_data(event), _CloudEvent)
-        return _landing(cloud.source, cloud.subject, cloud.type, cloud.time, cloud.data)
-    grid = msgspec.convert(_raw_data(event), _EventGridEvent)
-    return _landing(grid.topic, grid.subject, grid.event_type, grid.event_time, grid.data)
+        return msgspec.convert(event, _CloudEvent)
+    grid = msgspec.convert(event, _EventGridEvent)
+    return _CloudEvent(
+        source=grid.topic,
+        subject=grid.subject,
+        type=grid.event_type,
+        time=grid.event_time,
+        data=grid.data,
+    )
 
 
-def _raw_data(event: dict[str, Any]) -> dict[str, Any]:
-    # The data's shape depends on the type, so it is read only once the type is known.
-    return {**event, "data": msgspec.Raw(msgspec.json.encode(event.get("data")))}
-
-
-def _landing(
-    topic: str, subject: str, kind: str, time: datetime, raw_data: msgspec.Raw
-) -> Landing | Ignored:
-    if kind != "Microsoft.Storage.BlobCreated":
-        return Ignored(path=subject, reason=f"event type {kind}")
-    data = msgspec.json.decode(raw_data, type=_BlobData)
+def _landing(event: _CloudEvent) -> Landing | Ignored:
+    place = _SUBJECT.fullmatch(event.subject)
+    path = place["path"] if place else event.subject
+    if event.type != "Microsoft.Storage.BlobCreated":
+        return Ignored(path=path, reason=f"event type {event.type}")
+    data = msgspec.convert(event.data, _BlobData)
     if data.api not in COMMITTING_APIS:
-        return Ignored(path=subject, reason=f"api {data.api}")
-    account, place = _TOPIC.search(topic), _SUBJECT.fullmatch(subject)
-    if account is None or place is None:
-        raise UnreadableMessage(f"topic {topic!r} and subject {subject!r} do not name a blob")
-    path = place["path"]
-    if _LOST_CHARACTER in path:
-        path = _path_in_url(data.url, account["account"], place["container"])
+        return Ignored(path=path, reason=f"api {data.api}")
+    topic = _TOPIC.search(event.source)
+    if topic is None or place is None:
+        raise UnreadableMessage(f"{event.source!r} and {event.subject!r} do not name a blob")
+    account, container = topic["account"].lower(), place["container"]
     return Landing(
-        account=account["account"].lower(),
-        container=place["container"],
-        path=path,
+        account=account,
+        container=container,
+        path=_path_in_url(data.url, account, container) if _LOST_CHARACTER in path else path,
         etag=normal_etag(data.e_tag),
         size=data.content_length,
-        landed=time.astimezone(UTC),
+        landed=event.time.astimezone(UTC),
     )
 
 
 def _path_in_url(url: str, account: str, container: str) -> str:
     # Subjects have been seen with characters outside the BMP lost; then the url is right.
-    path = unquote(urlsplit(url).path).removeprefix(f"/{account}")
-    if not path.startswith(f"/{container}/"):
-        raise UnreadableMessage(f"url {url!r} is not in container {container!r}")
-    return path.removeprefix(f"/{container}/")
+    path = unquote(urlsplit(url).path)
+    for root in (f"/{container}/", f"/{account}/{container}/"):  # the emulator names the account
+        if path.startswith(root):
+            return path.removeprefix(root)
+    raise UnreadableMessage(f"url {url!r} is not in container {container!r}")

@@ -102,6 +102,8 @@ def _problems(route: Route) -> Iterator[tuple[str, str]]:
     names = frozenset(names_in(route.trigger))
     yield from _template_problems("output", route.output, _OUTPUT_FIELDS | names)
     yield from _template_problems("uri", route.uri, _URI_FIELDS)
+    if "?" in route.uri:
+        yield "uri", "takes no query: a SAS would stand in the ledger and in events"
     if "{key}" not in route.output:
         yield "output", "needs `{key}`: two attempts must never share an output"
     if not _OUTPUT.fullmatch(route.output):

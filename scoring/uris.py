@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 Escaping = Literal["literal", "percent-encoded"]
 """How a path stands in an `azureml://` URI.
@@ -12,6 +12,12 @@ Whether the service decodes percent escapes there is not documented, so it is a 
 """
 
 _DATASTORE_PATH = re.compile(r"^azureml:.*?/datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)$")
+_PLAIN_HTTPS = re.compile(
+    r"https://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?)(?::[0-9]{1,5})?(?:[/?#][!-\[\]-~]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""No user, no unicode, no backslash, no space: nothing that two parsers may read in two ways."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME = 64
 
@@ -46,19 +52,23 @@ def subject(container: str, path: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return a name for use in an output: `[A-Za-z0-9._-]`, at most 64 characters, no dot first.
+    """Return a name for use in an output: `[A-Za-z0-9._-]`, at most 64 characters.
 
-    A leading dot is replaced because the segments `.` and `..` cannot be addressed as blobs.
+    A dot at either end is replaced: the segments `.` and `..` cannot be addressed as blobs, and
+    Azure advises against segments that end with one.
     """
-    kept = _UNSAFE.sub("_", name)[:_LONGEST_NAME]
-    return "_" + kept[1:] if kept[:1] in ("", ".") else kept
+    kept = _UNSAFE.sub("_", name)[:_LONGEST_NAME] or "_"
+    return re.sub(r"^\.|\.$", "_", kept)
 
 
 def may_receive_token(url: str, allowed_hosts: Iterable[str]) -> bool:
-    """Tell whether a token may be sent to a URL: https, and the host or its suffix is allowed."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".").lower()
-    if parts.scheme != "https" or not host or parts.username is not None:
+    """Tell whether a token may be sent to a URL: https, and the host or its suffix is allowed.
+
+    Only plain URLs are: what readers of URLs understand differently is not worth a token.
+    """
+    found = _PLAIN_HTTPS.fullmatch(url)
+    if found is None:
         return False
-    suffixes = [allowed.lower().lstrip(".") for allowed in allowed_hosts]
-    return any(host == suffix or host.endswith(f".{suffix}") for suffix in suffixes)
+    host = found["host"].lower().removesuffix(".")
+    suffixes = [allowed.lower().strip(".") for allowed in allowed_hosts]
+    return any(suffix and f".{host}".endswith(f".{suffix}") for suffix in suffixes)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,15 @@ from local import storage as storage_part  # noqa: E402
 from local.storage import Storage  # noqa: E402
 
 
-@pytest.fixture(scope="session")
-def folder() -> Iterator[RunFolder]:
-    """A run folder whose authority every TLS client of this process trusts."""
-    yield _FOLDER
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
     shutil.rmtree(_FOLDER.path)
+
+
+@pytest.fixture(scope="session")
+def folder() -> RunFolder:
+    """A run folder whose authority every TLS client of this process trusts."""
+    return _FOLDER
 
 
 @pytest.fixture(scope="session")
