@@ -9,6 +9,8 @@ repeats a write whose answer was lost and then conflicts with itself; the nonce 
 tells whose write stands.
 """
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -24,7 +26,7 @@ from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
-from scoring.errors import Unavailable
+from scoring.errors import SetupError, Unavailable
 from scoring.job import Job, OpenJob, Progress
 from scoring.landing import normal_etag
 from scoring.ports import OpenJobs, PollMark
@@ -44,7 +46,7 @@ class BlobLedger:
         """Create open/."""
         blob = self._open(job.key)
         body, metadata = msgspec.json.encode(job), progress.metadata()
-        with told_as_ours("the ledger"):
+        with _told():
             for _ in range(_CLAIMS):
                 try:
                     answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
@@ -57,7 +59,7 @@ class BlobLedger:
 
     async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
         """Replace the metadata of open/."""
-        with told_as_ours("the ledger"):
+        with _told():
             try:
                 answer = await self._open(opened.key).set_blob_metadata(
                     progress.metadata(), **_only_if(opened.version)
@@ -83,7 +85,7 @@ class BlobLedger:
         )
         jobs: list[OpenJob] = []
         unreadable: list[str] = []
-        with told_as_ours("the ledger"):
+        with _told():
             async for found in listing:
                 try:
                     jobs.append(_listed(found))
@@ -93,7 +95,7 @@ class BlobLedger:
 
     async def release(self, opened: OpenJob) -> None:
         """Delete open/."""
-        with told_as_ours("the ledger"):
+        with _told():
             try:
                 await self._open(opened.key).delete_blob(**_only_if(opened.version))
             except (ResourceModifiedError, ResourceNotFoundError):
@@ -105,7 +107,7 @@ class BlobLedger:
 
     async def conclude(self, key: str, event: bytes) -> bytes:
         """Create done/; the first creator wins."""
-        with told_as_ours("the ledger"):
+        with _told():
             try:
                 await self._container.get_blob_client(_DONE + key).upload_blob(
                     event, overwrite=False
@@ -127,7 +129,7 @@ class BlobLedger:
 
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""
-        with told_as_ours("the ledger"):
+        with _told():
             try:
                 download = await self._container.get_blob_client(_CONTROL + name).download_blob()
                 return await download.readall(), normal_etag(download.properties.etag)
@@ -137,7 +139,7 @@ class BlobLedger:
     async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
         """Write control/ unless somebody did since `version` was read; return the new version."""
         condition = {"overwrite": version is not None, **(_only_if(version) if version else {})}
-        with told_as_ours("the ledger"):
+        with _told():
             try:
                 blob = self._container.get_blob_client(_CONTROL + name)
                 answer = await blob.upload_blob(body, **condition)
@@ -155,11 +157,21 @@ class BlobLedger:
             return None
 
     async def _read(self, blob: BlobClient) -> bytes | None:
-        with told_as_ours("the ledger"):
+        with _told():
             try:
                 return await (await blob.download_blob()).readall()
             except ResourceNotFoundError:
                 return None
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        with told_as_ours("the ledger"):
+            yield
+    except ResourceNotFoundError as missing:
+        # Where a blob may be missing its caller has caught this already.
+        raise SetupError(f"the ledger: its container is missing: {missing.error_code}") from None
 
 
 def _only_if(version: str) -> dict[str, Any]:

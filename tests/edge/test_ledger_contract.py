@@ -18,6 +18,7 @@ from local.run_folder import RunFolder
 from local.storage import Storage
 from local.tokens import issue
 from scoring.blob_ledger import BlobLedger
+from scoring.errors import SetupError
 from scoring.identity import Identity
 from scoring.job import Job, Progress, State, first_progress
 from scoring.ports import Ledger
@@ -49,11 +50,11 @@ async def tried(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterat
     storage.blob_faults.pending.clear()
 
 
-def _container(storage: Storage) -> ContainerClient:
+def _container(storage: Storage, name: str = LEDGER_CONTAINER) -> ContainerClient:
     credential = Identity(lambda: StaticCredential(issue(STORAGE_AUDIENCE, client="test")))
     return ContainerClient(
         f"{storage.blob}/{APP_ACCOUNT}",
-        LEDGER_CONTAINER,
+        name,
         credential=credential,
         retry_total=3,
         initial_backoff=0,
@@ -173,3 +174,13 @@ async def test_an_entry_that_is_no_job_is_named_and_does_not_hide_the_others(
         await broken.delete_blob()
     assert listing.unreadable == ["broken"]
     assert job.key in {one.key for one in listing.jobs}
+
+
+async def test_a_ledger_without_its_container_says_so(storage: Storage) -> None:
+    job = a_job()
+    async with _container(storage, "missing") as container:
+        ledger = BlobLedger(container)
+        with pytest.raises(SetupError, match="container is missing"):
+            await ledger.claim(job, submitting(job, "1"))
+        with pytest.raises(SetupError, match="container is missing"):
+            await ledger.open_jobs()
