@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import httpx
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
@@ -29,9 +28,8 @@ def told_as_ours(what: str) -> Iterator[None]:
         yield
     except EXPECTED:
         raise
-    except ClientAuthenticationError as refusal:
-        raise SetupError(f"{what}: no token, or it was refused: {_first_line(refusal)}") from None
     except HttpResponseError as answer:
+        # One without a status comes from a credential that could not get a token.
         if answer.status_code in (401, 403):
             raise SetupError(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
         raise Unavailable(f"{what}: {answer.status_code}: {_first_line(answer)}") from None

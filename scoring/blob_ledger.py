@@ -171,7 +171,7 @@ def _told() -> Iterator[None]:
             yield
     except ResourceNotFoundError as missing:
         # Where a blob may be missing its caller has caught this already.
-        raise SetupError(f"the ledger: its container is missing: {missing.error_code}") from None
+        raise SetupError(f"the ledger: its container is missing: {missing.reason}") from None
 
 
 def _only_if(version: str) -> dict[str, Any]:

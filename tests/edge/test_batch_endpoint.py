@@ -99,7 +99,7 @@ async def endpoints(*tokens: str, post_seconds: float = 5.0) -> AsyncIterator[Az
 
 
 async def post(url: str, **options: float) -> object:
-    async with endpoints(**options) as made:  # type: ignore[arg-type]
+    async with endpoints(**options) as made:
         endpoint = BatchEndpoint(scoring_uri=f"{url}/jobs", default_deployment=None)
         return await made.submit(endpoint, SUBMISSION)
 

@@ -67,6 +67,6 @@ async def test_a_function_keeps_its_name_and_parameters_for_the_index() -> None:
         """Start."""
 
     wrapped = answered(on_landing)
-    assert wrapped.__name__ == "on_landing"  # type: ignore[attr-defined]
+    assert wrapped.__name__ == "on_landing"
     assert asyncio.iscoroutinefunction(wrapped)
     assert wrapped.__wrapped__ is on_landing  # type: ignore[attr-defined]

@@ -1,0 +1,149 @@
+"""What the app sees of landed blobs and outputs, on Azurite."""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.identity import CredentialUnavailableError
+from azure.storage.blob import BlobType, StandardBlobTier
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+
+from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
+from local.storage import Storage
+from local.tokens import issue
+from scoring.errors import Unavailable
+from scoring.job import Place
+from scoring.landing_storage import AzureLandingStorage
+from scoring.ports import Blob, Forbidden
+from tests.tokens import StaticCredential
+
+NASTY = [
+    "a b.csv",
+    "100%.csv",
+    "%41.csv",
+    "a#b?c+d&e.csv",
+    'it\'s "quoted".csv',
+    "Größe-数据.csv",
+    "🙂.csv",
+    ".hidden",
+    "/".join(["x" * 199] * 4),
+]
+
+
+@pytest.fixture
+async def container(storage: Storage) -> AsyncIterator[ContainerClient]:
+    """The landing container as people see it."""
+    connection = storage.connection_string(LANDING_ACCOUNT)
+    async with ContainerClient.from_connection_string(connection, CONTAINER) as client:
+        yield client
+
+
+@pytest.fixture
+def place(storage: Storage) -> Place:
+    url = f"{storage.blob}/{LANDING_ACCOUNT}"
+    return Place(account=LANDING_ACCOUNT, account_url=url, container=CONTAINER)
+
+
+@pytest.fixture
+async def landing_storage() -> AsyncIterator[AzureLandingStorage]:
+    made = _storage(STORAGE_AUDIENCE)
+    yield made
+    await made.close()
+
+
+def _storage(audience: str) -> AzureLandingStorage:
+    credential = StaticCredential(issue(audience, client="test"))
+    return AzureLandingStorage(
+        lambda place: BlobServiceClient(place.account_url, credential=credential, retry_total=0)
+    )
+
+
+@pytest.mark.parametrize("name", NASTY)
+async def test_a_blob_is_seen_under_its_very_name(
+    name: str, container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    path = f"landing/{uuid.uuid4().hex}/{name}"
+    answer = await container.upload_blob(path, b"12345")
+    seen = await landing_storage.blob(place, path)
+    properties = await answer.get_blob_properties()
+    assert seen == Blob(
+        path=path,
+        etag=properties.etag.strip('"'),
+        size=5,
+        modified=properties.last_modified,
+    )
+
+
+async def test_a_blob_that_is_not_there_is_none(
+    place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    assert await landing_storage.blob(place, "landing/nothing") is None
+
+
+async def test_odd_blobs_are_told_from_block_blobs(
+    container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    folder = f"landing/{uuid.uuid4().hex}"
+    await container.upload_blob(f"{folder}/append", b"1", blob_type=BlobType.APPENDBLOB)
+    archived = await container.upload_blob(f"{folder}/archived", b"1")
+    await archived.set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+    files = await landing_storage.folder(place, folder)
+    assert not isinstance(files, Forbidden)
+    assert [(file.block, file.archived) for file in files] == [(False, False), (True, True)]
+    seen = await landing_storage.blob(place, f"{folder}/append")
+    assert isinstance(seen, Blob)
+    assert not seen.block
+
+
+async def test_a_folder_holds_what_lies_directly_in_it(
+    container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    """Nested files are not scored by the endpoint; directories of hierarchical namespaces appear
+    as empty blobs."""
+    folder = f"landing/{uuid.uuid4().hex} 100%/b+1"
+    for name in ("2.png", "1.png", "nested/3.png"):
+        await container.upload_blob(f"{folder}/{name}", b"1")
+    await container.upload_blob(f"{folder}-beside.png", b"1")
+    await container.upload_blob(f"{folder}/nested", b"", metadata={"hdi_isfolder": "true"})
+    files = await landing_storage.folder(place, folder)
+    assert not isinstance(files, Forbidden)
+    assert [file.path for file in files] == [f"{folder}/1.png", f"{folder}/2.png"]
+
+
+async def test_a_folder_and_a_blob_have_the_same_etag_for_a_file(
+    container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    folder = f"landing/{uuid.uuid4().hex}"
+    await container.upload_blob(f"{folder}/1.png", b"1")
+    files = await landing_storage.folder(place, folder)
+    assert files == [await landing_storage.blob(place, f"{folder}/1.png")]
+
+
+async def test_where_the_app_may_not_look_it_says_so(place: Place, container: object) -> None:
+    refused = _storage("https://elsewhere.example")
+    assert isinstance(await refused.blob(place, "landing/a"), Forbidden)
+    assert isinstance(await refused.folder(place, "landing"), Forbidden)
+    await refused.close()
+
+
+async def test_a_storage_that_is_away_is_unavailable(landing_storage: AzureLandingStorage) -> None:
+    nowhere = Place(account="a", account_url="https://localhost:1/a", container="c")
+    with pytest.raises(Unavailable):
+        await landing_storage.blob(nowhere, "landing/a")
+
+
+async def test_an_identity_endpoint_that_is_away_is_not_taken_for_a_refusal(place: Place) -> None:
+    """Else an output would be announced as not verified, and a deleted file be submitted."""
+
+    class NoToken(StaticCredential):
+        async def get_token(self, *_: str, **__: Any) -> AccessToken:
+            raise CredentialUnavailableError("the endpoint does not answer")
+
+    storage = AzureLandingStorage(
+        lambda place: BlobServiceClient(place.account_url, credential=NoToken(""), retry_total=0)
+    )
+    with pytest.raises(Unavailable):
+        await storage.blob(place, "landing/a")
+    await storage.close()
