@@ -142,7 +142,7 @@ def next_step(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing
         case State.UNKNOWN:
             return _unknown(opened, report, tick, timing)
         case State.SUBMITTED:
-            return _submitted(opened.progress, report, tick, timing)
+            return _submitted(opened, report, tick, timing)
         case State.ENDED:
             return Announce()
 
@@ -182,9 +182,10 @@ def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing)
     return Save(again, Action.LOST)
 
 
-def _submitted(progress: Progress, report: Report | None, tick: Tick, timing: Timing) -> Step:
+def _submitted(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    progress = opened.progress
     if report is None:
-        since = progress.submitted or tick.now
+        since = progress.submitted or opened.changed
         return Ask() if _question_due(since, tick, timing) else Wait()
     if isinstance(report, BatchJob):
         return _reported(progress, report)
@@ -218,7 +219,7 @@ def _question_due(since: datetime, tick: Tick, timing: Timing) -> bool:
     """Tell whether a question falls into this tick: asked at geometric ages, without a record."""
     if tick.last is None:
         return True
-    return _first_age(tick.last - since, timing) <= tick.now - since
+    return _first_age(tick.last - since, timing) < tick.now - since
 
 
 def _first_age(start: timedelta, timing: Timing) -> timedelta:
@@ -234,8 +235,8 @@ def _first_age(start: timedelta, timing: Timing) -> timedelta:
 
 
 def _in_window(time: datetime, tick: Tick) -> bool:
-    # Both ends belong to it: the storage's times are whole seconds, and asking twice is harmless.
-    return (tick.last is None or tick.last <= time) and time <= tick.now
+    # The end belongs to the next tick: a job may be written in the second after this one's listing.
+    return (tick.last is None or tick.last <= time) and time < tick.now
 
 
 # --- around a POST ------------------------------------------------------------------------------
@@ -314,14 +315,20 @@ def after_answer(opened: OpenJob, answer: Answer, now: datetime, timing: Timing)
         return _refused(progress, answer, now, timing)
     if isinstance(answer, NotSent):
         return Save(progress.to(State.PENDING), Action.HELD, answer.message)
+    reason = _said(answer) if isinstance(answer, Refused) else answer.message
     unknown = progress.to(State.UNKNOWN, submitted=opened.changed)
-    return Save(unknown, Action.UNCLEAR, answer.message)
+    return Save(unknown, Action.UNCLEAR, reason)
+
+
+def _said(answer: Refused) -> str:
+    return f"{answer.status}: {answer.message}"
 
 
 def _refused(progress: Progress, answer: Refused, now: datetime, timing: Timing) -> Save | Finish:
-    reason = f"{answer.status}: {answer.message}"
+    reason = _said(answer)
     if answer.status == _THROTTLED:
-        wait = max(timedelta(seconds=answer.retry_after), timing.tick)
+        longest = timing.refusal_patience.total_seconds()
+        wait = max(timedelta(seconds=min(answer.retry_after, longest)), timing.tick)
         return Save(progress.to(State.PENDING, not_before=now + wait), Action.HELD, reason)
     since = progress.refused_since or now
     if answer.status in _BORNE_FOR_A_WHILE and now - since < timing.refusal_patience:

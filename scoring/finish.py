@@ -22,7 +22,7 @@ from scoring.decisions import (
     overwritten,
     verdict,
 )
-from scoring.errors import LandfallError, Unavailable
+from scoring.errors import LandfallError, SetupError, Unavailable
 from scoring.job import Job, OpenJob, State
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Forbidden, Services
@@ -92,7 +92,7 @@ async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
     """Publish the event of a job that has ended, and forget the job."""
     try:
         await services.publisher.publish(event)
-    except Unavailable as failure:
+    except (Unavailable, SetupError) as failure:
         warning(Action.NOT_ANNOUNCED, **summary(event), error=str(failure))
         if opened.progress.state is not State.ENDED:
             await writes.save(services, opened, opened.progress.to(State.ENDED))

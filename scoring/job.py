@@ -125,8 +125,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             msgspec.ValidationError: it is no progress of a job.
         """
-        known = {name: metadata[name] for name in cls.__struct_fields__ if name in metadata}
-        rest = {name: value for name, value in metadata.items() if name not in known}
+        names = set(cls.__struct_fields__) - {"rest"}
+        known = {name: value for name, value in metadata.items() if name in names}
+        rest = {name: value for name, value in metadata.items() if name not in names}
         return msgspec.convert({**known, "rest": rest}, cls, strict=False)
 
 

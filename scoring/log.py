@@ -7,11 +7,12 @@ The actions are listed here and nowhere else; docs/operate.md says what each mea
 import enum
 import logging
 import re
-from datetime import datetime, timedelta
 
 logger = logging.getLogger("landfall")
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@%+-]+")
+# What ends a line in any reader, or cannot be written at all; it would forge a line.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST = 2_000  # characters of a value
 
 
@@ -49,7 +50,7 @@ class Action(enum.StrEnum):
     LAST_ANSWER_USED = "last-answer-used"
 
 
-Value = str | int | float | bool | datetime | timedelta | None
+Value = str | int | None
 
 
 def line(action: Action, **fields: Value) -> str:
@@ -74,19 +75,8 @@ def error(action: Action, **fields: Value) -> None:
 
 
 def _value(value: Value) -> str:
-    text = _text(value)[:_LONGEST]
+    text = str(value)[:_LONGEST]
     if _PLAIN.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    # A line break inside a value would forge a line.
-    return '"' + "".join(c if c.isprintable() else " " for c in escaped) + '"'
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+    return f'"{_CONTROL.sub(" ", escaped)}"'

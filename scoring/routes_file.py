@@ -5,17 +5,18 @@ import re
 import string
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from scoring.route import Mistake, Route, literal_beginning, names_in, without_loops
+from scoring.route import Mistake, Ready, Route, literal_beginning, names_in, without_loops
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PLACE_OF_MISTAKE = re.compile(r"at `\$\.([\w.]+)`|required field `(\w+)`")
-_OUTPUT_NAME = r"(?:[A-Za-z0-9_-]|\{\w+\})(?:[A-Za-z0-9._-]|\{\w+\})*"  # no dot first
-_OUTPUT = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/{_OUTPUT_NAME})+")
+_AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MISSING = re.compile(r"missing required field `(\w+)`")
+_OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
+_DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
 
@@ -26,11 +27,13 @@ def read_routes(text: str, settings: Mapping[str, str]) -> tuple[list[Route], li
     `${NAME}` is replaced by the app setting of that name.
     """
     try:
-        tables = tomllib.loads(text).get("routes", [])
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as mistake:
         return [], [Mistake(route="(all)", field="(syntax)", problem=str(mistake))]
-    if not isinstance(tables, list):
-        return [], [Mistake(route="(all)", field="routes", problem="write [[routes]] tables")]
+    tables = document.pop("routes", [])
+    if document or not isinstance(tables, list):
+        wrong = min(document, default="routes")
+        return [], [Mistake(route="(all)", field=wrong, problem="write [[routes]] tables only")]
     routes: list[Route] = []
     mistakes: list[Mistake] = []
     for number, table in enumerate(tables, start=1):
@@ -52,13 +55,13 @@ class _FieldError(Exception):
 def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Route:
     if not isinstance(table, dict):
         raise _FieldError("(route)", "write a [[routes]] table")
-    _check_fields(table)
+    _check_fields(table, Route)
+    if isinstance(table.get("ready"), dict):
+        _check_fields(table["ready"], Ready, "ready.")
     try:
         route = msgspec.convert(_fill_in(table, settings), Route)
     except msgspec.ValidationError as mistake:
-        place = _PLACE_OF_MISTAKE.search(str(mistake))
-        field_name = (place[1] or place[2]) if place else "(route)"
-        raise _FieldError(field_name, str(mistake)) from None
+        raise _field_error(str(mistake)) from None
     if route.name in taken:
         raise _FieldError("name", "another route has this name")
     problem = next(_problems(route), None)
@@ -67,12 +70,25 @@ def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Rou
     return route
 
 
-def _check_fields(table: dict[str, Any]) -> None:
+def _check_fields(table: dict[str, Any], kind: type[msgspec.Struct], within: str = "") -> None:
     for field in table:
-        if field not in Route.__struct_fields__:
-            near = difflib.get_close_matches(field, Route.__struct_fields__, n=1)
+        if field not in kind.__struct_fields__:
+            near = difflib.get_close_matches(field, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "docs/routes.md lists the fields"
-            raise _FieldError(field, f"no such field; {hint}")
+            raise _FieldError(within + field, f"no such field; {hint}")
+
+
+def _field_error(said: str) -> _FieldError:
+    """Translate what msgspec says, e.g. "Expected `str`, got `int` - at `$.ready.marker`"."""
+    problem, _, place = said.partition(" - at `$.")
+    field = place.rstrip("`")
+    missing = _MISSING.search(problem)
+    if missing:
+        return _FieldError(".".join(filter(None, [field, missing[1]])), "is missing")
+    kind = Route.__annotations__.get(field)
+    if get_origin(kind) is Literal:
+        problem = "must be " + " or ".join(f'"{choice}"' for choice in get_args(kind))
+    return _FieldError(field, problem)
 
 
 def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
@@ -91,19 +107,31 @@ def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
 
 def _problems(route: Route) -> Iterator[tuple[str, str]]:
     """Yield the field and the problem of each rule that a route breaks."""
-    if not _NAME.fullmatch(route.name):
-        yield "name", "use lower-case letters, digits and `-`, at most 63, the first no `-`"
+    yield from _name_problems(route)
     if route.max_attempts < 1:
         yield "max_attempts", "must be at least 1"
     yield from _pattern_problems("match", route.match)
     if route.ready:
         yield from _pattern_problems("ready.marker", route.ready.marker)
     yield from _folder_problems(route)
-    names = frozenset(names_in(route.trigger))
-    yield from _template_problems("output", route.output, _OUTPUT_FIELDS | names)
+    yield from _output_problems(route)
     yield from _template_problems("uri", route.uri, _URI_FIELDS)
     if "?" in route.uri:
         yield "uri", "takes no query: a SAS would stand in the ledger and in events"
+
+
+def _name_problems(route: Route) -> Iterator[tuple[str, str]]:
+    if not _NAME.fullmatch(route.name):
+        yield "name", "use lower-case letters, digits and `-`, at most 63, the first no `-`"
+    for field in ("datastore", "endpoint", "deployment"):
+        name = getattr(route, field)
+        if name is not None and not _AZURE_NAME.fullmatch(name):
+            yield field, "use letters, digits and `._-`, the first a letter or digit"
+
+
+def _output_problems(route: Route) -> Iterator[tuple[str, str]]:
+    names = frozenset(names_in(route.trigger))
+    yield from _template_problems("output", route.output, _OUTPUT_FIELDS | names)
     if "{key}" not in route.output:
         yield "output", "needs `{key}`: two attempts must never share an output"
     if not _OUTPUT.fullmatch(route.output):
@@ -111,6 +139,8 @@ def _problems(route: Route) -> Iterator[tuple[str, str]]:
             "output",
             "must be names of `[A-Za-z0-9._-]` and {…} with `/` between them, a literal one first",
         )
+    if _DOT_AT_AN_END.search(route.output):
+        yield "output", "no name in it may begin or end with a dot"
 
 
 def _pattern_problems(field: str, glob: str) -> Iterator[tuple[str, str]]:
@@ -123,6 +153,10 @@ def _pattern_problems(field: str, glob: str) -> Iterator[tuple[str, str]]:
     else:
         if len(names) != len(set(names)):
             yield field, "uses one {name} twice"
+        for name in sorted(_OUTPUT_FIELDS.intersection(names)):
+            yield field, f"{{{name}}} has a meaning of its own in outputs: choose another name"
+    if re.search(r"[^/]\*\*|\*\*[^/]", glob):
+        yield field, "`**` stands for whole folders: only slashes may be beside it"
 
 
 def _folder_problems(route: Route) -> Iterator[tuple[str, str]]:

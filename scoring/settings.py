@@ -14,7 +14,6 @@ TOPIC_CONNECTION = "CompletionTopic"
 LANDING_CONNECTION = "LandingStorage_"  # and the account's name
 
 _DEFAULT_HOSTS = "management.azure.com,ml.azure.com,core.windows.net,eventgrid.azure.net"
-_PLACEHOLDER = "…"
 
 T = TypeVar("T")
 
@@ -24,7 +23,6 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
     blob_url: str | None = None
     connection_string: str | None = None
-    client_id: str | None = None
 
     def __repr__(self) -> str:
         return f"Connection({self.blob_url or 'by connection string'})"
@@ -100,15 +98,15 @@ class _Reader:
         self._environment = environment
         self.mistakes: list[str] = []
 
-    def text(self, name: str, default: str | None = None) -> str:
+    def text(self, name: str, default: str = "") -> str:
         value = self._environment.get(name, "").strip() or default
-        if value is None:
+        if not value:
             self.mistakes.append(f"{name} is missing")
-        return value or _PLACEHOLDER
+        return value
 
-    def https(self, name: str, default: str | None = None) -> str:
+    def https(self, name: str, default: str = "") -> str:
         value = self.text(name, default)
-        if value != _PLACEHOLDER and not value.startswith("https://"):
+        if value and not value.startswith("https://"):
             self.mistakes.append(f"{name} must be an https:// address: a token is sent there")
         return value.rstrip("/")
 
@@ -134,8 +132,7 @@ class _Reader:
         if not self._environment.get(address):
             self.mistakes.append(f"{name} (a connection string) or {address} is missing")
             return Connection()
-        client_id = self._environment.get(f"{name}__clientId")
-        return Connection(blob_url=self.https(address), client_id=client_id)
+        return Connection(blob_url=self.https(address))
 
     def landing_connections(self) -> dict[str, Connection]:
         names = {
@@ -170,6 +167,6 @@ def _poll_seconds(text: str) -> int:
 
 def _pace(text: str) -> float:
     pace = float(text)
-    if not 0 < pace <= 1:
-        raise ValueError(f"must be above 0 and at most 1, not {text}")
+    if not 0.001 <= pace <= 1:
+        raise ValueError(f"must be from 0.001 to 1, not {text}")
     return pace

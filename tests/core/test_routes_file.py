@@ -1,0 +1,280 @@
+"""routes.toml: all good routes, and one mistake for each of the others."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.route import Mistake, Ready, Route
+from scoring.routes_file import read_routes
+
+ROOT = Path(__file__).parent.parent.parent
+FILES: dict[str, Any] = {
+    "name": "files",
+    "datastore": "workspaceblobstore",
+    "match": "landing/**/*.csv",
+    "input": "file",
+    "endpoint": "classifier",
+    "output": "scored/{date}/{stem}-{key}/predictions.csv",
+    "max_active": "unlimited",
+}
+FOLDERS = FILES | {
+    "name": "folders",
+    "match": "landing/{batch}/*.png",
+    "input": "folder",
+    "ready": {"marker": "landing/{batch}.done"},
+    "output": "scored/{batch}-{key}/predictions.csv",
+}
+
+
+def read(
+    *tables: dict[str, Any], settings: dict[str, str] | None = None
+) -> tuple[list[Route], list[Mistake]]:
+    return read_routes(f"routes = {toml([*tables])}\n", settings or {})
+
+
+def toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(name)} = {toml(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def without(table: dict[str, Any], field: str) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name != field}
+
+
+# --- good routes --------------------------------------------------------------------------------
+
+
+def test_a_route_of_files_is_read_with_its_defaults() -> None:
+    assert read(FILES) == ([Route(**FILES)], [])
+
+
+def test_a_route_of_folders_is_read_with_its_marker() -> None:
+    (folders,), mistakes = read(FOLDERS)
+    assert mistakes == []
+    assert folders.ready == Ready(marker="landing/{batch}.done")
+    assert folders.trigger == "landing/{batch}.done"
+
+
+def test_every_optional_field_is_read() -> None:
+    fields = {
+        "deployment": "blue",
+        "uri": "https://landingzone.blob.core.windows.net/{container}/{path}",
+        "max_attempts": 3,
+        "enabled": False,
+    }
+    (made,), mistakes = read(FILES | fields)
+    assert mistakes == []
+    assert fields.items() <= msgspec.structs.asdict(made).items()
+
+
+def test_an_empty_file_has_no_routes_and_no_mistakes() -> None:
+    assert read_routes("", {}) == ([], [])
+
+
+def test_the_file_that_comes_with_the_app_has_no_mistakes() -> None:
+    routes, mistakes = read_routes((ROOT / "routes.toml").read_text("utf-8"), {})
+    assert routes
+    assert mistakes == []
+
+
+def test_app_settings_are_filled_in_everywhere() -> None:
+    table = FOLDERS | {"endpoint": "${ENDPOINT}", "ready": {"marker": "${TOP}/{batch}.done"}}
+    (made,), _ = read(table, settings={"ENDPOINT": "digits", "TOP": "landing"})
+    assert (made.endpoint, made.trigger) == ("digits", "landing/{batch}.done")
+
+
+def test_an_app_setting_that_is_missing_is_named() -> None:
+    _, mistakes = read(FILES | {"endpoint": "${ENDPOINT}"})
+    assert mistakes == [
+        Mistake(route="files", field="${ENDPOINT}", problem="there is no app setting of this name")
+    ]
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", [*FILES])
+def test_a_required_field_that_is_missing_is_named(field: str) -> None:
+    routes, (mistake,) = read(without(FILES, field))
+    assert routes == []
+    assert (mistake.field, mistake.problem) == (field, "is missing")
+
+
+MISTAKES: list[tuple[dict[str, Any], str, str]] = [
+    # what is no field, or no value of its kind
+    ({"ouput": "x"}, "ouput", "did you mean 'output'?"),
+    ({"colour": "x"}, "colour", "docs/routes.md lists the fields"),
+    ({"endpoint": 7}, "endpoint", "Expected `str`, got `int`"),
+    ({"enabled": "yes"}, "enabled", "Expected `bool`, got `str`"),
+    ({"input": "files"}, "input", 'must be "file" or "folder"'),
+    ({"max_active": 20}, "max_active", 'must be "unlimited"'),
+    ({"max_attempts": 0}, "max_attempts", "must be at least 1"),
+    # names
+    ({"name": "Files"}, "name", "use lower-case letters"),
+    ({"name": "-files"}, "name", "use lower-case letters"),
+    ({"name": "files\n"}, "name", "use lower-case letters"),
+    ({"name": "f" * 64}, "name", "use lower-case letters"),
+    ({"datastore": ""}, "datastore", "use letters, digits"),
+    ({"datastore": "work/space"}, "datastore", "use letters, digits"),
+    ({"endpoint": "../other"}, "endpoint", "use letters, digits"),
+    ({"endpoint": "klassifikátor"}, "endpoint", "use letters, digits"),
+    ({"deployment": "blue\r\nx-header: y"}, "deployment", "use letters, digits"),
+    # patterns
+    ({"match": "/landing/*.csv"}, "match", "must begin with a literal folder"),
+    ({"match": "*.csv"}, "match", "must begin with a literal folder"),
+    ({"match": "**/*.csv"}, "match", "must begin with a literal folder"),
+    ({"match": "{site}/*.csv"}, "match", "must begin with a literal folder"),
+    ({"match": ""}, "match", "must begin with a literal folder"),
+    ({"match": "landing/{Site}/*"}, "match", "has a brace that is not {name}"),
+    ({"match": "landing/{site/*"}, "match", "has a brace that is not {name}"),
+    ({"match": "landing/{day}/{day}/*"}, "match", "uses one {name} twice"),
+    ({"match": "landing/{key}/*"}, "match", "{key} has a meaning of its own"),
+    ({"match": "landing/{stem}.csv"}, "match", "{stem} has a meaning of its own"),
+    ({"match": "landing/**.csv"}, "match", "only slashes may be beside it"),
+    ({"match": "landing/x**/a.csv"}, "match", "only slashes may be beside it"),
+    ({"match": "landing/***"}, "match", "only slashes may be beside it"),
+    # outputs
+    ({"output": "scored/{stem}/x.csv"}, "output", "needs `{key}`"),
+    ({"output": "scored/{{key}}/x.csv"}, "output", "must be names of"),
+    ({"output": "scored/{sit}/{key}.csv"}, "output", "knows no {sit}, only date, key, route, stem"),
+    ({"output": "scored/{}/{key}.csv"}, "output", "knows no {}"),
+    ({"output": "scored/{key.x}.csv"}, "output", "knows no {key.x}"),
+    ({"output": "scored/{key:>9}.csv"}, "output", "{key} takes no format"),
+    ({"output": "scored/{key!r}.csv"}, "output", "{key} takes no format"),
+    ({"output": "scored/{key"}, "output", "expected '}'"),
+    ({"output": "{key}.csv"}, "output", "a literal one first"),
+    ({"output": "{route}/{key}.csv"}, "output", "a literal one first"),
+    ({"output": "/scored/{key}.csv"}, "output", "must be names of"),
+    ({"output": "scored//{key}.csv"}, "output", "must be names of"),
+    ({"output": "scored/{key}/"}, "output", "must be names of"),
+    ({"output": "scored/{key} 1.csv"}, "output", "must be names of"),
+    ({"output": "geschätzt/{key}.csv"}, "output", "must be names of"),
+    ({"output": "scored/../{key}.csv"}, "output", "may begin or end with a dot"),
+    ({"output": "./scored/{key}.csv"}, "output", "may begin or end with a dot"),
+    ({"output": "scored/.{stem}/{key}.csv"}, "output", "may begin or end with a dot"),
+    ({"output": "scored/{stem}./{key}.csv"}, "output", "may begin or end with a dot"),
+    ({"output": "scored/{key}."}, "output", "may begin or end with a dot"),
+    # URIs
+    ({"uri": "azureml://datastores/{store}/paths/{path}"}, "uri", "knows no {store}"),
+    ({"uri": "https://x.blob.core.windows.net/{path}?sig=x"}, "uri", "takes no query"),
+    # folders
+    ({"ready": {"marker": "landing/done"}}, "ready", 'goes with input = "folder" only'),
+    ({"input": "folder"}, "ready", "a folder needs one"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "problem"), MISTAKES, ids=[str(fields) for fields, _, _ in MISTAKES]
+)
+def test_a_route_with_a_mistake_is_left_out_and_the_field_named(
+    fields: dict[str, Any], field: str, problem: str
+) -> None:
+    routes, (mistake,) = read(FILES | fields)
+    assert routes == []
+    assert (mistake.route, mistake.field) == (str(fields.get("name", "files")), field)
+    assert problem in mistake.problem
+
+
+FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
+    ({"ready": "landing/{batch}.done"}, "ready", "Expected `object | null`"),
+    ({"ready": {}}, "ready.marker", "is missing"),
+    ({"ready": {"marker": 7}}, "ready.marker", "Expected `str`, got `int`"),
+    ({"ready": {"markr": "landing/{batch}.done"}}, "ready.markr", "did you mean 'marker'?"),
+    ({"ready": {"quiet": "5m"}}, "ready.quiet", "no such field"),
+    ({"ready": {"marker": "/{batch}.done"}}, "ready.marker", "must begin with a literal folder"),
+    ({"ready": {"marker": "landing/{b/x}"}}, "ready.marker", "has a brace"),
+    ({"ready": {"marker": "landing/done"}}, "ready.marker", "must name {batch}"),
+    ({"match": "landing/*/*.png"}, "match", "the folder may hold literals and {name} only"),
+    ({"match": "landing/**/*.png"}, "match", "the folder may hold literals and {name} only"),
+    ({"match": "landing-{batch}.png"}, "match", "the folder may hold literals and {name} only"),
+    ({"match": "landing/{batch}/{n}.png", "output": "scored/{n}-{key}"}, "output", "knows no {n}"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "problem"),
+    FOLDER_MISTAKES,
+    ids=[str(fields) for fields, _, _ in FOLDER_MISTAKES],
+)
+def test_a_route_of_folders_with_a_mistake_is_left_out_and_the_field_named(
+    fields: dict[str, Any], field: str, problem: str
+) -> None:
+    routes, (mistake,) = read(FOLDERS | fields)
+    assert routes == []
+    assert (mistake.route, mistake.field) == ("folders", field)
+    assert problem in mistake.problem
+
+
+def test_a_broken_route_does_not_stop_the_others_and_each_mistake_is_told() -> None:
+    third = FILES | {"name": "third"}
+    routes, mistakes = read(FILES, without(FILES, "name"), FOLDERS | {"output": "x"}, third)
+    assert [route.name for route in routes] == ["files", "third"]
+    assert [(mistake.route, mistake.field) for mistake in mistakes] == [
+        ("number 2", "name"),
+        ("folders", "output"),
+    ]
+
+
+def test_two_routes_of_one_name_are_told() -> None:
+    routes, (mistake,) = read(FILES, FOLDERS | {"name": "files"})
+    assert [route.input for route in routes] == ["file"]
+    assert str(mistake) == "routes.toml: route files: name: another route has this name"
+
+
+def test_a_route_that_could_score_its_own_output_is_left_out() -> None:
+    routes, (mistake,) = read(FILES | {"output": "landing/{key}.csv"})
+    assert routes == []
+    assert mistake.field == "output"
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[[routes]\n", "(syntax)"),
+        ("routes = 7\n", "routes"),
+        ("[[route]]\nname = 'x'\n", "route"),
+        ("version = 1\n[[routes]]\n", "version"),
+    ],
+)
+def test_a_file_that_is_no_list_of_routes_is_told(text: str, field: str) -> None:
+    routes, (mistake,) = read_routes(text, {})
+    assert routes == []
+    assert (mistake.route, mistake.field) == ("(all)", field)
+
+
+@pytest.mark.parametrize("text", ["[routes]\nname = 'x'\n", "routes = [7]\n"])
+def test_a_route_that_is_no_table_is_told(text: str) -> None:
+    routes, (mistake,) = read_routes(text, {})
+    assert routes == []
+    assert "[[routes]]" in mistake.problem
+
+
+TEXT = st.text(alphabet="ab*?{}/.key$", max_size=9)
+VALUES = st.booleans() | st.integers(-1, 2) | TEXT
+TABLES = st.dictionaries(
+    st.sampled_from([*FOLDERS, "uri", "deployment", "max_attempts", "enabled", "x"]),
+    VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(TEXT, VALUES, max_size=1),
+    max_size=3,
+)
+
+
+@given(tables=st.lists(st.builds(FOLDERS.__or__, TABLES), max_size=3))
+def test_every_table_is_a_route_or_a_mistake(tables: list[dict[str, Any]]) -> None:
+    """Nothing that somebody may write makes the reader raise, or gets lost."""
+    routes, mistakes = read(*tables)
+    assert len(routes) + len(mistakes) == len(tables)
+
+
+@given(text=st.text())
+def test_no_text_makes_the_reader_raise(text: str) -> None:
+    routes, mistakes = read_routes(text, {})
+    assert routes == []
+    assert len(mistakes) <= 1

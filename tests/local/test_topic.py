@@ -1,0 +1,114 @@
+"""The topic takes what Azure's publisher sends, and delivers it at least once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.eventgrid.aio import EventGridPublisherClient
+
+from local import topic as topic_part
+from local.faults import Fault
+from local.names import EVENT_GRID_AUDIENCE
+from local.run_folder import RunFolder
+from local.serving import serve
+from local.tokens import issue
+from local.topic import Topic, Webhook
+from scoring.errors import SetupError, Unavailable
+from scoring.event_grid import EventGridTopic
+from tests.tokens import StaticCredential
+
+EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "T", "subject": "/a/b.csv"}
+
+
+@pytest.fixture
+async def topic(folder: RunFolder) -> AsyncIterator[Topic]:
+    async with topic_part.start(folder) as part:
+        yield part
+
+
+def client(topic: Topic, audience: str = EVENT_GRID_AUDIENCE) -> EventGridPublisherClient:
+    credential = StaticCredential(issue(audience, client="test"))
+    return EventGridPublisherClient(topic.url, credential, retry_total=0)
+
+
+async def test_what_is_published_is_taken_once_and_written_down(topic: Topic) -> None:
+    async with client(topic) as publisher:
+        await publisher.send([EVENT])
+    assert topic.events == [EVENT]
+    assert [json.loads(line) for line in topic.file.read_text().splitlines()] == [EVENT]
+
+
+async def test_a_token_for_somebody_else_is_refused(topic: Topic) -> None:
+    async with client(topic, "https://storage.azure.com") as publisher:
+        with pytest.raises(ClientAuthenticationError):
+            await publisher.send([EVENT])
+    assert topic.events == []
+
+
+async def test_an_event_without_its_attributes_is_refused(topic: Topic) -> None:
+    async with client(topic) as publisher:
+        with pytest.raises(HttpResponseError, match="a CloudEvent needs id, type"):
+            await publisher.send([{"specversion": "1.0", "source": "/s"}])
+
+
+async def test_a_subscriber_that_consents_gets_what_its_filter_lets_through(topic: Topic) -> None:
+    """It fails twice, and is tried again."""
+    got: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    fails = [500, 503]
+
+    async def consent(_: web.Request) -> web.Response:
+        return web.Response(headers={"WebHook-Allowed-Origin": topic_part.ORIGIN})
+
+    async def take(request: web.Request) -> web.Response:
+        if fails:
+            return web.Response(status=fails.pop())
+        await got.put(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("OPTIONS", "/hook", consent)
+    app.router.add_post("/hook", take)
+    async with serve(app) as url, client(topic) as publisher:
+        await topic.subscribe(Webhook(url=f"{url}/hook", subject_ends_with=".csv"))
+        await publisher.send([{**EVENT, "id": "2", "subject": "/a/b.png"}, EVENT])
+        assert await asyncio.wait_for(got.get(), 10) == EVENT
+    assert got.empty()
+
+
+async def test_a_subscriber_that_does_not_consent_is_refused(topic: Topic) -> None:
+    async with serve(web.Application()) as url:
+        with pytest.raises(ValueError, match="WebHook-Allowed-Origin"):
+            await topic.subscribe(Webhook(url=f"{url}/hook"))
+
+
+# --- the product's own publisher ----------------------------------------------------------------
+
+
+def publisher(topic: Topic, audience: str = EVENT_GRID_AUDIENCE) -> EventGridTopic:
+    return EventGridTopic(topic.url, StaticCredential(issue(audience, client="test")))
+
+
+async def test_every_copy_of_an_event_is_the_same_on_the_wire(topic: Topic) -> None:
+    made = publisher(topic)
+    for _ in range(2):
+        await made.publish(json.dumps({**EVENT, "data": {"ü": [1.5, None]}}).encode())
+    await made.close()
+    first, second = topic.file.read_bytes().splitlines()
+    assert first == second
+
+
+async def test_a_topic_that_refuses_is_unavailable_and_one_that_forbids_is_a_setup(
+    topic: Topic,
+) -> None:
+    topic.faults.add(Fault(kind="refuse", status=500, times=-1))
+    made, other = publisher(topic), publisher(topic, "https://storage.azure.com")
+    with pytest.raises(Unavailable):
+        await made.publish(json.dumps(EVENT).encode())
+    topic.faults.forget()
+    with pytest.raises(SetupError):
+        await other.publish(json.dumps(EVENT).encode())
+    await made.close()
+    await other.close()
