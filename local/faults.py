@@ -12,6 +12,8 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
+from local.changes import Changes
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PATH = "/_faults"
@@ -60,7 +62,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
-        self._changed = asyncio.Condition()
+        self._changes = Changes()
         self._forgotten = asyncio.Event()
 
     def install(self, app: web.Application) -> None:
@@ -81,10 +83,13 @@ class Faults:
         self._forgotten.set()
         self._forgotten = asyncio.Event()
 
-    async def until_met(self, fault: Fault, times: int = 1) -> None:
-        """Wait until a fault has met so many requests, their work done if it is an -after one."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: fault.met >= times)
+    async def until_met(self, fault: Fault, times: int = 1, *, seconds: float = 60.0) -> None:
+        """Wait until a fault has met so many requests, their work done if it is an -after one.
+
+        Raises:
+            TimeoutError: it has not within so many seconds.
+        """
+        await self._changes.until(lambda: fault.met >= times, seconds=seconds)
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -97,9 +102,8 @@ class Faults:
         forgotten = self._forgotten
         if fault.kind.endswith("-after"):
             await handler(request)
-        async with self._changed:
-            fault.met += 1
-            self._changed.notify_all()
+        fault.met += 1
+        self._changes.happened()
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
             return await handler(request)

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from local.changes import Changes
 from local.faults import ADMIN, Faults
 from local.names import EVENT_GRID_AUDIENCE
 from local.run_folder import RunFolder
@@ -57,13 +58,12 @@ class Topic:
         self.events: list[Event] = []
         self.faults = Faults()
         self.webhooks: list[Webhook] = []
-        self._changed = asyncio.Condition()
+        self._changes = Changes()
         self._deliveries: set[asyncio.Task[None]] = set()
 
     async def until(self, true_of: Callable[[list[Event]], bool], *, seconds: float) -> list[Event]:
         """Wait until something is true of the events so far. Raises TimeoutError."""
-        async with asyncio.timeout(seconds), self._changed:
-            await self._changed.wait_for(lambda: true_of(self.events))
+        await self._changes.until(lambda: true_of(self.events), seconds=seconds)
         return self.events
 
     async def subscribe(self, webhook: Webhook) -> None:
@@ -117,9 +117,8 @@ class Topic:
     async def _deliver(self, events: list[Event]) -> None:
         with self.file.open("a") as lines:
             lines.writelines(json.dumps(event) + "\n" for event in events)
-        async with self._changed:
-            self.events += events
-            self._changed.notify_all()
+        self.events += events
+        self._changes.happened()
         for event in events:
             for webhook in self.webhooks:
                 if webhook.wants(event):

@@ -1,6 +1,6 @@
 """The composition root: makes the services of the process, once, at the first invocation."""
 
-import asyncio
+import functools
 import logging
 import os
 import secrets
@@ -38,32 +38,35 @@ _PATIENCE: dict[str, Any] = {"retry_total": 3, "connection_timeout": 10, "read_t
 # These log a line for each request at INFO, which would bury our own.
 _TALKATIVE = ("azure", "httpx", "httpcore")
 
-_lock = asyncio.Lock()
-_services: list[Services] = []
-
 
 async def services() -> Services:
-    """Return the services of this process; make them at the first call.
+    """Return the services of this process; the first call makes them.
 
     Raises:
         SetupError: settings or routes.toml cannot be used.
         Unavailable: the workspace cannot be asked where the datastores are.
     """
-    async with _lock:
-        if not _services:
-            _services.append(await connect(os.environ, ROUTES_FILE))
-        return _services[0]
+    made, _ = _made()
+    return _with_good_routes(frozenset((await made.workspace.places()).items()))
 
 
-async def connect(environment: Mapping[str, str], routes_file: Path) -> Services:
-    """Make the services that the settings and the routes describe."""
+@functools.cache
+def _made() -> tuple[Services, list[Mistake]]:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    settings = read_settings(environment)
-    routes, mistakes = _read_routes(routes_file, environment)
-    made = _make(settings, routes)
-    places = await made.workspace.places()
-    routes, mistakes = without_loops(routes, lambda route: _container(route, places), mistakes)
+    settings = read_settings(os.environ)
+    routes, mistakes = _read_routes(ROUTES_FILE, os.environ)
+    return _make(settings, routes), mistakes
+
+
+@functools.lru_cache(maxsize=1)
+def _with_good_routes(datastores: frozenset[tuple[str, Place]]) -> Services:
+    """Leave out the routes that loop in these containers; say what is wrong, once."""
+    made, mistakes = _made()
+    places = dict(datastores)
+    routes, mistakes = without_loops(
+        list(made.routes), lambda route: _container(route, places), mistakes
+    )
     mistakes += [_no_datastore(route) for route in routes if route.datastore not in places]
     for mistake in mistakes:
         error(Action.ROUTE_BROKEN, route=mistake.route, problem=str(mistake))
@@ -124,7 +127,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
             clock=time.monotonic,
         ),
         endpoints=AzureBatchEndpoints(ml, post_seconds=timing.post.total_seconds()),
-        publisher=EventGridTopic(_checked(settings.topic_endpoint, settings), identity),
+        publisher=EventGridTopic(_trusted(settings.topic_endpoint, settings), identity),
         routes=routes,
         source=settings.workspace_id,
         escaping=settings.escaping,
@@ -139,11 +142,11 @@ def _blob_service(
 ) -> BlobServiceClient:
     if connection.connection_string:
         return BlobServiceClient.from_connection_string(connection.connection_string, **_PATIENCE)
-    url = _checked(connection.blob_url or "", settings)
+    url = _trusted(connection.blob_url or "", settings)
     return BlobServiceClient(url, credential=identity, **_PATIENCE)
 
 
-def _checked(url: str, settings: Settings) -> str:
+def _trusted(url: str, settings: Settings) -> str:
     if not may_receive_token(url, settings.allowed_hosts):
         raise SetupError(f"{url!r} may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS")
     return url

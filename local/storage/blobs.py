@@ -39,7 +39,7 @@ class Blobs:
     def _count(self, request: web.Request, answer: Answer, target: Target) -> str:
         comp = request.query.get("comp", "")
         operation = operations.name(target.level, request.method, comp, request.headers)
-        self._operations.log.append(
+        self._operations.add(
             Operation(
                 actor=operations.actor(request.headers.get("Authorization")),
                 account=target.account,

@@ -4,13 +4,14 @@
 of `Filter` narrows it. `DELETE /_admin/operations` forgets them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 import msgspec
 from aiohttp import web
 
 from local import tokens
+from local.changes import Changes
 from local.names import ACCOUNT_KEYS
 
 PATH = "/_admin/operations"
@@ -93,6 +94,19 @@ class Operations:
 
     def __init__(self) -> None:
         self.log: list[Operation] = []
+        self._changes = Changes()
+
+    def add(self, operation: Operation) -> None:
+        """Note an operation."""
+        self.log.append(operation)
+        self._changes.happened()
+
+    async def until(
+        self, true_of: Callable[[list[Operation]], bool], *, seconds: float
+    ) -> list[Operation]:
+        """Wait until something is true of the operations so far. Raises TimeoutError."""
+        await self._changes.until(lambda: true_of(self.log), seconds=seconds)
+        return self.log
 
     def install(self, app: web.Application) -> None:
         """Add the admin path to an app."""
