@@ -64,9 +64,9 @@ class _EventGridEvent(msgspec.Struct, rename="camel"):
 
 class _BlobData(msgspec.Struct, rename="camel"):
     api: str
-    e_tag: str
+    e_tag: Annotated[str, msgspec.Meta(min_length=1)]
     url: str
-    content_length: int = 0
+    content_length: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def read_message(body: bytes) -> Iterator[Landing | Ignored | UnreadableMessage]:

@@ -128,7 +128,8 @@ def _overlap(route: Route, other: Route) -> bool:
 
 
 def _loop(route: Route, other: Route) -> str:
+    looks = " and ".join(dict.fromkeys(map(repr, (other.match, other.trigger))))
     return (
         f"{route.output!r} may lie where route {other.name!r} looks for input"
-        f" ({other.trigger!r}): let the two begin with different folders"
+        f" ({looks}): let the two begin with different folders"
     )

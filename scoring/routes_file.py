@@ -17,6 +17,7 @@ _AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
 _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
+_URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
 
@@ -40,8 +41,9 @@ def read_routes(text: str, settings: Mapping[str, str]) -> tuple[list[Route], li
         try:
             routes.append(_read_route(table, settings, {route.name for route in routes}))
         except _FieldError as wrong:
-            name = table.get("name", f"number {number}") if isinstance(table, dict) else number
-            mistakes.append(Mistake(route=str(name), field=wrong.field, problem=wrong.problem))
+            named = table.get("name") if isinstance(table, dict) else None
+            route = str(named or f"number {number}")
+            mistakes.append(Mistake(route=route, field=wrong.field, problem=wrong.problem))
     return without_loops(routes, lambda route: route.datastore, mistakes)
 
 
@@ -116,8 +118,7 @@ def _problems(route: Route) -> Iterator[tuple[str, str]]:
     yield from _folder_problems(route)
     yield from _output_problems(route)
     yield from _template_problems("uri", route.uri, _URI_FIELDS)
-    if "?" in route.uri:
-        yield "uri", "takes no query: a SAS would stand in the ledger and in events"
+    yield from _uri_problems(route.uri)
 
 
 def _name_problems(route: Route) -> Iterator[tuple[str, str]]:
@@ -127,6 +128,15 @@ def _name_problems(route: Route) -> Iterator[tuple[str, str]]:
         name = getattr(route, field)
         if name is not None and not _AZURE_NAME.fullmatch(name):
             yield field, "use letters, digits and `._-`, the first a letter or digit"
+
+
+def _uri_problems(uri: str) -> Iterator[tuple[str, str]]:
+    if "?" in uri:
+        yield "uri", "takes no query: a SAS would stand in the ledger and in events"
+    if not _URI.fullmatch(uri):
+        yield "uri", "must be an azureml:// or https:// URI without a password"
+    if "{path}" not in uri.replace("{{", ""):
+        yield "uri", "needs `{path}`: else each job would score the same input"
 
 
 def _output_problems(route: Route) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """App settings, in the shapes of the Functions ecosystem. docs/settings.md lists them all."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast, get_args
 
@@ -14,6 +15,8 @@ TOPIC_CONNECTION = "CompletionTopic"
 LANDING_CONNECTION = "LandingStorage_"  # and the account's name
 
 _DEFAULT_HOSTS = "management.azure.com,ml.azure.com,core.windows.net,eventgrid.azure.net"
+
+_HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 T = TypeVar("T")
 
@@ -75,7 +78,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         arm_url=reader.https("LANDFALL_ARM_URL", "https://management.azure.com"),
         arm_scope=reader.scope("LANDFALL_ARM_AUDIENCE", "https://management.azure.com"),
         ml_scope=reader.scope("LANDFALL_ML_AUDIENCE", "https://ml.azure.com"),
-        allowed_hosts=reader.words("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
+        allowed_hosts=reader.hosts("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
         escaping=reader.escaping("LANDFALL_DATASTORE_URIS"),
         poll_seconds=reader.poll_seconds("LANDFALL_POLL_SECONDS"),
         pace=reader.pace("LANDFALL_PACE"),
@@ -108,13 +111,22 @@ class _Reader:
         value = self.text(name, default)
         if value and not value.startswith("https://"):
             self.mistakes.append(f"{name} must be an https:// address: a token is sent there")
+        elif re.search(r"[?#@\s]", value):
+            problem = (
+                "must be an address only: a SAS or key would stand in the ledger and in events"
+            )
+            self.mistakes.append(f"{name} {problem}")
         return value.rstrip("/")
 
     def scope(self, name: str, default: str) -> str:
         return self.https(name, default) + "/.default"
 
-    def words(self, name: str, default: str) -> tuple[str, ...]:
-        return tuple(word.strip() for word in self.text(name, default).split(",") if word.strip())
+    def hosts(self, name: str, default: str) -> tuple[str, ...]:
+        hosts = tuple(host.strip() for host in self.text(name, default).split(","))
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                self.mistakes.append(f"{name} must be host names with commas between, not {host!r}")
+        return hosts
 
     def escaping(self, name: str) -> Escaping:
         return self._parsed(name, "literal", _escaping)

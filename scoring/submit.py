@@ -205,7 +205,8 @@ def _with_what_was_seen(
 async def _write_down(services: Services, opened: OpenJob, job: Job, step: Save) -> None:
     progress = step.progress
     if step.action is not None:
-        say = info if progress.state is State.SUBMITTED else warning
+        taken = progress.state is State.SUBMITTED
+        say = info if taken else warning
         say(
             step.action,
             job=job.key,
@@ -213,6 +214,7 @@ async def _write_down(services: Services, opened: OpenJob, job: Job, step: Save)
             path=job.path,
             attempt=progress.attempt,
             batch_job=progress.batch_job or None,
+            output=job.output_path(progress.attempt) if taken else None,
             reason=step.reason,
         )
     if progress.state is State.SUBMITTED:

@@ -1,0 +1,76 @@
+"""What every completion event is held to: docs/completion-event.schema.json, more strictly.
+
+The schema that subscribers have lets new fields and reason codes pass. Here they must not: a field
+or a code that the schema does not name is one that no document names.
+"""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+
+SCHEMA: dict[str, Any] = json.loads(
+    (Path(__file__).parent.parent / "docs" / "completion-event.schema.json").read_text("utf-8")
+)
+
+# RFC 3986: nothing but its characters, and percent signs in escapes only.
+_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+# jsonschema brings no checkers of these formats without further packages.
+_formats = FormatChecker(())
+
+
+@_formats.checks("date-time", raises=ValueError)
+def _is_date_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+@_formats.checks("uri-reference")
+def _is_uri_reference(value: object) -> bool:
+    return not isinstance(value, str) or _URI_REFERENCE.fullmatch(value) is not None
+
+
+@_formats.checks("uri")
+def _is_uri(value: object) -> bool:
+    return not isinstance(value, str) or (
+        _is_uri_reference(value) and _SCHEME.match(value) is not None
+    )
+
+
+def strict(schema: Any) -> Any:
+    """Return a schema as the tests use it: it knows every field and every reason code."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    stricter = {name: strict(one) for name, one in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        stricter["unevaluatedProperties"] = False
+    if isinstance(schema.get("examples"), list):
+        stricter["enum"] = schema["examples"]
+    return stricter
+
+
+LENIENT = Draft202012Validator(SCHEMA, format_checker=_formats)
+"""The schema as it is, for what a subscriber would accept."""
+
+STRICT = Draft202012Validator(strict(SCHEMA), format_checker=_formats)
+
+
+def check_event(event: dict[str, Any] | bytes) -> None:
+    """Hold a completion event to its schema.
+
+    Raises:
+        AssertionError: it breaks the schema, or has what the schema does not name.
+    """
+    document = json.loads(event) if isinstance(event, bytes) else event
+    wrong = [f"{error.json_path}: {error.message}" for error in STRICT.iter_errors(document)]
+    assert not wrong, "\n".join(wrong)
+    assert document["id"] == document["data"]["job"], "the id is the job's key"
+    # As times, not as text: the library that publishes writes the time anew.
+    time, ended = document["time"], document["data"]["times"]["ended"]
+    assert datetime.fromisoformat(time) == datetime.fromisoformat(ended), "the job's end"
