@@ -144,7 +144,7 @@ def _batch_job(document: Any) -> BatchJob | None:
 def _studio(properties: dict[str, Any]) -> str | None:
     endpoints = _dict(properties.get("interactionEndpoints"))
     link = _dict(endpoints.get("Studio")).get("endpoint")
-    return link if isinstance(link, str) else None
+    return link if isinstance(link, str) and link.startswith("https://") else None
 
 
 def _failure(properties: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from scoring.decisions import Outcome, Status
 from scoring.job import Job, Progress
 from scoring.landing import Aware
+from scoring.redaction import redacted
 from scoring.uris import blob_url, subject
 
 DATA_SCHEMA = "urn:landfall:completion-event:1"
@@ -147,7 +148,7 @@ class _Summary(msgspec.Struct):
 def _reason(outcome: Outcome) -> Reason | None:
     if not outcome.code:
         return None
-    return Reason(code=outcome.code, message=outcome.message[:_LONGEST_MESSAGE])
+    return Reason(code=outcome.code, message=redacted(outcome.message)[:_LONGEST_MESSAGE])
 
 
 def _input(job: Job, progress: Progress, overwritten: bool | None) -> Input:

@@ -8,6 +8,8 @@ import enum
 import logging
 import re
 
+from scoring.redaction import redacted
+
 logger = logging.getLogger("landfall")
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@%+-]+")
@@ -75,7 +77,7 @@ def error(action: Action, **fields: Value) -> None:
 
 
 def _value(value: Value) -> str:
-    text = str(value)[:_LONGEST]
+    text = redacted(str(value))[:_LONGEST]
     if _PLAIN.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

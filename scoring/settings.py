@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast, get_args
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +25,7 @@ T = TypeVar("T")
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach a storage account: by its address and an identity, or by a secret."""
 
+    name: str = ""  # of the setting
     blob_url: str | None = None
     connection_string: str | None = None
 
@@ -53,9 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def workspace_id(self) -> str:
         """The ARM id of the workspace."""
+        group, workspace = quote(self.resource_group, safe=""), quote(self.workspace, safe="")
         return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+            f"/subscriptions/{quote(self.subscription, safe='')}/resourceGroups/{group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
         )
 
 
@@ -140,11 +143,11 @@ class _Reader:
     def connection(self, name: str) -> Connection:
         secret, address = self._environment.get(name), f"{name}__blobServiceUri"
         if secret:
-            return Connection(connection_string=secret)
+            return Connection(name=name, connection_string=secret)
         if not self._environment.get(address):
             self.mistakes.append(f"{name} (a connection string) or {address} is missing")
             return Connection()
-        return Connection(blob_url=self.https(address))
+        return Connection(name=name, blob_url=self.https(address))
 
     def landing_connections(self) -> dict[str, Connection]:
         names = {
@@ -153,7 +156,8 @@ class _Reader:
             if name.startswith(LANDING_CONNECTION)
         }
         return {
-            name.removeprefix(LANDING_CONNECTION): self.connection(name) for name in sorted(names)
+            name.removeprefix(LANDING_CONNECTION).lower(): self.connection(name)
+            for name in sorted(names)
         }
 
     def _parsed(self, name: str, default: str, read: Callable[[str], T]) -> T:

@@ -179,7 +179,8 @@ async def _post(
     attempt = opened.progress.attempt
     submission = Submission(
         tag=attempt_tag(job.key, attempt),
-        deployment=job.route.deployment,
+        # Named even if it is the default, so that the event can say for certain which one ran.
+        deployment=job.route.deployment or endpoint.default_deployment,
         kind=job.route.input,
         input_uri=job.input_uri,
         output_uri=job.output_uri(attempt),

@@ -141,7 +141,12 @@ def _blob_service(
     connection: Connection, identity: Identity, settings: Settings
 ) -> BlobServiceClient:
     if connection.connection_string:
-        return BlobServiceClient.from_connection_string(connection.connection_string, **_PATIENCE)
+        try:
+            return BlobServiceClient.from_connection_string(
+                connection.connection_string, **_PATIENCE
+            )
+        except ValueError as mistake:
+            raise SetupError(f"{connection.name} is no connection string: {mistake}") from None
     url = _trusted(connection.blob_url or "", settings)
     return BlobServiceClient(url, credential=identity, **_PATIENCE)
 

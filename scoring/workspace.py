@@ -16,7 +16,7 @@ from scoring.ports import BatchEndpoint
 
 API_VERSION = "2025-12-01"
 
-_FRESH = 600.0  # seconds for which an answer is used without asking again
+_FRESH = 60.0  # seconds for which an answer is used without asking again
 
 
 class Memory(Protocol):
