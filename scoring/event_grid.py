@@ -1,5 +1,6 @@
 """The Event Grid topic of the completion events."""
 
+import contextvars
 from typing import Any
 
 import msgspec
@@ -10,29 +11,36 @@ from azure.eventgrid.aio import EventGridPublisherClient
 from scoring.azure_errors import EXPECTED, told_as_ours
 from scoring.errors import Unavailable
 
+_body: contextvars.ContextVar[bytes] = contextvars.ContextVar("what the running task publishes")
+
 
 class EventGridTopic:
     """Publishes completion events; a `ports.Publisher`."""
 
     def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
-        # Poll tries again, so the client's own retries are few.
         self._client = EventGridPublisherClient(
-            endpoint, credential, retry_total=1, connection_timeout=10, read_timeout=20
+            endpoint,
+            credential,
+            retry_total=1,  # poll tries again, so the client's own retries are few
+            connection_timeout=10,
+            read_timeout=20,
+            raw_request_hook=_keep_bytes,
         )
 
     async def publish(self, event: bytes) -> None:
         """Publish one event, these very bytes."""
-
-        def keep_bytes(request: PipelineRequest[Any]) -> None:
-            # The client writes an event anew, in a way that may change with its version.
-            request.http_request.set_bytes_body(b"[" + event + b"]")
-
+        _body.set(b"[" + event + b"]")
         try:
             with told_as_ours("the topic of the completion events"):
-                await self._client.send([msgspec.json.decode(event)], raw_request_hook=keep_bytes)
+                await self._client.send([msgspec.json.decode(event)])
         except EXPECTED as answer:
             raise Unavailable(f"the topic answered {answer.status_code}") from None
 
     async def close(self) -> None:
         """Close the client's connections."""
         await self._client.close()
+
+
+def _keep_bytes(request: PipelineRequest[Any]) -> None:
+    # The client writes an event anew, in a way that may change with its version.
+    request.http_request.set_bytes_body(_body.get())
