@@ -1,5 +1,6 @@
 """HTTP requests that carry a token of the app's identity, to allowed hosts only."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -9,6 +10,8 @@ from scoring.identity import Identity
 from scoring.uris import may_receive_token
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+
+_TOKEN_WITHIN = 30.0  # seconds
 
 _LIMITS = httpx.Limits(
     max_connections=64,
@@ -40,6 +43,16 @@ class AuthorizedHttp:
         self._identity = identity
         self._scope = scope
         self._allowed_hosts = allowed_hosts
+
+    async def authorize(self) -> None:
+        """Get a token, so that the next request need not wait for one.
+
+        Raises:
+            TimeoutError: there was none within 30 seconds.
+            azure.core.exceptions.AzureError: there is none.
+        """
+        async with asyncio.timeout(_TOKEN_WITHIN):
+            await self._identity.get_token(self._scope)
 
     async def send(self, method: str, url: str, **request: Any) -> httpx.Response:
         """Send a request; once more with a fresh token if it is answered 401.

@@ -34,8 +34,8 @@ STATES = {
 """Azure ML's states that are ends. Every other one, known or not yet invented, is not."""
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_JOB_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
-_MOST_PAGES = 200
+_JOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+_MOST_PAGES = 2_000  # a listing that leads in circles comes to an end
 _KINDS = {"file": "UriFile", "folder": "UriFolder"}
 
 
@@ -51,6 +51,11 @@ class AzureBatchEndpoints:
         headers = {"repeatability_request-id": str(uuid.uuid5(uuid.NAMESPACE_OID, submission.tag))}
         if submission.deployment:
             headers["azureml-model-deployment"] = submission.deployment
+        try:
+            # Without a token nothing is sent: the wait for one is not the POST's.
+            await self._http.authorize()
+        except (AzureError, TimeoutError, OSError) as failure:
+            return NotSent(message=_of(failure))
         try:
             async with asyncio.timeout(self._post_seconds):
                 answer = await self._http.send(
@@ -80,7 +85,7 @@ class AzureBatchEndpoints:
         page = endpoint.scoring_uri
         for _ in range(_MOST_PAGES):
             document = _document(await self._get(page))
-            jobs += filter(None, map(_batch_job, document.get("value", [])))
+            jobs += filter(None, map(_batch_job, _listed(document)))
             if not document.get("nextLink"):
                 return jobs
             page = document["nextLink"]
@@ -144,7 +149,8 @@ def _batch_job(document: Any) -> BatchJob | None:
 def _studio(properties: dict[str, Any]) -> str | None:
     endpoints = _dict(properties.get("interactionEndpoints"))
     link = _dict(endpoints.get("Studio")).get("endpoint")
-    return link if isinstance(link, str) and link.startswith("https://") else None
+    plain = isinstance(link, str) and link.isascii() and link.startswith("https://")
+    return link if plain else None
 
 
 def _failure(properties: dict[str, Any]) -> str:
@@ -170,6 +176,13 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Unavailable(f"{answer.url}: the answer is no JSON object")
     return document
+
+
+def _listed(page: dict[str, Any]) -> list[Any]:
+    value = page.get("value")
+    if not isinstance(value, list):
+        raise Unavailable("a listing of batch jobs has no value: a part of a listing is none")
+    return value
 
 
 def _json(answer: httpx.Response) -> Any:

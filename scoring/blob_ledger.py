@@ -137,14 +137,14 @@ class BlobLedger:
                 return None, None
 
     async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
-        """Write control/ unless somebody did since `version` was read; return the new version."""
+        """Write control/ unless somebody did since `version` was read; return what stands."""
         condition = {"overwrite": version is not None, **(_only_if(version) if version else {})}
         with _told():
             try:
                 blob = self._container.get_blob_client(_CONTROL + name)
                 answer = await blob.upload_blob(body, **condition)
             except (ResourceExistsError, ResourceModifiedError):
-                return version
+                return (await self.recall(name))[1]
         return normal_etag(answer["etag"])
 
     def _open(self, key: str) -> BlobClient:

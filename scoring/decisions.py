@@ -28,6 +28,8 @@ from scoring.timing import Timing
 from scoring.uris import same_datastore_path
 
 LOST_ATTEMPTS = 3  # so many, and the job has failed
+# Of several batch jobs of one attempt the first of the best state is kept.
+_KEPT = (JobState.COMPLETED, JobState.OPEN, JobState.FAILED, JobState.CANCELED)
 
 
 class Status(enum.StrEnum):
@@ -86,7 +88,7 @@ class Save(msgspec.Struct, frozen=True):
 
 
 class Adopt(msgspec.Struct, frozen=True):
-    """Write this progress and cancel the other batch jobs of the attempt (edge g)."""
+    """Write this progress and cancel what else runs for the attempt (edge g)."""
 
     progress: Progress
     surplus: tuple[BatchJob, ...]
@@ -169,9 +171,10 @@ def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing)
         due = tick.now >= last_look or any(_in_window(look, tick) for look in looks)
         return Look() if due else Wait()
     if isinstance(report, Found) and report.batch_jobs:
-        first, *others = report.batch_jobs
-        adopted = progress.to(State.SUBMITTED, batch_job=first.name)
-        return Adopt(adopted, tuple(others))
+        kept = min(report.batch_jobs, key=lambda one: _KEPT.index(one.state))
+        adopted = progress.to(State.SUBMITTED, batch_job=kept.name)
+        others = (one for one in report.batch_jobs if one.state is JobState.OPEN)
+        return Adopt(adopted, tuple(one for one in others if one.name != kept.name))
     if tick.now < last_look:
         return Wait()
     # h: the attempt is lost; it is never POSTed again.

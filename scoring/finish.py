@@ -22,7 +22,7 @@ from scoring.decisions import (
     overwritten,
     verdict,
 )
-from scoring.errors import LandfallError, SetupError, Unavailable
+from scoring.errors import SetupError, Unavailable
 from scoring.job import Job, OpenJob, State
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Forbidden, Services
@@ -84,8 +84,8 @@ async def finish(
     stands = await services.ledger.conclude(job.key, event)
     if stands == event:
         _log_end(job, opened, outcome)
-    await _cancel_found_again(services, opened, job)
     await announce(services, opened, stands)
+    await _cancel_found_again(services, opened, job)
 
 
 async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
@@ -116,7 +116,7 @@ async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> 
     try:
         endpoint = await services.workspace.endpoint(job.route.endpoint)
         listed = await services.endpoints.batch_jobs(endpoint) if endpoint else []
-    except LandfallError as failure:
+    except Exception as failure:  # noqa: BLE001 - the job has ended all the same
         warning(Action.SURPLUS_LEFT, job=job.key, error=str(failure))
         return
     for attempt in opened.progress.lost_attempts:

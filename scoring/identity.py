@@ -22,7 +22,7 @@ class Identity:
         self._make_credential = make_credential
         self._credential = make_credential()
         self._tokens: dict[tuple[str, ...], tuple[AccessToken, float]] = {}
-        self._locks: dict[tuple[str, ...], asyncio.Lock] = {}
+        self._lock = asyncio.Lock()
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """Return a token that is valid for a while."""
@@ -51,10 +51,13 @@ class Identity:
         await self.close()
 
     async def _token(self, scopes: tuple[str, ...], refused: str | None) -> AccessToken:
-        async with self._locks.setdefault(scopes, asyncio.Lock()):
-            token, renew_at = self._tokens.get(scopes, (None, 0.0))
-            if token is not None and time.time() < renew_at and token.token != refused:
-                return token
+        kept = self._kept(scopes, refused)
+        if kept is not None:
+            return kept
+        async with self._lock:  # for all scopes: a credential is not closed while it is at work
+            kept = self._kept(scopes, refused)
+            if kept is not None:
+                return kept
             if refused is not None:
                 # The credential keeps tokens of its own, so a new one has to ask.
                 await self._credential.close()
@@ -63,3 +66,8 @@ class Identity:
             left = fresh.expires_on - time.time()
             self._tokens[scopes] = fresh, time.time() + left - min(_RENEW_BEFORE, left / 2)
             return fresh
+
+    def _kept(self, scopes: tuple[str, ...], refused: str | None) -> AccessToken | None:
+        token, renew_at = self._tokens.get(scopes, (None, 0.0))
+        good = token is not None and time.time() < renew_at and token.token != refused
+        return token if good else None

@@ -5,7 +5,7 @@ of its time leaves the place it came to, and the next one goes on from there.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -27,11 +27,11 @@ from scoring.decisions import (
     Tick,
     next_step,
 )
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import SetupError
 from scoring.finish import announce, finish_attempt
 from scoring.job import OpenJob
 from scoring.log import Action, error, info, warning
-from scoring.ports import BatchEndpoint, BatchJob, OpenJobs, PollMark, Services
+from scoring.ports import BatchJob, OpenJobs, PollMark, Services
 from scoring.submit import resume
 
 AT_ONCE = 32  # jobs that one tick works on at the same time
@@ -64,23 +64,28 @@ def _next_mark(mark: PollMark, opened: OpenJobs, cut_at: OpenJob | None) -> Poll
 
 
 async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob]) -> OpenJob | None:
-    """Advance all jobs; return the first that was not finished when time ran out, if any."""
-    unfinished = dict.fromkeys(range(len(jobs)))
-    queue = iter(enumerate(jobs))
+    """Advance all jobs; return the first that was not begun when time ran out, if any.
 
-    async def worker(share: Iterator[tuple[int, OpenJob]]) -> None:
-        for number, job in share:
+    One whose step never ends must not keep the pass from going on, so what was begun counts.
+    """
+    timing, clock = one_pass.services.timing, one_pass.services.clock
+    last_begin = clock() + timing.poll_deadline.total_seconds()
+    waiting = iter(jobs)
+
+    async def worker() -> None:
+        while clock() < last_begin and (job := next(waiting, None)) is not None:
             await one_pass.advance(job)
-            del unfinished[number]
 
     try:
-        async with asyncio.timeout(one_pass.services.timing.poll_deadline.total_seconds()):
-            await asyncio.gather(*(worker(queue) for _ in range(min(AT_ONCE, len(jobs)))))
+        async with asyncio.timeout(timing.poll_cut.total_seconds()):
+            await asyncio.gather(*(worker() for _ in range(min(AT_ONCE, len(jobs)))))
     except TimeoutError:
-        first = jobs[min(unfinished)]
-        warning(Action.POLL_CUT, job=first.key, jobs=len(unfinished))
-        return first
-    return None
+        warning(Action.POLL_CUT, reason="a job's step took too long")
+    left = list(waiting)
+    if not left:
+        return None
+    warning(Action.POLL_CUT, job=left[0].key, jobs=len(left))
+    return left[0]
 
 
 class _Pass:
@@ -150,7 +155,9 @@ class _Pass:
             await self._save(opened, again)
 
     async def _ask(self, opened: OpenJob) -> BatchJob | NotKnown:
-        endpoint = await self._endpoint(opened)
+        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+        if endpoint is None:
+            return NotKnown()
         name = opened.progress.batch_job
         return await self.services.endpoints.batch_job(endpoint, name) or NotKnown()
 
@@ -162,17 +169,13 @@ class _Pass:
         return Found(writes.of_attempt(listed, job, opened.progress.attempt))
 
     async def _listing(self, opened: OpenJob) -> list[BatchJob]:
-        endpoint = await self._endpoint(opened)
+        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+        if endpoint is None:
+            return []  # its batch jobs went with it
         if endpoint.scoring_uri not in self._listings:
             listing = self.services.endpoints.batch_jobs(endpoint)
             self._listings[endpoint.scoring_uri] = asyncio.ensure_future(listing)
         return await self._listings[endpoint.scoring_uri]
-
-    async def _endpoint(self, opened: OpenJob) -> BatchEndpoint:
-        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
-        if endpoint is None:
-            raise Unavailable(f"the workspace has no batch endpoint {opened.progress.endpoint!r}")
-        return endpoint
 
     async def _submit(self, opened: OpenJob) -> None:
         """Submit a pending job; the first of an endpoint is a probe that the others wait for."""
@@ -185,7 +188,7 @@ class _Pass:
                 taken = await resume(self.services, opened)
             finally:
                 probe.set_result(taken)
-        elif await probe:
+        elif await asyncio.shield(probe):
             await resume(self.services, opened)
 
     async def _save(self, opened: OpenJob, step: Save) -> None:

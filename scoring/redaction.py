@@ -12,5 +12,10 @@ _SECRET = re.compile(
 
 
 def redacted(text: str) -> str:
-    """Return text as it may stand in a log, an event or the ledger: without secrets."""
-    return _SECRET.sub(lambda found: f"{found['named'] or found['scheme'] or ''}***", text)
+    """Return text as it may stand in a log, an event or the ledger: without secrets.
+
+    Half a character, as services leave it when they cut a text, becomes a question mark: it could
+    not be written.
+    """
+    safe = _SECRET.sub(lambda found: f"{found['named'] or found['scheme'] or ''}***", text)
+    return safe.encode("utf-8", "replace").decode()

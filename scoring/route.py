@@ -10,7 +10,10 @@ from typing import Literal
 
 import msgspec
 
-_GLOB = re.compile(r"(?P<any>\*\*/?)|(?P<star>\*)|(?P<one>\?)|\{(?P<name>[a-z_][a-z0-9_]*)\}")
+_GLOB = re.compile(
+    r"(?P<any>\*\*/?)|(?P<chunk>\*(?P<text>[^*?{}/]+)(?=\*(?!\*)))|(?P<star>\*)|(?P<one>\?)"
+    r"|\{(?P<name>[a-z_][a-z0-9_]*)\}"
+)
 
 Captures = dict[str, str]
 
@@ -81,6 +84,10 @@ def pattern(glob: str) -> re.Pattern[str]:
 def _expression(found: re.Match[str]) -> str:
     if found["any"]:
         return "(?:.*/)?" if found["any"].endswith("/") else ".*"
+    if found["chunk"]:
+        # Between two stars the first place where the text stands is as good as any other; not
+        # going back from it keeps a pattern of many stars from taking for ever.
+        return f"(?>[^/]*?{re.escape(found['text'])})"
     if found["star"]:
         return "[^/]*"
     return "[^/]" if found["one"] else f"(?P<{found['name']}>[^/]+)"

@@ -1,12 +1,15 @@
 """From a landing to a batch job.
 
     claim (create open/) ──► look in done/ ∥ look at the blob ──► POST ──► write the answer down
+           └── whatever fails before the POST: back to pending
 
 The look in done/ follows the claim and never runs beside it: a duplicate event could look before,
 and claim after, poll moved the job from open/ to done/, and the file would be scored twice.
 """
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -49,8 +52,12 @@ async def on_landing(services: Services, message: bytes) -> None:
         Unavailable: the ledger, the storage or the workspace cannot be reached.
     """
     told = list(read_message(message))
-    results = await asyncio.gather(*(_take(services, one) for one in told), return_exceptions=True)
-    for failure in results:
+    await _all(_take(services, one) for one in told)
+
+
+async def _all(tasks: Iterable[Awaitable[None]]) -> None:
+    """Do all of these, whatever becomes of the others; then raise the first failure."""
+    for failure in await asyncio.gather(*tasks, return_exceptions=True):
         if failure is not None:
             raise failure
 
@@ -85,18 +92,19 @@ async def land(services: Services, landing: Landing) -> None:
             reason = None
     if not jobs and reason:
         info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
-    await asyncio.gather(*(start(services, job) for job in jobs))
+    await _all(start(services, job) for job in jobs)
 
 
 async def start(services: Services, job: Job) -> None:
     """Claim a job that nobody has claimed, and submit it unless its route holds it back."""
     state = State.SUBMITTING if job.route.enabled else State.PENDING
+    since = services.clock()
     opened = await writes.claim(services, job, state)
-    claimed = services.clock()
     if opened is None:
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="open job")
         return
-    end, seen = await asyncio.gather(services.ledger.end(job.key), look_at_input(services, job))
+    async with _sending_nothing(services, opened):
+        end, seen = await asyncio.gather(services.ledger.end(job.key), look_at_input(services, job))
     if end is not None:
         # Its event is out: open/ is deleted only after publishing, and we could create it.
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="ended job")
@@ -104,53 +112,83 @@ async def start(services: Services, job: Job) -> None:
         return
     info(Action.CLAIMED, job=job.key, route=job.route.name, path=job.path, state=state)
     if state is State.SUBMITTING:
-        await _attempt(services, opened, job, seen, claimed)
+        await _attempt(services, _Claim(opened, since), job, seen)
 
 
 async def resume(services: Services, opened: OpenJob) -> bool:
     """Submit a pending job (edge e); tell whether the endpoint may take the next one, too."""
-    mine = await writes.save(services, opened, opened.progress.to(State.SUBMITTING))
-    claimed = services.clock()
-    if mine is None:
-        return True  # another poll has it
+    # These may be read before the claim: it fails if the entry has changed since it was listed.
     job, end = await asyncio.gather(
         services.ledger.job(opened.key), services.ledger.end(opened.key)
     )
     if end is not None:
-        await announce(services, mine, end)
-    elif job is not None:
+        await announce(services, opened, end)
+        return True
+    since = services.clock()
+    mine = await writes.save(services, opened, opened.progress.to(State.SUBMITTING))
+    if job is None or mine is None:
+        return True  # another poll has it
+    async with _sending_nothing(services, mine):
         seen = await look_at_input(services, job)
-        return await _attempt(services, mine, job, seen, claimed)
-    return True
+    return await _attempt(services, _Claim(mine, since), job, seen)
 
 
-async def _attempt(
-    services: Services, opened: OpenJob, job: Job, seen: Seen, claimed: float
-) -> bool:
+@contextlib.asynccontextmanager
+async def _sending_nothing(services: Services, opened: OpenJob) -> AsyncIterator[None]:
+    """Step a claim back to pending if what precedes its POST fails: nothing was sent."""
+    try:
+        yield
+    except Exception:
+        await writes.save(services, opened, opened.progress.to(State.PENDING))
+        raise
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """An entry that this host wrote, and when it set out to: it is never older than that."""
+
+    opened: OpenJob
+    since: float  # of the services' clock
+
+    def age(self, services: Services) -> timedelta:
+        return timedelta(seconds=services.clock() - self.since)
+
+    def now(self, services: Services) -> datetime:
+        """Return the storage's time, or a little later."""
+        return self.opened.changed + self.age(services)
+
+
+async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> bool:
     """POST an attempt that is claimed; tell whether the endpoint may take the next one."""
-    now = opened.changed + timedelta(seconds=services.clock() - claimed)
     obstacle = before_submission(job, seen)
     if obstacle is not None:
-        await _leave_out(services, opened, job, obstacle, now)
+        await _leave_out(services, claim, job, obstacle)
         return True
-    if now - opened.changed > services.timing.post_starts_within:
-        renewed = await writes.save(services, opened, opened.progress)
+    endpoint = await _endpoint(services, job)
+    if claim.age(services) > services.timing.post_starts_within:
+        since = services.clock()
+        renewed = await writes.save(services, claim.opened, claim.opened.progress)
         if renewed is None:
             return True
-        opened, claimed = renewed, services.clock()
-    endpoint, answer = await _post(services, opened, job)
-    opened = _with_what_was_seen(opened, job, seen, endpoint)
-    now = opened.changed + timedelta(seconds=services.clock() - claimed)
-    step = after_answer(opened, answer, now, services.timing)
+        claim = _Claim(renewed, since)
+    answer = await _post(services, endpoint, claim.opened, job)
+    opened = _with_what_was_seen(claim.opened, job, seen, endpoint)
+    step = after_answer(opened, answer, claim.now(services), services.timing)
     if isinstance(step, Save):
         await _write_down(services, opened, job, step)
         return step.progress.state is not State.PENDING
-    await finish(services, opened, job, step.outcome, now)
+    await _finish_if_ours(services, _Claim(opened, claim.since), job, step.outcome)
     return True
 
 
+async def _finish_if_ours(services: Services, claim: _Claim, job: Job, outcome: Outcome) -> None:
+    """End a job, unless it was given to another attempt while this host was frozen."""
+    held = await writes.save(services, claim.opened, claim.opened.progress)
+    if held is not None:
+        await finish(services, held, job, outcome, claim.now(services))
+
+
 async def _leave_out(
-    services: Services, opened: OpenJob, job: Job, obstacle: Outcome | Newer, now: datetime
+    services: Services, claim: _Claim, job: Job, obstacle: Outcome | Newer
 ) -> None:
     if isinstance(obstacle, Newer):
         # The version that stands now is claimed first: dying in between then loses nothing.
@@ -160,22 +198,28 @@ async def _leave_out(
         )
         message = f"overwritten before its turn; the version now is {obstacle.landing.etag}"
         obstacle = Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
-    await finish(services, opened, job, obstacle, now)
+    await _finish_if_ours(services, claim, job, obstacle)
 
 
-async def _post(
-    services: Services, opened: OpenJob, job: Job
-) -> tuple[BatchEndpoint | None, Answer]:
-    """Return the endpoint and its answer; what keeps us from asking it counts as an answer."""
+async def _endpoint(services: Services, job: Job) -> BatchEndpoint | NotSent | Refused:
+    """Return the job's endpoint; what keeps us from asking it counts as its answer."""
     try:
         endpoint = await services.workspace.endpoint(job.route.endpoint)
     except Unavailable as failure:
-        return None, NotSent(message=str(failure))
+        return NotSent(message=str(failure))
     except SetupError as failure:
-        return None, Refused(status=403, message=str(failure))
+        return Refused(status=403, message=str(failure))
     if endpoint is None:
         message = f"the workspace has no batch endpoint {job.route.endpoint!r}"
-        return None, Refused(status=404, message=message)
+        return Refused(status=404, message=message)
+    return endpoint
+
+
+async def _post(
+    services: Services, endpoint: BatchEndpoint | NotSent | Refused, opened: OpenJob, job: Job
+) -> Answer:
+    if not isinstance(endpoint, BatchEndpoint):
+        return endpoint
     attempt = opened.progress.attempt
     submission = Submission(
         tag=attempt_tag(job.key, attempt),
@@ -185,13 +229,14 @@ async def _post(
         input_uri=job.input_uri,
         output_uri=job.output_uri(attempt),
     )
-    return endpoint, await services.endpoints.submit(endpoint, submission)
+    return await services.endpoints.submit(endpoint, submission)
 
 
 def _with_what_was_seen(
-    opened: OpenJob, job: Job, seen: Seen, endpoint: BatchEndpoint | None
+    opened: OpenJob, job: Job, seen: Seen, endpoint: BatchEndpoint | NotSent | Refused
 ) -> OpenJob:
-    deployment = job.route.deployment or (endpoint.default_deployment if endpoint else None)
+    known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
+    deployment = job.route.deployment or known
     progress = msgspec.structs.replace(opened.progress, deployment=deployment or "")
     if job.route.input == "folder" and not isinstance(seen.files, Forbidden):
         progress = msgspec.structs.replace(

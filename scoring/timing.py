@@ -32,12 +32,14 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long such refusals are borne: role assignments and endpoints take time to appear."""
     gone_patience: timedelta = timedelta(hours=1)
     """How long a batch job may be unknown to its endpoint before it counts as gone."""
-    poll_deadline: timedelta = 4 * _MINUTE
-    """Poll stops by itself after this, well under the function timeout."""
+    poll_deadline: timedelta = 3 * _MINUTE
+    """Poll begins no further job after this."""
+    poll_cut: timedelta = timedelta(minutes=4, seconds=40)
+    """Poll cuts what it has begun after this. A POST fits in between; the function timeout is 5 minutes."""
 
     def scaled(self, pace: float) -> "Timing":
-        """Return these waits multiplied by `pace`, but for the tick and poll's deadline."""
-        kept = {"tick": self.tick, "poll_deadline": self.poll_deadline}
+        """Return these waits multiplied by `pace`, but for the tick and poll's own limits."""
+        kept = {name: getattr(self, name) for name in ("tick", "poll_deadline", "poll_cut")}
         stretched = {
             name: tuple(one * pace for one in wait) if isinstance(wait, tuple) else wait * pace
             for name, wait in msgspec.structs.asdict(self).items()

@@ -1,6 +1,7 @@
 """The control plane of the Azure ML workspace: where datastores are, and endpoints' addresses."""
 
 import asyncio
+import collections
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ import msgspec
 
 from scoring.authorized_http import AuthorizedHttp, what_it_says
 from scoring.azure_errors import told_as_ours
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import LandfallError, SetupError, Unavailable
 from scoring.job import Place
 from scoring.log import Action, warning
 from scoring.ports import BatchEndpoint
@@ -17,6 +18,8 @@ from scoring.ports import BatchEndpoint
 API_VERSION = "2025-12-01"
 
 _FRESH = 60.0  # seconds for which an answer is used without asking again
+_ASK_AGAIN = 15.0  # seconds after which a failure is
+_ANSWERS_WITHIN = 20.0  # seconds, all pages of a listing together
 
 
 class Memory(Protocol):
@@ -26,7 +29,7 @@ class Memory(Protocol):
         """Return what is kept under a name and its version."""
 
     async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
-        """Keep this unless it changed since that version; return what version stands, if known."""
+        """Keep this unless it changed since that version; return the version that stands."""
 
 
 class LastAnswers(msgspec.Struct, kw_only=True):
@@ -35,6 +38,13 @@ class LastAnswers(msgspec.Struct, kw_only=True):
     schema: int = 1
     places: dict[str, Place] = {}
     endpoints: dict[str, BatchEndpoint] = {}
+
+
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """How ARM was asked the last time."""
+
+    good_until: float  # of the clock
+    failure: LandfallError | None
 
 
 class AzureWorkspace:
@@ -54,24 +64,27 @@ class AzureWorkspace:
         self._memory = memory
         self._account_url = account_url  # from an account and the datastore's endpoint suffix
         self._clock = clock
-        self._asked: dict[str, float] = {}  # when, by what
+        self._asked: dict[str, _Asked] = {}
+        self._locks: collections.defaultdict[str, asyncio.Lock] = collections.defaultdict(
+            asyncio.Lock
+        )
         self._answers: LastAnswers | None = None
+        self._kept: bytes | None = None  # what the memory holds, in its version
         self._version: str | None = None
-        self._lock = asyncio.Lock()
 
     async def places(self) -> dict[str, Place]:
         """Return where each datastore in blob storage is."""
-        async with self._lock:
-            known = await self._known()
-            await self._refresh("datastores", bool(known.places), self._ask_places)
-            return known.places
+        known = await self._known()
+        await self._refresh("datastores", bool(known.places), self._ask_places)
+        return known.places
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:
         """Return what ARM says of a batch endpoint."""
-        async with self._lock:
-            known = await self._known()
-            await self._refresh(name, name in known.endpoints, lambda: self._ask_endpoint(name))
-            return known.endpoints.get(name)
+        known = await self._known()
+        await self._refresh(
+            f"endpoint {name}", name in known.endpoints, lambda: self._ask_endpoint(name)
+        )
+        return known.endpoints.get(name)
 
     async def cancel(self, batch_job: str) -> None:
         """Ask for the cancel of a batch job."""
@@ -82,68 +95,100 @@ class AzureWorkspace:
         _check(answer, f"cancel of {batch_job}")
 
     async def _refresh(
-        self, what: str, has_answer: bool, ask: Callable[[], Awaitable[None]]
+        self, what: str, has_answer: bool, ask: Callable[[], Awaitable[bool]]
     ) -> None:
-        """Ask ARM unless its answer is fresh; where ARM is away, its last answer counts."""
-        if self._clock() - self._asked.get(what, float("-inf")) < _FRESH:
-            return
-        before = msgspec.json.encode(self._answers)
-        try:
-            await ask()
-        except Unavailable as failure:
-            if not has_answer:
-                raise
+        """Ask ARM unless its answer is fresh; where it gives none, its last answer counts.
+
+        One asks and the others wait; a failure is not asked for again for a while, or each
+        invocation would wait for an ARM that hangs.
+        """
+        async with self._locks[what]:
+            last = self._asked.get(what)
+            if last is not None and self._clock() < last.good_until:
+                if last.failure is not None and not has_answer:
+                    raise last.failure
+                return
+            failure = await self._try(what, ask)
+        if failure is None:
+            await self._keep()
+        elif has_answer:
             warning(Action.LAST_ANSWER_USED, what=what, error=str(failure))
-            return
-        after = msgspec.json.encode(self._answers)
-        if after != before:
-            self._version = await self._memory.remember("workspace", after, self._version)
+        else:
+            raise failure
+
+    async def _try(self, what: str, ask: Callable[[], Awaitable[bool]]) -> LandfallError | None:
+        failure: LandfallError | None = None
+        try:
+            async with asyncio.timeout(_ANSWERS_WITHIN):
+                found = await ask()
+        except TimeoutError:
+            failure = Unavailable(f"the workspace: no answer in {_ANSWERS_WITHIN:.0f} s")
+        except (Unavailable, SetupError) as said:
+            failure = said
+        else:
+            if not found:
+                self._asked.pop(what, None)  # it may just be coming: ask again the next time
+                return None
+        fresh = _FRESH if failure is None else _ASK_AGAIN
+        self._asked[what] = _Asked(good_until=self._clock() + fresh, failure=failure)
+        return failure
+
+    async def _keep(self) -> None:
+        """Remember the answers if they have changed."""
+        async with self._locks["memory"]:
+            answers = msgspec.json.encode(self._answers)
+            if answers == self._kept:
+                return
+            self._version = await self._memory.remember("workspace", answers, self._version)
+            self._kept = answers
 
     async def _known(self) -> LastAnswers:
-        if self._answers is None:
-            body, self._version = await self._memory.recall("workspace")
-            self._answers = msgspec.json.decode(body, type=LastAnswers) if body else LastAnswers()
-        return self._answers
+        async with self._locks["memory"]:
+            if self._answers is None:
+                body, self._version = await self._memory.recall("workspace")
+                self._answers, self._kept = _read_memory(body), body
+            return self._answers
 
-    async def _ask_places(self) -> None:
+    async def _ask_places(self) -> bool:
         places: dict[str, Place] = {}
         page: str | None = f"{self._url}/datastores?api-version={API_VERSION}"
         while page:
             document = await self._get(page)
-            for datastore in document.get("value", []):
-                place = self._place(datastore.get("properties", {}))
+            for datastore in document.get("value") or []:
+                place = self._place(datastore.get("properties") or {})
                 if place is not None:
                     places[datastore["name"]] = place
             page = document.get("nextLink")
         (await self._known()).places = places
-        self._asked["datastores"] = self._clock()
+        return True
 
     def _place(self, properties: dict[str, Any]) -> Place | None:
         """Read where a datastore is; None unless it is in blob storage, where outputs must lie."""
         if properties.get("datastoreType") != "AzureBlob":
             return None
-        account = properties["accountName"]
+        account, container = properties.get("accountName"), properties.get("containerName")
+        if not (isinstance(account, str) and isinstance(container, str)):
+            return None
+        suffix = properties.get("endpoint") or "core.windows.net"
         return Place(
-            account=account,
-            account_url=self._account_url(account, properties.get("endpoint", "core.windows.net")),
-            container=properties["containerName"],
+            account=account, account_url=self._account_url(account, suffix), container=container
         )
 
-    async def _ask_endpoint(self, name: str) -> None:
+    async def _ask_endpoint(self, name: str) -> bool:
         endpoints = (await self._known()).endpoints
         url = f"{self._url}/batchEndpoints/{name}?api-version={API_VERSION}"
         document = await self._get(url, missing_is_fine=True)
         if document is None:
-            endpoints.pop(name, None)  # and asked again the next time: it may just be coming
-            return
-        properties = document.get("properties", {})
+            endpoints.pop(name, None)
+            return False
+        properties = document.get("properties") or {}
         if not isinstance(properties.get("scoringUri"), str):
             raise Unavailable(f"the workspace names no scoringUri for batch endpoint {name!r}")
         endpoints[name] = BatchEndpoint(
             scoring_uri=properties["scoringUri"],
             default_deployment=(properties.get("defaults") or {}).get("deploymentName"),
         )
-        self._asked[name] = self._clock()
+        return True
 
     async def _get(self, url: str, *, missing_is_fine: bool = False) -> Any:
         with told_as_ours("the workspace"):
@@ -151,10 +196,20 @@ class AzureWorkspace:
         if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND:
             return None
         _check(answer, "the workspace")
-        document = answer.json()
+        try:
+            document = answer.json()
+        except ValueError:
+            document = None
         if not isinstance(document, dict):
             raise Unavailable(f"the workspace: {url}: the answer is no JSON object")
         return document
+
+
+def _read_memory(body: bytes | None) -> LastAnswers:
+    try:
+        return msgspec.json.decode(body, type=LastAnswers) if body else LastAnswers()
+    except msgspec.DecodeError:
+        return LastAnswers()  # what cannot be read is as good as forgotten
 
 
 def _check(answer: httpx.Response, what: str) -> None:

@@ -56,6 +56,30 @@ def test_a_pattern_does_not_match(glob: str, path: str) -> None:
     assert not pattern(glob).fullmatch(path)
 
 
+SEGMENTS = st.lists(st.sampled_from(["*", "a", "b", "ab", "?"]), min_size=1, max_size=8)
+
+
+def matches(glob: str, text: str) -> bool:
+    """What `*` and `?` mean within a segment, said as plainly as possible."""
+    if not glob:
+        return not text
+    if glob[0] == "*":
+        return any(matches(glob[1:], text[at:]) for at in range(len(text) + 1))
+    return bool(text) and glob[0] in ("?", text[0]) and matches(glob[1:], text[1:])
+
+
+@given(parts=SEGMENTS, text=st.text("ab", max_size=8))
+def test_stars_match_as_one_would_read_them(parts: list[str], text: str) -> None:
+    glob = "".join(parts)
+    assume("**" not in glob)
+    assert bool(pattern(f"x/{glob}").fullmatch(f"x/{text}")) == matches(glob, text)
+
+
+def test_a_pattern_of_many_stars_does_not_take_for_ever() -> None:
+    """Going back from each star would take longer than the universe is old."""
+    assert not pattern("*a" * 20 + "*.csv").fullmatch("a" * 1_000)
+
+
 @given(path=st.text())
 def test_a_path_without_wildcards_matches_itself_only(path: str) -> None:
     assume(not set(path) & set("*?{}"))

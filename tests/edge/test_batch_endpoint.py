@@ -170,6 +170,7 @@ async def says_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) ->
         answering(b'HTTP/1.1 201 Created\r\nContent-Length: 999\r\n\r\n{"name": "batchj'),
         answering(http(201, {"id": "", "properties": {}})),
         answering(http(201, {"name": "no/usable name"})),
+        answering(http(201, {"name": ".."})),
         answering(http(200, "created, thank you")),
         answering(http(200, [])),
         answering(http(202, "")),
@@ -184,6 +185,7 @@ async def says_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) ->
         "half a body",
         "no name",
         "no usable name",
+        "a name that leads elsewhere",
         "no json",
         "another shape",
         "empty",
@@ -391,6 +393,7 @@ async def test_a_listing_is_read_page_by_page_and_a_cut_one_is_none(folder: RunF
         first = {"value": [{"name": "a"}, {"no": "name"}], "nextLink": f"{url}/jobs?page=2"}
         pages[:] = [http(200, first), http(200, {"value": [{"name": "b"}]})]
         assert [job.name for job in await made.batch_jobs(endpoint)] == ["a", "b"]
-        pages[:] = [http(200, first), http(500, "")]
-        with pytest.raises(Unavailable):
-            await made.batch_jobs(endpoint)
+        for second in (http(500, ""), http(200, {}), http(200, {"value": None})):
+            pages[:] = [http(200, first), second]
+            with pytest.raises(Unavailable):
+                await made.batch_jobs(endpoint)

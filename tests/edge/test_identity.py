@@ -15,6 +15,8 @@ class Issuer:
     def __init__(self, lifetime: float = 3_600) -> None:
         self.lifetime = lifetime
         self.requests = 0
+        self.at_work = 0
+        self.closed_at_work = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -29,7 +31,9 @@ class _Credential:
 
     async def get_token(self, *_: str, **__: Any) -> AccessToken:
         """Like azure-identity's: keeps the token that it was given first."""
+        self._issuer.at_work += 1
         await self._issuer.gate.wait()
+        self._issuer.at_work -= 1
         if self._kept is None or self._kept.expires_on < time.time() + 300:
             self._issuer.requests += 1
             expires = int(time.time() + self._issuer.lifetime)
@@ -37,7 +41,7 @@ class _Credential:
         return self._kept
 
     async def close(self) -> None:
-        return None
+        self._issuer.closed_at_work |= self._issuer.at_work > 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,3 +86,18 @@ async def test_a_refused_token_is_replaced_once_for_all_who_were_refused() -> No
     fresh = await asyncio.gather(*(identity.token_other_than(stale, "scope") for _ in range(5)))
     assert set(fresh) == {"token-2"}
     assert issuer.requests == 2
+
+
+async def test_a_credential_is_not_replaced_while_it_asks_for_another_scope() -> None:
+    """azure-identity's fail oddly when they are closed in the middle of a request."""
+    issuer = Issuer()
+    identity = Identity(issuer.credential)
+    stale = (await identity.get_token("one")).token
+    issuer.gate.clear()
+    other = asyncio.create_task(identity.get_token("other"))
+    await asyncio.sleep(0)
+    replacing = asyncio.create_task(identity.token_other_than(stale, "one"))
+    await asyncio.sleep(0)
+    issuer.gate.set()
+    await asyncio.gather(other, replacing)
+    assert not issuer.closed_at_work

@@ -1,5 +1,6 @@
 """What the app asks ARM, how long it believes the answers, and what happens without them."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -174,3 +175,84 @@ async def test_a_batch_job_is_canceled_through_arm() -> None:
     arm = Arm()
     await arm.workspace(Kept()).cancel("batchjob-1")
     assert arm.requests == ["POST /subscriptions/s/workspaces/w/jobs/batchjob-1/cancel"]
+
+
+async def test_an_arm_that_hangs_is_waited_for_once_by_all_and_not_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each of many landings would wait for it, one after the other."""
+    monkeypatch.setattr("scoring.workspace._ANSWERS_WITHIN", 0.05)
+    arm = Arm()
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        arm.requests.append("a request")
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    arm.handle = hang  # type: ignore[method-assign,assignment]
+    workspace = arm.workspace(Kept())
+    results = await asyncio.gather(*(workspace.places() for _ in range(64)), return_exceptions=True)
+    assert {type(result) for result in results} == {Unavailable}
+    assert len(arm.requests) == 1
+
+
+async def test_after_a_failure_the_last_answer_is_used_for_a_while_and_then_arm_is_asked() -> None:
+    arm = Arm()
+    workspace = arm.workspace(Kept())
+    known = await workspace.places()
+    arm.time += 3_600
+    arm.answer = lambda _: httpx.Response(403)
+    for _ in range(3):
+        assert await workspace.places() == known
+    assert len(arm.requests) == 3, "two pages, then one refusal"
+    arm.time += 60
+    arm.answer = arm.healthy
+    await workspace.places()
+    assert len(arm.requests) == 5
+
+
+async def test_one_endpoint_that_is_slow_does_not_keep_others_waiting() -> None:
+    arm = Arm()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    handle = arm.handle
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/slow"):
+            asked.set()
+            await go_on.wait()
+        return handle(request)
+
+    arm.handle = slow  # type: ignore[method-assign,assignment]
+    workspace = arm.workspace(Kept())
+    waiting = asyncio.create_task(workspace.endpoint("slow"))
+    await asked.wait()
+    assert await workspace.endpoint("heart") is not None
+    go_on.set()
+    await waiting
+
+
+@pytest.mark.parametrize("missing", ["accountName", "containerName"])
+async def test_a_datastore_without_a_place_is_left_out(missing: str) -> None:
+    arm = Arm()
+    odd = _datastore("odd", "AzureBlob")
+    odd["properties"] |= {missing: None}
+    whole = _datastore("whole", "AzureBlob")
+    whole["properties"] |= {"endpoint": None}
+    arm.answer = lambda _: httpx.Response(200, json={"value": [odd, whole]})
+    places = await arm.workspace(Kept()).places()
+    assert {name: place.account_url for name, place in places.items()} == {
+        "whole": "https://acc.blob.core.windows.net"
+    }
+
+
+async def test_a_memory_that_cannot_be_read_is_none() -> None:
+    arm, memory = Arm(), Kept()
+    memory.body = b'{"places": {"odd": {"account": null}}}'
+    assert "workspaceblobstore" in await arm.workspace(memory).places()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+async def test_an_answer_that_is_no_document_is_none(body: bytes) -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, content=body)
+    with pytest.raises(Unavailable, match="no JSON object"):
+        await arm.workspace(Kept()).endpoint("heart")

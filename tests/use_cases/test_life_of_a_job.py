@@ -7,12 +7,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from scoring import poll, submit
+from scoring import poll, submit, writes
 from scoring.errors import SetupError, Unavailable
 from scoring.job import State
 from scoring.ports import Answer, JobState, NotSent, Refused, Unclear
 from scoring.route import Ready
-from tests.factories import route
+from tests.factories import job, route
 from tests.fakes import World
 
 FILE = "landing/heart/a.csv"
@@ -282,14 +282,9 @@ async def test_an_answer_that_says_nothing_for_certain_is_unclear(status: int) -
 async def test_arm_away_at_the_submission_keeps_the_job_pending() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    (job,) = [
-        submit.job_for(
-            HEART, landing, {}, (await world.workspace.places())["workspaceblobstore"], "literal"
-        )
-    ]
     world.workspace.failure = Unavailable("ARM is away")
-    await submit.start(world.services, job)
-    assert world.progress.state is State.PENDING
+    await submit.start(world.services, job(FILE, of=HEART, landed=landing))
+    assert [entry.progress.state for _, entry in world.ledger.open.values()] == [State.PENDING]
     world.workspace.failure = None
     await world.tick()
     assert world.progress.state is State.SUBMITTED
@@ -386,7 +381,7 @@ async def test_an_answer_after_the_job_was_given_up_for_another_is_canceled() ->
     await world.land(FILE)
     (_, frozen) = next(iter(world.ledger.open.values()))
     await world.ticks(17 * MINUTE)
-    await submit.writes.record(
+    await writes.record(
         world.services, frozen, frozen.progress.to(State.SUBMITTED, batch_job="batchjob-1")
     )
     assert world.workspace.canceled == ["batchjob-1"]
@@ -399,7 +394,7 @@ async def test_an_answer_that_comes_while_the_job_is_merely_unknown_is_recorded(
     await world.land(FILE)
     (_, before) = next(iter(world.ledger.open.values()))
     stale = msgspec.structs.replace(before, version="an earlier one")
-    await submit.writes.record(
+    await writes.record(
         world.services, stale, before.progress.to(State.SUBMITTED, batch_job="late")
     )
     assert world.progress.batch_job == "late"
@@ -557,7 +552,7 @@ async def test_a_disabled_routes_files_wait_and_are_scored_once_it_is_enabled() 
 async def test_a_setup_that_refuses_to_cancel_leaves_a_warning_not_an_error() -> None:
     world = World(HEART)
     world.workspace.failure = SetupError("no permission")
-    await submit.writes.cancel_surplus(world.services, "key", "batchjob-9")
+    await writes.cancel_surplus(world.services, "key", "batchjob-9")
     assert world.workspace.canceled == []
 
 
