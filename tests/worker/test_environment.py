@@ -1,0 +1,35 @@
+"""The pins under which the worker library runs the app are those that are deployed."""
+
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tests.worker.apps import ROOT
+
+PYTHON_313 = {"python_version": "3.13", "python_full_version": "3.13.0"}
+
+
+def pins(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    found = [Requirement(line) for line in lines]
+    return {
+        one.name: str(one.specifier)
+        for one in found
+        if one.marker is None or one.marker.evaluate(PYTHON_313)
+    }
+
+
+def test_the_product_is_tried_with_the_versions_that_are_deployed() -> None:
+    """`make lock` writes both files; only the library and its own extension base come on top."""
+    product, tried = (
+        pins(ROOT / "requirements.txt"),
+        pins(Path(__file__).parent / "requirements.txt"),
+    )
+    added = {"azure-functions-runtime", "azurefunctions-extensions-base"}
+    assert {name: pin for name, pin in tried.items() if name not in added} == product
+    assert tried.keys() - product.keys() == added
+
+
+def test_everything_is_pinned() -> None:
+    tried = pins(Path(__file__).parent / "requirements.txt")
+    assert [name for name, pin in tried.items() if not pin.startswith("==")] == []
