@@ -1,13 +1,20 @@
 """What happens to each file, read from the function log as an operator would read it."""
 
+import contextlib
 import re
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-_LINE = re.compile(r"^\w+: Function\.\w+\.User\[0\] (?P<action>[a-z-]+)(?P<fields>( \w+=.*)?)$")
+# Our host's lines begin with level and category, those of the Core Tools with a time.
+_LINE = re.compile(
+    r"^(?:\w+: Function\.\w+\.User\[0\]|\[\S+\]) (?P<action>[a-z-]+)(?P<fields>( \w+=.*)?)$"
+)
 _FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 _ENDS = {
     "completed": "green",
@@ -36,6 +43,8 @@ class Board:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self._outputs: set[str] = set()
+        self._show: Callable[[str], None] = lambda _: None
 
     def read(self, line: str) -> str | None:
         """Take a line of the host's output; return what is new in a few words, if anything."""
@@ -45,7 +54,9 @@ class Board:
         said = {name: _plain(value) for name, value in _FIELD.findall(found["fields"])}
         action, key = found["action"], said.get("job")
         if key is None:
-            return f"{action} {said.get('path', '')}".strip()
+            # The outputs of the jobs land as well, and no route takes them.
+            ours = said.get("path") in self._outputs
+            return None if ours else f"{action} {said.get('path', '')} {said.get('reason', '')}"
         row = self.rows.get(key)
         if row is None:
             row = Row(said.get("path", key), said.get("route", ""), time.monotonic())
@@ -64,6 +75,25 @@ class Board:
             table.add_row(row.path, row.route, steps, row.told, f"{row.seconds:.1f}")
         return table
 
+    def tell(self, line: str) -> None:
+        """Take a line of the host's output and, while the board is shown, show what is new."""
+        news = self.read(line)
+        if news:
+            self._show(news)
+
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the board: a live table on a terminal, else a line for each step."""
+        console = Console(highlight=False)
+        with contextlib.ExitStack() as until_then:
+            if console.is_terminal:
+                live = until_then.enter_context(Live(self.table(), console=console))
+                self._show = lambda _: live.update(self.table())
+            else:
+                self._show = lambda news: console.print(news, markup=False, soft_wrap=True)
+            yield
+            self._show = lambda _: None
+
     def headline(self) -> str:
         """Return how many jobs there are and how many have been announced."""
         announced = sum("announced" in row.steps for row in self.rows.values())
@@ -72,6 +102,7 @@ class Board:
     def _step(self, row: Row, action: str, said: dict[str, str]) -> str:
         row.steps.append(action)
         row.seconds = time.monotonic() - row.began
+        self._outputs.add(said.get("output", ""))
         row.told = said.get("reason") or said.get("output") or said.get("batch_job") or row.told
         return f"{action} {row.path} {row.told}".strip()
 

@@ -24,7 +24,7 @@ class RunFolder:
         self.path = path.absolute()
         self.ca_file = self.path / "ca.pem"
         self._server_file = self.path / "server.pem"
-        self._addresses_file = self.path / "local.json"
+        self.addresses_file = self.path / "local.json"
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock():
             if not self._server_file.exists():
@@ -48,7 +48,7 @@ class RunFolder:
     def addresses(self) -> dict[str, dict[str, Any]]:
         """Return the addresses of all running parts, by part."""
         try:
-            found: dict[str, dict[str, Any]] = json.loads(self._addresses_file.read_text())
+            found: dict[str, dict[str, Any]] = json.loads(self.addresses_file.read_text())
         except FileNotFoundError:
             return {}
         return found
@@ -66,9 +66,9 @@ class RunFolder:
         with self._lock():
             addresses = self.addresses()
             change(addresses)
-            fresh = self._addresses_file.with_suffix(".new")
+            fresh = self.addresses_file.with_suffix(".new")
             fresh.write_text(json.dumps(addresses, indent=2) + "\n")
-            fresh.replace(self._addresses_file)
+            fresh.replace(self.addresses_file)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:

@@ -1,0 +1,153 @@
+"""The local Azure's commands; `python -m local --help` lists them."""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from local import azure, azureml, identity, storage, topic
+from local.board import Board
+from local.drop import drop
+from local.names import CONTAINER, LANDING_ACCOUNT
+from local.run_folder import DEFAULT, RunFolder
+
+Work = Callable[[RunFolder, argparse.Namespace], Coroutine[Any, Any, None]]
+
+_PARTS: dict[str, Callable[[RunFolder], contextlib.AbstractAsyncContextManager[object]]] = {
+    "storage": storage.start,
+    "azureml": azureml.start,
+    "topic": topic.start,
+    "identity": identity.start,
+}
+_NEEDED_BY_HOST = sorted(_PARTS)
+_INTERRUPTED = 130
+
+_HOW_TO_DROP = """\
+A local Azure runs in {folder}, with the function app on it. Drop a file:
+
+  python -m local drop mine.csv --to landing/cancer/
+  az storage blob upload -c {container} -n landing/cancer/mine.csv -f mine.csv \\
+    --connection-string "{connection}"
+
+Storage Explorer takes the same connection string. Completion events go to {events},
+the function log to {log}, addresses are in {addresses}. Ctrl-C ends it all.
+"""
+
+_console = Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def main() -> int:
+    """Run one command; return the exit status."""
+    options = _parser().parse_args()
+    try:
+        asyncio.run(_until_told(options.work(RunFolder(options.folder), options)))
+    except (RuntimeError, OSError, ValueError) as failure:
+        _console.print(str(failure), style="red")
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0 if options.stays else _INTERRUPTED
+    return 0
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until it is done, or until SIGINT or SIGTERM ends it in good order."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await task
+
+
+async def _demo(folder: RunFolder, options: argparse.Namespace) -> None:
+    from local.demo.run import run  # noqa: PLC0415 - scikit-learn takes a second to import
+
+    _console.print(await run(folder, program=options.host, hosts=options.hosts))
+
+
+async def _up(folder: RunFolder, options: argparse.Namespace) -> None:
+    board = Board()
+    log = folder.path / "host.log"
+    async with (
+        azure.start(folder, deployments=options.deployments) as running,
+        azure.hosts(
+            folder, board.tell, count=options.hosts, program=options.host, pace=options.pace
+        ) as hosts,
+    ):
+        _console.print(
+            _HOW_TO_DROP.format(
+                folder=folder.path,
+                container=CONTAINER,
+                connection=running.storage.connection_string(LANDING_ACCOUNT),
+                events=running.topic.file,
+                log=log,
+                addresses=folder.addresses_file,
+            )
+        )
+        with board.shown():
+            await asyncio.gather(*(host.process.wait() for host in hosts))
+    raise RuntimeError(f"the host has ended; {log} says why")
+
+
+async def _host(folder: RunFolder, options: argparse.Namespace) -> None:
+    missing = [part for part in _NEEDED_BY_HOST if part not in folder.addresses()]
+    if missing:
+        raise RuntimeError(f"start {', '.join(missing)} first, in the same folder {folder.path}")
+    async with azure.hosts(
+        folder, print, count=options.hosts, program=options.host, pace=options.pace
+    ) as hosts:
+        await asyncio.gather(*(host.process.wait() for host in hosts))
+
+
+async def _part(name: str, folder: RunFolder, _: argparse.Namespace) -> None:
+    async with _PARTS[name](folder):
+        for what, address in folder.addresses()[name].items():
+            _console.print(f"{what}: {address}")
+        await asyncio.Event().wait()
+
+
+async def _drop(folder: RunFolder, options: argparse.Namespace) -> None:
+    for path in await drop(folder, options.files, options.to):
+        _console.print(f"dropped {path}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="An Azure on this machine for the function app."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    add = functools.partial(_add, commands)
+    demo = add("demo", _demo, "run the main job on real data and check its results")
+    up = add("up", _up, "run everything until Ctrl-C", stays=True)
+    host = add("host", _host, "run the function app alone, on parts that run already", stays=True)
+    for command in (demo, up, host):
+        command.add_argument("--host", choices=("local", "func"), default="local")
+        command.add_argument("--hosts", type=int, default=1, help="how many hosts run the app")
+    for command in (up, host):
+        command.add_argument("--pace", type=float, default=1.0, help="shortens Landfall's waits")
+    up.add_argument(
+        "--deployments", type=Path, default=azureml.DEPLOYMENTS, help="folder of your endpoints"
+    )
+    for name in _PARTS:
+        add(name, functools.partial(_part, name), f"run {name} alone until Ctrl-C", stays=True)
+    dropping = add("drop", _drop, "upload files as people do")
+    dropping.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    dropping.add_argument("--to", required=True, metavar="FOLDER", help="e.g. landing/cancer/")
+    return parser
+
+
+def _add(commands: Any, name: str, work: Work, says: str, *, stays: bool = False) -> Any:
+    command = commands.add_parser(name, help=says, description=says)
+    command.add_argument("--folder", type=Path, default=DEFAULT, help="default: %(default)s")
+    command.set_defaults(work=work, stays=stays)
+    return command
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        sys.exit(main())

@@ -1,0 +1,83 @@
+"""What can be asked from another process, as tests in this one ask it of `AzureMl`.
+
+* `POST /_admin/plan`: a `Plan`.
+* `POST /_admin/release`: `{"job": …}`, or `{}` for all.
+* `POST /_admin/hidden`: a list of the names of jobs that no listing is to show.
+* `POST /_admin/switches`: some of `paused`, `page_size`, `decode_percent`, `step_seconds`.
+* `GET /_admin/jobs`: all jobs.
+"""
+
+import re
+
+import msgspec
+from aiohttp import web
+
+from local.azureml.jobs import Plan
+from local.azureml.part import AzureMl
+from local.azureml.workspace import Positive
+from local.faults import ADMIN, Handler
+
+
+class _Release(msgspec.Struct, forbid_unknown_fields=True):
+    job: str | None = None
+
+
+class _Switches(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    page_size: Positive | msgspec.UnsetType = msgspec.UNSET
+    decode_percent: bool | msgspec.UnsetType = msgspec.UNSET
+    step_seconds: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class Admin:
+    """The admin paths."""
+
+    def __init__(self, part: AzureMl) -> None:
+        self._part = part
+
+    def install(self, app: web.Application) -> None:
+        """Add the paths to an app."""
+        app.router.add_get(f"{ADMIN}jobs", self._jobs)
+        for name, handler in (
+            ("plan", self._plan),
+            ("release", self._release),
+            ("hidden", self._hidden),
+            ("switches", self._switch),
+        ):
+            app.router.add_post(ADMIN + name, _understood(handler))
+
+    async def _jobs(self, _: web.Request) -> web.Response:
+        jobs = msgspec.json.encode(list(self._part.jobs.values()))
+        return web.Response(body=jobs, content_type="application/json")
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        plan = msgspec.json.decode(await request.read(), type=Plan)
+        re.compile(plan.match)
+        self._part.plan(plan)
+        return web.Response(status=201)
+
+    async def _release(self, request: web.Request) -> web.Response:
+        self._part.release(msgspec.json.decode(await request.read(), type=_Release).job)
+        return web.Response(status=204)
+
+    async def _hidden(self, request: web.Request) -> web.Response:
+        names = msgspec.json.decode(await request.read(), type=set[str])
+        self._part.hidden.clear()
+        self._part.hidden.update(names)
+        return web.Response(status=204)
+
+    async def _switch(self, request: web.Request) -> web.Response:
+        switches = msgspec.json.decode(await request.read(), type=_Switches)
+        for name, value in msgspec.to_builtins(switches).items():
+            setattr(self._part, name, value)
+        return web.Response(status=204)
+
+
+def _understood(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (msgspec.MsgspecError, re.error, KeyError) as mistake:
+            return web.Response(status=400, text=f"not understood: {mistake}\n")
+
+    return answer

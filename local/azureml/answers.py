@@ -1,0 +1,58 @@
+"""What both planes answer alike: refusals in ARM's form, pages, and who may come in."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from local.faults import ADMIN, Handler
+from local.faults import PATH as FAULTS
+from local.names import ARM_AUDIENCE, ML_AUDIENCE
+from local.tokens import refusal
+
+SCORING = "/endpoints/"
+_SKIP = "$skipToken"
+
+T = TypeVar("T")
+
+
+def refused(status: int, code: str, message: str) -> web.Response:
+    """Return an error answer in ARM's form."""
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+def page(
+    request: web.Request,
+    items: Sequence[T | None],
+    size: int,
+    document: Callable[[T], dict[str, Any]],
+) -> web.Response:
+    """Return a page of a listing and the link to the next; None takes a place and is not shown."""
+    token = request.query.get(_SKIP, "0")
+    if not token.isdecimal():
+        return refused(400, "InvalidSkipToken", f"{_SKIP} {token!r} is none of ours")
+    start, end = int(token), int(token) + size
+    answer: dict[str, Any] = {
+        "value": [document(item) for item in items[start:end] if item is not None]
+    }
+    if end < len(items):
+        answer["nextLink"] = str(request.url.update_query({_SKIP: str(end)}))
+    return web.json_response(answer)
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in who brings a token for the plane that is asked."""
+    if request.path.startswith((ADMIN, FAULTS)):
+        return await handler(request)
+    on_arm = not request.path.startswith(SCORING)
+    why_not = refusal(request.headers.get("Authorization"), ARM_AUDIENCE if on_arm else ML_AUDIENCE)
+    if why_not:
+        return refused(401, "InvalidAuthenticationToken", why_not)
+    if on_arm and not request.query.get("api-version"):
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        return refused(400, "MissingApiVersionParameter", message)
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as nothing:
+        return refused(nothing.status, "NotFound", f"nothing answers {request.method} here")

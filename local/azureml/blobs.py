@@ -1,0 +1,190 @@
+"""Files from where a job's input is to its folder, and from there to its output."""
+
+import asyncio
+import contextlib
+import hashlib
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRetry
+
+from local.azureml.uris import BlobPath, Place, WebUrl
+from local.names import STORAGE_AUDIENCE
+from local.run_folder import RunFolder
+from local.tokens import issue
+
+_AT_ONCE = 8  # downloads
+_LONGEST_FILE_NAME = 255  # bytes
+_MARK = "batchjob"  # metadata that says which job wrote an output
+
+
+class JobFailed(Exception):
+    """The job cannot go on; the message is what the endpoint says of it."""
+
+
+class _Credential:
+    """The compute's identity."""
+
+    async def get_token(self, *_: str, **__: Any) -> AccessToken:
+        return AccessToken(issue(STORAGE_AUDIENCE, client="azureml"), int(time.time()) + 3_600)
+
+    async def close(self) -> None:
+        return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+class Blobs:
+    """Our storage, and the web."""
+
+    def __init__(self, folder: RunFolder, base: str, clients: contextlib.AsyncExitStack) -> None:
+        self._folder = folder
+        self._base = base
+        self._clients = clients
+        self._accounts: dict[str, BlobServiceClient] = {}
+
+    async def fetch(self, place: Place, kind: str, into: Path) -> list[Path]:
+        """Download a file, or the files directly in a folder; return them by name.
+
+        Raises JobFailed if there is none.
+        """
+        if isinstance(place, WebUrl):
+            return [await self._fetch_from_web(place.url, kind, into)]
+        container = await self._container(place)
+        names = [place.path] if kind == "UriFile" else await _names(container, place)
+        limit = asyncio.Semaphore(_AT_ONCE)
+        files = {name: into / file_name(name) for name in names}
+        tries = (_download(container, name, file, limit) for name, file in files.items())
+        for failure in await asyncio.gather(*tries, return_exceptions=True):
+            if failure is not None:
+                raise failure
+        return list(files.values())
+
+    async def check_absent(self, place: BlobPath) -> None:
+        """Raise JobFailed if there is a blob at an output's place."""
+        container = await self._container(place)
+        if await container.get_blob_client(place.path).exists():
+            raise _output_exists(place)
+
+    async def create(self, place: BlobPath, file: Path, job: str) -> None:
+        """Upload an output. Raises JobFailed if there is a blob that is not of this job."""
+        blob = (await self._container(place)).get_blob_client(place.path)
+        try:
+            with file.open("rb") as data:
+                await blob.upload_blob(data, overwrite=False, metadata={_MARK: job})
+        except ResourceExistsError:
+            # The client repeats a request whose answer was lost, and then meets its own blob.
+            if (await blob.get_blob_properties()).metadata.get(_MARK) != job:
+                raise _output_exists(place) from None
+
+    async def _container(self, place: BlobPath) -> ContainerClient:
+        if place.account not in self._accounts:
+            service = BlobServiceClient(
+                f"{self._base}/{place.account}",
+                credential=_Credential(),
+                connection_verify=str(self._folder.ca_file),
+                retry_policy=LinearRetry(backoff=1, retry_total=3, random_jitter_range=0),
+            )
+            self._accounts[place.account] = await self._clients.enter_async_context(service)
+        return self._accounts[place.account].get_container_client(place.container)
+
+    async def _fetch_from_web(self, url: str, kind: str, into: Path) -> Path:
+        if kind != "UriFile":
+            raise JobFailed(f"{url}: the files of a folder can be listed in our own storage only")
+        trusted = ssl.create_default_context()
+        trusted.load_verify_locations(self._folder.ca_file)
+        file = into / file_name(unquote(urlsplit(url).path))
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url, ssl=trusted) as answer:
+                answer.raise_for_status()
+                with file.open("wb") as output:
+                    async for chunk in answer.content.iter_any():
+                        output.write(chunk)
+        except aiohttp.ClientError as failure:
+            raise JobFailed(f"{url}: {failure}") from None
+        return file
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: RunFolder) -> AsyncIterator[Blobs]:
+    """Open the storage that runs in a run folder.
+
+    Raises JobFailed if none does, and for what goes wrong with it inside the block.
+    """
+    storage = folder.addresses().get("storage")
+    if storage is None:
+        raise JobFailed(f"no storage runs in {folder.path}: start `python -m local storage` there")
+    try:
+        async with contextlib.AsyncExitStack() as clients:
+            yield Blobs(folder, storage["blob"], clients)
+    except AzureError as failure:
+        raise JobFailed(f"storage: {str(failure).partition(chr(10))[0]}") from failure
+
+
+def file_name(blob: str) -> str:
+    """Return the last segment of a blob's name, as the name of a local file.
+
+    What a file system does not take (too long, a NUL, no name at all) is cut, and a digest
+    keeps it apart from others.
+    """
+    name = blob.rpartition("/")[2]
+    if (
+        len(name.encode()) <= _LONGEST_FILE_NAME
+        and "\0" not in name
+        and name not in ("", ".", "..")
+    ):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    stem, dot, suffix = name.replace("\0", "").rpartition(".")
+    ending = f"-{digest}{dot}{suffix}" if len(suffix.encode()) < 20 and stem else f"-{digest}"
+    room = _LONGEST_FILE_NAME - len(ending.encode())
+    return name.replace("\0", "").encode()[:room].decode(errors="ignore") + ending
+
+
+async def _names(container: ContainerClient, place: BlobPath) -> list[str]:
+    folder = place.path.rstrip("/")
+    prefix = f"{folder}/" if folder else ""
+    try:
+        found = [
+            item.name
+            async for item in container.walk_blobs(prefix, include=["metadata"], delimiter="/")
+            if isinstance(item, BlobProperties) and not _is_folder(item, prefix)
+        ]
+    except ResourceNotFoundError:
+        found = []
+    if not found:
+        raise JobFailed(f"there are no files in the folder {place.container}/{prefix}")
+    return found
+
+
+def _is_folder(item: BlobProperties, prefix: str) -> bool:
+    metadata = item.metadata or {}
+    return item.name == prefix or metadata.get("hdi_isfolder") == "true"
+
+
+async def _download(
+    container: ContainerClient, name: str, file: Path, limit: asyncio.Semaphore
+) -> None:
+    async with limit:
+        try:
+            source = await container.download_blob(name)
+        except ResourceNotFoundError:
+            raise JobFailed(f"there is no file {container.container_name}/{name}") from None
+        with file.open("wb") as output:
+            await source.readinto(output)
+
+
+def _output_exists(place: BlobPath) -> JobFailed:
+    return JobFailed(f"the output file {place.container}/{place.path} exists already")

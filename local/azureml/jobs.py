@@ -1,0 +1,159 @@
+"""Batch jobs, and what tests plan for them."""
+
+import re
+import secrets
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from local.azureml.invocation import Data, Invocation
+from local.azureml.workspace import Settings
+from local.changes import Changes
+from local.names import DATASTORE, TENANT, WORKSPACE_ID
+
+ENDS = frozenset({"Completed", "Failed", "Canceled"})
+CANCEL_REQUESTED = "CancelRequested"
+
+
+class BatchJob(msgspec.Struct, kw_only=True):
+    """One batch job, as far as its state has come."""
+
+    name: str
+    friendly_name: str
+    endpoint: str
+    deployment: str
+    status: str = "NotStarted"
+    message: str = ""  # why it failed
+    input_name: str
+    kind: str  # UriFile or UriFolder
+    input_uri: str
+    output_name: str
+    output_uri: str
+    tags: dict[str, str]
+    description: str
+    request_id: str | None  # the client's repeatability_request-id; nothing is made of it
+    settings: Settings
+    pascal: bool  # whether its inputs and outputs are spelled in PascalCase
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is an end."""
+        return self.status in ENDS
+
+    def document(self) -> dict[str, Any]:
+        """Return how the endpoint describes the job."""
+        key = f"{WORKSPACE_ID}/batchEndpoints/{self.endpoint}/jobs/{self.name}"
+        studio = f"https://ml.azure.com/runs/{self.name}?wsid={WORKSPACE_ID}&tid={TENANT}"
+        properties = {
+            "name": self.friendly_name,
+            "status": self.status,
+            "description": self.description,
+            "tags": self.tags,
+            **self._data(),
+            "interactionEndpoints": {"Studio": {"jobEndpointType": "Studio", "endpoint": studio}},
+        }
+        if self.message:
+            error = {"code": "UserError", "message": self.message}
+            properties["error"] = {"error": error}
+        return {"id": key, "name": self.name, "properties": properties}
+
+    def _data(self) -> dict[str, Any]:
+        inputs = {"JobInputType": self.kind, "Uri": self.input_uri}
+        outputs = {"JobOutputType": "UriFile", "Uri": self.output_uri}
+        data = {
+            "InputData": {self.input_name: _spelled(inputs, pascal=self.pascal)},
+            "OutputData": {self.output_name: _spelled(outputs, pascal=self.pascal)},
+        }
+        return _spelled(data, pascal=self.pascal)
+
+
+class Plan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to become of the next jobs that match."""
+
+    status: str = ""
+    """An end: the job ends so without running anything, so without an output.
+    Another state, known or invented: it stays there before it runs, until it is released.
+    CancelRequested: it also ignores cancels until then. Empty: as ever."""
+    message: str = ""  # why it failed
+    hidden: bool = False  # not in listings, until it is released
+    gone: bool = False  # GET answers 404 too, until it is released
+    match: str = ""  # a regular expression that is searched for in endpoint, blank, input URI
+    times: int = 1  # how many jobs; -1: all
+
+    def takes(self, job: BatchJob) -> bool:
+        """Tell whether the plan is for this job, and count it."""
+        if self.times == 0 or not re.search(self.match, f"{job.endpoint} {job.input_uri}"):
+            return False
+        if self.times > 0:
+            self.times -= 1
+        return True
+
+
+class Jobs(dict[str, BatchJob]):
+    """All jobs by name, in the order of their creation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden: set[str] = set()  # names that no listing shows
+        self.gone: set[str] = set()  # names that GET and cancel do not know either
+        self._changes = Changes()
+
+    def known(self, name: str, endpoint: str | None = None) -> BatchJob | None:
+        """Return the job of a name, if it is not gone and the endpoint's."""
+        job = self.get(name)
+        mine = job is not None and endpoint in (None, job.endpoint)
+        return job if mine and name not in self.gone else None
+
+    def listed(self, endpoint: str) -> list[BatchJob | None]:
+        """Return the jobs of an endpoint, None for one that is left out of the listing."""
+        left_out = self.hidden | self.gone
+        mine = (job for job in self.values() if job.endpoint == endpoint)
+        return [None if job.name in left_out else job for job in mine]
+
+    def change(self, job: BatchJob, status: str, message: str = "") -> None:
+        """Change the status of a job, or add it."""
+        job.status, job.message = status, message
+        self[job.name] = job
+        self._changes.happened()
+
+    async def until(
+        self, true_of: Callable[[list[BatchJob]], bool], *, seconds: float
+    ) -> list[BatchJob]:
+        """Wait until something is true of the jobs; return them. Raises TimeoutError."""
+        await self._changes.until(lambda: true_of(list(self.values())), seconds=seconds)
+        return list(self.values())
+
+
+def new_job(
+    endpoint: str, deployment: str, invocation: Invocation, request_id: str | None
+) -> BatchJob:
+    """Return the job that an invocation asks for; a second one is another job."""
+    name = f"batchjob-{uuid.uuid4()}"
+    default = (
+        f"azureml://datastores/{DATASTORE}/paths/{name}/{invocation.settings.output_file_name}"
+    )
+    output = invocation.output or Data(name="score", kind="UriFile", uri=default)
+    return BatchJob(
+        name=name,
+        friendly_name=f"local_{secrets.token_hex(5)}",
+        endpoint=endpoint,
+        deployment=deployment,
+        input_name=invocation.input.name,
+        kind=invocation.input.kind,
+        input_uri=invocation.input.uri,
+        output_name=output.name,
+        output_uri=output.uri,
+        tags=invocation.tags,
+        description=invocation.description,
+        request_id=request_id,
+        settings=invocation.settings,
+        pascal=invocation.pascal,
+    )
+
+
+def _spelled(document: dict[str, Any], *, pascal: bool) -> dict[str, Any]:
+    if pascal:
+        return document
+    return {name[:1].lower() + name[1:]: value for name, value in document.items()}

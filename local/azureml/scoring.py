@@ -1,0 +1,151 @@
+"""One job's work: fetch its input, run the scoring script in a process, put its output."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from local.azureml import blobs
+from local.azureml.blobs import Blobs, JobFailed
+from local.azureml.jobs import BatchJob
+from local.azureml.uris import BlobPath, Place
+from local.azureml.workspace import Deployment
+from local.run_folder import RunFolder
+
+_WORKER = Path(__file__).with_name("worker.py")
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker is told."""
+
+    code: str  # a folder
+    script: str  # in it
+    files: list[str]
+    mini_batch_size: int
+    max_retries: int
+    timeout: float  # seconds
+    error_threshold: int
+    output_action: str
+    output: str  # a folder
+    output_file_name: str
+    error: str  # the file that says why it failed
+
+
+async def score(
+    folder: RunFolder, job: BatchJob, deployment: Deployment, source: Place, target: BlobPath
+) -> None:
+    """Score a job's input; its output exists when this returns.
+
+    The output folder of the script, `AZUREML_BI_OUTPUT_PATH`, is the folder of the output file:
+    what a script leaves there is uploaded beside it. `append_row` writes the output file itself.
+    With `summary_only` nothing is made up: the output file exists if the script writes one of
+    its name. The script's output and log go to `jobs/<job>.log` in the run folder.
+
+    Raises:
+        JobFailed: the input is not there, the output is, or the script failed.
+    """
+    async with blobs.opened(folder) as storage:
+        with _job_folder(folder.path / "jobs" / job.name, deployment.model) as own:
+            await storage.check_absent(target)
+            files = await storage.fetch(source, job.kind, own / "input")
+            await _run(_work(job, deployment, files, own, target), deployment, own)
+            await _upload(storage, own / "output", target, job.name)
+
+
+@contextlib.contextmanager
+def _job_folder(own: Path, model: Path | None) -> Iterator[Path]:
+    """Keep a folder for one job, with the model in it as Azure ML mounts it."""
+    try:
+        for part in ("input", "output", "model"):
+            (own / part).mkdir(parents=True)
+        if model is not None:
+            (own / "model" / model.name).symlink_to(model)
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _work(
+    job: BatchJob, deployment: Deployment, files: list[Path], own: Path, target: BlobPath
+) -> Work:
+    settings = job.settings
+    return Work(
+        code=str(deployment.code),
+        script=deployment.script,
+        files=list(map(str, files)),
+        mini_batch_size=settings.mini_batch_size,
+        max_retries=settings.max_retries,
+        timeout=settings.timeout.total_seconds(),
+        error_threshold=settings.error_threshold,
+        output_action=settings.output_action,
+        output=str(own / "output"),
+        output_file_name=blobs.file_name(target.path),
+        error=str(own / "error.txt"),
+    )
+
+
+async def _run(work: Work, deployment: Deployment, own: Path) -> None:
+    log = own.with_suffix(".log")
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", str(_WORKER)),
+            stdin=asyncio.subprocess.PIPE,  # the lifeline: it ends when we do
+            stdout=output,
+            stderr=output,
+            env=_environment(deployment.environment_variables, own),
+            start_new_session=True,
+        )
+    try:
+        await _tell(process, work)
+        status = await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # it, and what it started
+        await process.wait()
+    if status:
+        raise JobFailed(
+            _reason(work, f"the scoring process ended with exit code {status}; see {log}")
+        )
+
+
+async def _tell(process: asyncio.subprocess.Process, work: Work) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(ConnectionError):  # it ended at once: its exit code tells
+        process.stdin.write(msgspec.json.encode(work) + b"\n")
+        await process.stdin.drain()
+
+
+def _reason(work: Work, otherwise: str) -> str:
+    try:
+        return Path(work.error).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return otherwise
+
+
+def _environment(own_variables: Mapping[str, str], own: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        **own_variables,
+        "AZUREML_MODEL_DIR": str(own / "model"),
+        "AZUREML_BI_OUTPUT_PATH": str(own / "output"),
+    }
+
+
+async def _upload(storage: Blobs, output: Path, target: BlobPath, job: str) -> None:
+    """Upload what the script left; the output file comes last, so that it stands for the rest."""
+    beside, main = PurePosixPath(target.path).parent, blobs.file_name(target.path)
+    for name in sorted(_files_below(output), key=lambda name: (name == main, name)):
+        path = target.path if name == main else str(beside / name)
+        await storage.create(BlobPath(target.account, target.container, path), output / name, job)
+
+
+def _files_below(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path.relative_to(folder).as_posix() for path in files]

@@ -1,0 +1,125 @@
+"""The forms that the URI of an input or an output may have, and where each leads."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from local.azureml.workspace import Workspace
+from local.names import ACCOUNT_KEYS, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE
+
+_IN_WORKSPACE = (
+    r"subscriptions/(?P<s>[^/]+)/resourcegroups/(?P<g>[^/]+)"
+    r"(?:/providers/microsoft\.machinelearningservices)?/workspaces/(?P<w>[^/]+)"
+)
+_DATASTORE = re.compile(
+    rf"azureml://(?:{_IN_WORKSPACE}/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ASSETS = (
+    re.compile(
+        r"azureml://locations/[^/]+/workspaces/(?P<w>[^/]+)"
+        r"/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)/?",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"/{_IN_WORKSPACE}/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)/?", re.IGNORECASE
+    ),
+)
+_OURS = {"s": SUBSCRIPTION, "g": RESOURCE_GROUP, "w": WORKSPACE}
+
+
+@dataclass(frozen=True)
+class BlobPath:
+    """A file or folder in our storage."""
+
+    account: str
+    container: str
+    path: str
+
+
+@dataclass(frozen=True)
+class WebUrl:
+    """A file that anybody may GET."""
+
+    url: str
+
+
+Place = BlobPath | WebUrl
+
+
+def input_place(uri: str, kind: str, workspace: Workspace, *, decode_percent: bool) -> Place:
+    """Return where an input of a kind (UriFile, UriFolder) is.
+
+    Raises:
+        ValueError: the URI has none of the known forms, or names what the workspace does not know.
+    """
+    if (found := _asset(uri)) is not None:
+        uri = _uri_of_asset(found, kind, workspace)
+    if uri.startswith("https://"):
+        return _own_blob(uri) or WebUrl(uri)
+    return _in_datastore(uri, workspace, decode_percent=decode_percent)
+
+
+def output_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
+    """Return where an output file is to be written.
+
+    Raises:
+        ValueError: it is no file on a registered datastore in blob storage.
+    """
+    found = _DATASTORE.fullmatch(uri)
+    store = workspace.datastores.get(found["datastore"]) if found else None
+    if store is not None and store.kind != "AzureBlob":
+        raise ValueError(f"datastore {store.name!r} is not in blob storage, as outputs must be")
+    place = _in_datastore(uri, workspace, decode_percent=decode_percent)
+    if place.path.endswith("/") or not place.path:
+        raise ValueError("the output must be a file, not a folder")
+    return place
+
+
+def _in_datastore(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
+    found = _DATASTORE.fullmatch(uri)
+    if found is None:
+        raise ValueError("the URI has none of the forms that a batch endpoint takes")
+    _check_ours(found)
+    store = workspace.datastores.get(found["datastore"])
+    if store is None:
+        raise ValueError(f"the workspace has no datastore {found['datastore']!r}")
+    path = unquote(found["path"]) if decode_percent else found["path"]
+    return BlobPath(store.account, store.container, path)
+
+
+def _asset(uri: str) -> re.Match[str] | None:
+    return next(filter(None, (form.fullmatch(uri) for form in _ASSETS)), None)
+
+
+def _uri_of_asset(found: re.Match[str], kind: str, workspace: Workspace) -> str:
+    _check_ours(found)
+    asset = workspace.data.get((found["name"], found["version"]))
+    if asset is None:
+        raise ValueError(f"there is no data asset {found['name']}:{found['version']}")
+    registered, uri = asset
+    if registered.replace("_", "") != kind.lower():
+        raise ValueError(f"data asset {found['name']}:{found['version']} is a {registered}")
+    return uri
+
+
+def _check_ours(found: re.Match[str]) -> None:
+    for name, said in found.groupdict().items():
+        ours = _OURS.get(name)
+        if ours is not None and said is not None and said.lower() != ours.lower():
+            raise ValueError(f"{said!r} is not this workspace's: expected {ours!r}")
+
+
+def _own_blob(url: str) -> BlobPath | None:
+    """Read the URL of a blob in our storage, with the account in the host or in the path."""
+    parts = urlsplit(url)
+    host, path = parts.hostname or "", unquote(parts.path).removeprefix("/")
+    label, _, domain = host.partition(".")
+    if label in ACCOUNT_KEYS and domain in ("localhost", "blob.core.windows.net"):
+        account = label
+    elif host == "localhost" and path.partition("/")[0] in ACCOUNT_KEYS:
+        account, _, path = path.partition("/")
+    else:
+        return None
+    container, _, name = path.partition("/")
+    return BlobPath(account, container, name)

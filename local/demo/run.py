@@ -1,0 +1,136 @@
+"""The demo: drops files, waits for their completion events, checks predictions against labels."""
+
+import csv
+import io
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from azure.storage.blob.aio import ContainerClient
+
+from local import azure
+from local.azure import Azure
+from local.board import Board
+from local.demo import data
+from local.drop import landing_container
+from local.host import Program
+from local.run_folder import RunFolder
+
+_SECONDS = 150.0  # to wait for all events
+_GOOD_ENOUGH = 0.9  # accuracy
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """What is scored by one job."""
+
+    path: str  # of a file, or of a folder with a slash at its end
+    files: list[data.File]
+
+    def subject_ends(self, event: Event) -> bool:
+        """Tell whether an event is about this."""
+        return str(event["subject"]).endswith(f"/blobs/{self.path}")
+
+
+class DemoError(RuntimeError):
+    """Something that the demo shows did not come true."""
+
+
+async def run(folder: RunFolder, *, program: Program = "local", hosts: int = 1) -> str:
+    """Run the demo; return its last line.
+
+    Raises:
+        DemoError: a job did not complete, or its predictions are wrong.
+        TimeoutError: an event did not come.
+    """
+    began = time.monotonic()
+    drops = _drops()
+    board = Board()
+    async with azure.start(folder) as running:
+        with board.shown():
+            async with azure.hosts(folder, board.tell, count=hosts, program=program):
+                await _drop_all(folder, drops)
+                events = await _all_events(running, drops)
+        async with landing_container(folder) as container:
+            accuracy = await _accuracy(container, drops, events)
+    files = sum(len(drop.files) for drop in drops)
+    return (
+        f"demo ok: {len(drops)} jobs, {files} files, {len(events)} events,"
+        f" accuracy {accuracy:.3f}, {time.monotonic() - began:.0f} s"
+    )
+
+
+def _drops() -> list[Drop]:
+    batches = [
+        Drop(path=f"landing/digits/batch-{batch}/", files=list(data.digit_images(first, 25)))
+        for batch, first in ((1, 0), (2, 25))
+    ]
+    tables = [
+        Drop(path=f"landing/cancer/{file.name}", files=[file]) for file in data.cancer_tables(10)
+    ]
+    return batches + tables
+
+
+async def _drop_all(folder: RunFolder, drops: list[Drop]) -> None:
+    async with landing_container(folder) as container:
+        for drop in drops:
+            if not drop.path.endswith("/"):
+                await container.upload_blob(drop.path, drop.files[0].content)
+                continue
+            for file in drop.files:
+                await container.upload_blob(drop.path + file.name, file.content)
+            # The marker lies beside the folder and says that it is complete.
+            await container.upload_blob(f"{drop.path.rstrip('/')}.done", b"")
+
+
+async def _all_events(running: Azure, drops: list[Drop]) -> list[Event]:
+    def all_there(events: list[Event]) -> bool:
+        return all(any(map(drop.subject_ends, events)) for drop in drops)
+
+    try:
+        return await running.topic.until(all_there, seconds=_SECONDS)
+    except TimeoutError:
+        events = running.topic.events
+        missing = [one.path for one in drops if not any(map(one.subject_ends, events))]
+        log = running.folder.path / "host.log"
+        raise DemoError(f"no completion event for {', '.join(missing)}; see {log}") from None
+
+
+async def _accuracy(container: ContainerClient, drops: list[Drop], events: list[Event]) -> float:
+    right = total = 0
+    for drop in drops:
+        event = _only_event(drop, events)
+        predicted = await _predictions(container, event)
+        for file in drop.files:
+            if len(predicted[file.name]) != len(file.labels):
+                raise DemoError(
+                    f"{drop.path}: {len(file.labels)} predictions were due for {file.name},"
+                    f" {len(predicted[file.name])} came"
+                )
+            right += sum(map(int.__eq__, predicted[file.name], file.labels))
+            total += len(file.labels)
+    if right / total < _GOOD_ENOUGH:
+        raise DemoError(f"accuracy is {right / total:.3f}: the predictions are not the labels'")
+    return right / total
+
+
+def _only_event(drop: Drop, events: list[Event]) -> Event:
+    copies = [event for event in events if drop.subject_ends(event)]
+    if any(copy != copies[0] for copy in copies):
+        raise DemoError(f"{drop.path}: events differ: {copies}")
+    if copies[0]["type"] != "Landfall.JobCompleted" or not copies[0]["data"]["output"]["verified"]:
+        raise DemoError(f"{drop.path}: {copies[0]['type']}: {copies[0]['data']['reason']}")
+    return copies[0]
+
+
+async def _predictions(container: ContainerClient, event: Event) -> dict[str, list[int]]:
+    """Return the predictions of an output by file, in the order of the file's rows."""
+    path = str(event["data"]["output"]["uri"]).partition("/paths/")[2]
+    content = await (await container.download_blob(path)).readall()
+    predicted: dict[str, list[int]] = defaultdict(list)
+    for row in csv.reader(io.StringIO(content.decode()), delimiter=" "):
+        predicted[row[0]].append(int(row[-1]))
+    return predicted

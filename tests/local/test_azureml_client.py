@@ -1,0 +1,188 @@
+"""The product's own client against the local Azure ML."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from local.azureml import Plan
+from local.faults import Fault
+from local.names import (
+    ARM_AUDIENCE,
+    CONTAINER,
+    DATASTORE,
+    LANDING_ACCOUNT,
+    ML_AUDIENCE,
+    WORKSPACE_ID,
+)
+from local.run_folder import RunFolder
+from local.storage import Storage
+from local.tokens import issue
+from scoring.authorized_http import AuthorizedHttp, new_client
+from scoring.batch_endpoint import AzureBatchEndpoints
+from scoring.identity import Identity
+from scoring.job import Place
+from scoring.ports import (
+    Accepted,
+    Answer,
+    BatchEndpoint,
+    BatchJob,
+    JobState,
+    Refused,
+    Submission,
+    Unclear,
+)
+from scoring.workspace import AzureWorkspace
+from tests.local.test_azureml_wire import Site, opened
+from tests.tokens import StaticCredential
+
+
+class Forgetful:
+    """A memory of the workspace's answers that keeps nothing."""
+
+    async def recall(self, _: str) -> tuple[bytes | None, str | None]:
+        return None, None
+
+    async def remember(self, *_: object) -> str | None:
+        return None
+
+
+class Product:
+    """Landfall's clients, over real sockets."""
+
+    def __init__(self, site: Site, arm: AuthorizedHttp, ml: AuthorizedHttp) -> None:
+        self.site = site
+        self.endpoints = AzureBatchEndpoints(ml, post_seconds=5.0)
+        self.workspace = AzureWorkspace(
+            arm,
+            f"{site.ml.url}{WORKSPACE_ID}",
+            Forgetful(),
+            account_url=lambda account, suffix: f"https://{account}.blob.{suffix}",
+            clock=asyncio.get_running_loop().time,
+        )
+
+    async def endpoint(self, name: str = "rows") -> BatchEndpoint:
+        found = await self.workspace.endpoint(name)
+        assert found is not None
+        return found
+
+    async def submit(self, tag: str = "landfall-k-1", deployment: str | None = None) -> Answer:
+        submission = Submission(
+            tag=tag,
+            deployment=deployment,
+            kind="file",
+            input_uri=self.site.uri("in/a"),
+            output_uri=self.site.uri(f"{tag}.csv"),
+        )
+        return await self.endpoints.submit(await self.endpoint(), submission)
+
+    async def only_job(self) -> BatchJob:
+        (job,) = await self.endpoints.batch_jobs(await self.endpoint())
+        return job
+
+
+@pytest.fixture
+async def product(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncIterator[Product]:
+    async with opened(folder, storage, tmp_path) as site, new_client() as client:
+        await site.put(**{"in/a": "1"})
+        arm, ml = (
+            AuthorizedHttp(client, _identity(audience), "scope", ("localhost",))
+            for audience in (ARM_AUDIENCE, ML_AUDIENCE)
+        )
+        yield Product(site, arm, ml)
+
+
+def _identity(audience: str) -> Identity:
+    return Identity(lambda: StaticCredential(issue(audience, client="landfall")))
+
+
+async def test_the_workspace_says_where_everything_is(product: Product) -> None:
+    product.site.ml.page_size = 1
+    places = await product.workspace.places()
+    assert places == {
+        DATASTORE: Place(
+            account=LANDING_ACCOUNT,
+            account_url=f"https://{LANDING_ACCOUNT}.blob.core.windows.net",
+            container=CONTAINER,
+        )
+    }
+    assert (await product.endpoint()).default_deployment == "rows-1"
+    assert await product.workspace.endpoint("nowhere") is None
+
+
+async def test_an_attempt_is_submitted_followed_and_found_by_its_marks(product: Product) -> None:
+    answer = await product.submit()
+    assert isinstance(answer, Accepted)
+    await product.site.end(answer.batch_job)
+    job = await product.endpoints.batch_job(await product.endpoint(), answer.batch_job)
+    assert job is not None
+    assert job == await product.only_job()
+    assert (job.state, job.message) == (JobState.COMPLETED, "")
+    assert job.outputs == (product.site.uri("landfall-k-1.csv"),)
+    assert job.marks == ("landfall-k-1", "landfall-k-1")
+    assert answer.batch_job in (job.studio or "")
+    assert await product.site.get("landfall-k-1.csv") == "a 1\n"
+
+
+async def test_a_failure_says_why(product: Product) -> None:
+    product.site.ml.plan(Plan(status="Failed", message="no nodes left"))
+    await product.submit()
+    (job,) = product.site.ml.jobs.values()
+    await product.site.end(job.name)
+    seen = await product.only_job()
+    assert (seen.state, seen.message) == (JobState.FAILED, "no nodes left")
+
+
+async def test_a_listing_is_followed_to_its_last_page(product: Product) -> None:
+    product.site.ml.paused, product.site.ml.page_size = True, 2
+    for number in range(5):
+        await product.submit(f"landfall-k-{number}")
+    jobs = await product.endpoints.batch_jobs(await product.endpoint())
+    assert [job.name for job in jobs] == list(product.site.ml.jobs)
+
+
+async def test_an_answer_that_was_lost_leaves_a_job_that_is_found(product: Product) -> None:
+    product.site.ml.paused = True
+    product.site.ml.faults.add(Fault(kind="drop-after", method="POST"))
+    assert isinstance(await product.submit(), Unclear)
+    assert (await product.only_job()).marks[0] == "landfall-k-1"
+
+
+async def test_a_cancel_reaches_the_job(product: Product) -> None:
+    product.site.ml.plan(Plan(status="Running"))
+    answer = await product.submit()
+    assert isinstance(answer, Accepted)
+    await product.site.until(answer.batch_job, "Running")
+    await product.workspace.cancel(answer.batch_job)
+    await product.site.until(answer.batch_job, "Canceled")
+    assert (await product.only_job()).state is JobState.CANCELED
+    await product.workspace.cancel(answer.batch_job)
+
+
+async def test_a_refusal_is_understood(product: Product) -> None:
+    answer = await product.submit(deployment="none")
+    product.site.ml.faults.add(Fault(kind="refuse", status=429, headers={"Retry-After": "7"}))
+    endpoint = await product.endpoint()
+    busy = await product.endpoints.submit(
+        endpoint,
+        Submission(tag="t", deployment=None, kind="file", input_uri="nonsense", output_uri="no"),
+    )
+    assert isinstance(answer, Refused)
+    assert answer.message == "DeploymentNotFound: Endpoint 'rows' has no deployment 'none'."
+    assert isinstance(busy, Refused)
+    assert (busy.status, busy.retry_after) == (429, 7)
+
+
+async def test_a_validation_error_is_told_in_full(product: Product) -> None:
+    answer = await product.endpoints.submit(
+        await product.endpoint(),
+        Submission(
+            tag="t", deployment=None, kind="file", input_uri="nonsense", output_uri="nonsense"
+        ),
+    )
+    assert isinstance(answer, Refused)
+    assert answer.status == 400
+    assert answer.message.startswith(
+        "properties.inputData.input.uri: the URI has none of the forms"
+    )
