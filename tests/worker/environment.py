@@ -3,7 +3,7 @@
 It lies in the project's folder and is made anew when the pins have changed.
 """
 
-import os
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +23,12 @@ def python_of_the_worker() -> Path | None:
 
     None if this machine has no Python 3.13.
     """
+    with (ROOT / ".venv-worker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes at once
+        return _made()
+
+
+def _made() -> Path | None:
     python = _FOLDER / "bin" / "python"
     pins = _PINS.read_text()
     if python.exists() and _INSTALLED.exists() and _INSTALLED.read_text() == pins:
@@ -38,10 +44,9 @@ def python_of_the_worker() -> Path | None:
 
 
 def _base() -> str | None:
-    """Return this Python, the one on the PATH, or one that pyenv keeps off the PATH."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    kept = sorted(pyenv.glob(f"versions/{_VERSION}*/bin/python{_VERSION}"))
-    candidates = [sys.executable, f"python{_VERSION}", *map(str, kept)]
+    """Return this Python, the one on the PATH, or one beside this one, as pyenv keeps them."""
+    beside = Path(sys.base_prefix).parent.glob(f"*{_VERSION}*/bin/python{_VERSION}")
+    candidates = [sys.executable, f"python{_VERSION}", *map(str, sorted(beside))]
     return next(filter(_fits, candidates), None)
 
 
