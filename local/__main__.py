@@ -27,7 +27,8 @@ _PARTS: dict[str, Callable[[RunFolder], contextlib.AbstractAsyncContextManager[o
     "identity": identity.start,
 }
 _NEEDED_BY_HOST = sorted(_PARTS)
-_INTERRUPTED = 130
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTED = 130  # exit status
 
 _HOW_TO_DROP = """\
 A local Azure runs in {folder}, with the function app on it. Drop a file:
@@ -58,9 +59,16 @@ def main() -> int:
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:
     """Do the work until it is done, or until SIGINT or SIGTERM ends it in good order."""
-    task = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+
+    def end() -> None:
+        for number in _ENDING:  # once is enough: a second one would cut the good order short
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+        task.cancel()
+
+    for number in _ENDING:
+        loop.add_signal_handler(number, end)
     await task
 
 
