@@ -23,7 +23,8 @@ from local.run_folder import RunFolder
 
 Program = Literal["local", "func"]
 
-_LISTENING = re.compile(r"Listening on (?P<url>http://\S+)")
+_LISTENING = r"^info: Host.Startup.0. Listening on http://\S+$"
+_LONGEST_LINE = 2**24  # bytes
 _ROOT = Path(__file__).parent.parent.parent  # where `local` is imported from
 _STARTS_WITHIN = 30.0  # seconds
 _ENDS_WITHIN = 15.0
@@ -32,9 +33,11 @@ _ENDS_WITHIN = 15.0
 class Host:
     """A running host process and what it has printed."""
 
-    def __init__(self, process: asyncio.subprocess.Process, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, url: str, tell: Callable[[str], None]
+    ) -> None:
         self.process = process
-        self.url = ""
+        self.url = url
         self.lines: list[str] = []
         self._tell = tell
         self._changed = asyncio.Condition()
@@ -47,41 +50,58 @@ class Host:
 
     async def until(self, words: str, *, seconds: float = 30.0, times: int = 1) -> str:
         """Wait for a line that matches a regular expression, the n-th of them; return it."""
-        async with asyncio.timeout(seconds), self._changed:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._found(words, times)
+        except TimeoutError:
+            raise TimeoutError(f"no line {times} like {words!r}: {self.last_words()}") from None
+
+    async def ended(self) -> int:
+        """Wait until it has ended; return its exit code. All that it printed is then there."""
+        await self._reading
+        return await self.process.wait()
+
+    def last_words(self) -> str:
+        """Return the last lines that it has printed."""
+        return "\n".join(["the last lines of the host", *self.lines[-20:]])
+
+    async def run_by_hand(self, function: str, text: str = "") -> int:
+        """Ask for one run over the admin path; return the answer's status."""
+        url = f"{self.url}/admin/functions/{function}"
+        body = {"input": text}
+        async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
+            return answer.status
+
+    async def stop(self) -> None:
+        """End the process as the platform would: SIGTERM, and SIGKILL if it stays."""
+        self.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENDS_WITHIN):
+                # Process.wait would wait for its children as well, as long as they could print.
+                while self.process.returncode is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        await self.kill()
+
+    def terminate(self) -> None:
+        """Send SIGTERM, to itself and not to its children."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+
+    async def kill(self) -> None:
+        """End the process as a power cut would, and its children with it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        await self.ended()
+
+    async def _found(self, words: str, times: int) -> str:
+        async with self._changed:
             while True:
                 found = [line for line in self.lines if re.search(words, line)]
                 if len(found) >= times:
                     return found[times - 1]
                 if self._reading.done():
-                    raise RuntimeError("the host has ended:\n" + "\n".join(self.lines[-20:]))
+                    raise RuntimeError(f"the host has ended: {self.last_words()}")
                 await self._changed.wait()
-
-    async def run_by_hand(self, function: str, text: str = "") -> int:
-        """Ask for one run over the admin path; return the answer's status."""
-        url = f"{self.url}/admin/functions/{function}"
-        async with aiohttp.ClientSession() as session:
-            async with session.post(url, json={"input": text}) as answer:
-                return answer.status
-
-    async def kill(self) -> None:
-        """End the process as a power cut would."""
-        self._signal(signal.SIGKILL)
-        await self._reading
-        await self.process.wait()
-
-    async def stop(self) -> None:
-        """End the process as the platform would: SIGTERM, and SIGKILL if it stays."""
-        self._signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_ENDS_WITHIN):
-                await self.process.wait()
-        except TimeoutError:
-            pass
-        await self.kill()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
 
     async def _read(self) -> None:
         assert self.process.stdout is not None
@@ -103,61 +123,79 @@ async def start(
     *,
     name: str = "host",
     program: Program = "local",
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Host]:
     """Run a host over the app in a folder until the block ends.
 
     `tell` is called with each line that it prints.
     """
-    port = _free_port()
-    command = _func(port) if program == "func" else _own(folder, port)
+    command, url = _func() if program == "func" else (_own(folder), "")
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=app,
-        env={**os.environ, "PYTHONPATH": str(_ROOT), **settings},
+        env={**os.environ, "PATH": _path(), "PYTHONPATH": str(_ROOT), **settings},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        limit=2**20,
+        limit=_LONGEST_LINE,
         start_new_session=True,
     )
-    host = Host(process, tell)
-    host.url = f"http://localhost:{port}"
+    host = Host(process, url, tell)
     try:
-        await _until_ready(host, program)
+        await (_until_it_answers(host) if program == "func" else _until_it_says_where(host))
         with folder.announced(name, url=host.url, pid=host.pid):
             yield host
     finally:
         await host.stop()
 
 
-def _own(folder: RunFolder, port: int) -> list[str]:
+def _own(folder: RunFolder) -> list[str]:
     module = [sys.executable, "-m", "local.host.runtime"]
-    return [*module, "--folder", str(folder.path), "--port", str(port), "--lifeline"]
+    return [*module, "--folder", str(folder.path), "--lifeline"]
 
 
-def _func(port: int) -> list[str]:
-    """Return the command of the Core Tools: $FUNC, else `func` of the PATH."""
-    found = os.environ.get("FUNC") or shutil.which("func")
+def _func() -> tuple[list[str], str]:
+    """Return the command of the Core Tools, $FUNC or else `func` of the PATH, and its URL."""
+    wanted = os.environ.get("FUNC") or "func"
+    found = shutil.which(wanted)
     if found is None:
         raise FileNotFoundError(
-            "the Azure Functions Core Tools are not there: put `func` on the PATH or name it in FUNC"
+            f"the Azure Functions Core Tools are not there: no program {wanted!r}."
+            " Put `func` on the PATH, or name it in FUNC"
         )
-    return [found, "start", "--port", str(port)]
+    port = _free_port()
+    command = [str(Path(found).absolute()), "start", "--port", str(port)]
+    return command, f"http://localhost:{port}"
 
 
-async def _until_ready(host: Host, program: Program) -> None:
-    if program == "local":
-        await host.until(_LISTENING.pattern, seconds=_STARTS_WITHIN)
-        return
-    async with asyncio.timeout(4 * _STARTS_WITHIN), aiohttp.ClientSession() as session:
-        while host.process.returncode is None:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"{host.url}/admin/host/status") as answer:
-                    if answer.ok:
-                        return
-            await asyncio.sleep(0.2)  # the Core Tools say nothing that could be waited for
-    raise RuntimeError("func start has ended:\n" + "\n".join(host.lines[-20:]))
+def _path() -> str:
+    """Return the PATH with this Python first: the Core Tools run the first that they find."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+async def _until_it_says_where(host: Host) -> None:
+    line = await host.until(_LISTENING, seconds=_STARTS_WITHIN)
+    host.url = line.rpartition(" ")[2]
+
+
+async def _until_it_answers(host: Host) -> None:
+    try:
+        async with asyncio.timeout(4 * _STARTS_WITHIN), aiohttp.ClientSession() as session:
+            while not await _answers(session, f"{host.url}/admin/host/status"):
+                if host.process.returncode is not None:
+                    await host.ended()
+                    raise RuntimeError(f"func start has ended: {host.last_words()}")
+                await asyncio.sleep(0.2)  # it prints nothing that could be waited for
+    except TimeoutError:
+        raise TimeoutError(f"func start does not answer: {host.last_words()}") from None
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.ok
+    except aiohttp.ClientError:
+        return False
 
 
 def _free_port() -> int:

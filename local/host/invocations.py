@@ -1,40 +1,23 @@
-"""Functions of an app, their invocations, and the lines about them."""
+"""Functions of an app, and what happens when one is called."""
 
 import asyncio
-import contextvars
 import inspect
-import logging
-import sys
+import os
+import threading
 import time
+import traceback
+import typing
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from azure.functions import meta
 
-_LEVELS = {"INFO": "info", "WARNING": "warn", "ERROR": "fail", "CRITICAL": "crit"}
-_running: contextvars.ContextVar[str] = contextvars.ContextVar("running function")
+from local.host.log import Speaker, say, speaking
 
 
-class IndexingError(Exception):
+class FunctionLoadError(Exception):
     """One fault in the app, and it has no function at all."""
-
-
-def say(level: str, category: str, text: str) -> None:
-    """Print one line of the log."""
-    print(f"{level}: {category} {' '.join(text.splitlines())}", flush=True)
-
-
-class UserLog(logging.Handler):
-    """Passes on what functions log: level, text and traceback, and nothing outside invocations."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a record as one line."""
-        function = _running.get(None)
-        if function is None or record.name.startswith("azure.functions"):
-            return
-        text = logging.Formatter("%(message)s").format(record)
-        say(_LEVELS.get(record.levelname, "info"), f"Function.{function}.User[0]", text)
 
 
 class Function:
@@ -44,16 +27,16 @@ class Function:
         self.name = name
         self.trigger = trigger
         self._call = call
-        self._argument = str(trigger["name"])
         self._converter = _converter(name, call, trigger)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def invoke(
         self, reason: str, data: meta.Datum, metadata: Mapping[str, meta.Datum], details: str = ""
     ) -> bool:
         """Run the function; tell whether it succeeded.
 
-        Never returns if the function is never answered: the task that runs it is held by nobody
-        here, and an exception that is no `Exception` leaves no answer.
+        Never returns if the function is never answered: an exception that is no `Exception`
+        leaves no answer and no line.
         """
         invocation, began = str(uuid.uuid4()), time.monotonic()
         head = f"'Functions.{self.name}'"
@@ -61,77 +44,81 @@ class Function:
         say("info", f"{category}[1]", f"Executing {head} (Reason='{reason}', Id={invocation})")
         if details:
             say("info", f"{category}[0]", f"Trigger Details: {details}")
-        answer: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        argument = self._converter.decode(data, trigger_metadata=dict(metadata))
-        asyncio.get_running_loop().create_task(self._run(argument, answer))
-        failure = await answer
+        failure = await self._answer(self._converter.decode(data, trigger_metadata=dict(metadata)))
         took = f"Id={invocation}, Duration={1000 * (time.monotonic() - began):.0f}ms"
         if failure is None:
             say("info", f"{category}[2]", f"Executed {head} (Succeeded, {took})")
             return True
         said = f"Result: Failure Exception: {type(failure).__name__}: {failure}"
+        said += f" Stack: {''.join(traceback.format_exception(failure))}"
         say("fail", f"{category}[3]", f"Executed {head} (Failed, {took}) {said}")
         say("fail", "Host.Results[0]", said)
         return False
 
+    async def _answer(self, argument: Any) -> Exception | None:
+        answer: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._run(argument, answer))
+        self._tasks.add(task)  # else it could be collected as garbage while it runs
+        task.add_done_callback(self._tasks.discard)
+        return await answer
+
     async def _run(self, argument: Any, answer: asyncio.Future[Exception | None]) -> None:
-        _running.set(self.name)
         try:
-            returned = await self._result(argument)
-            if returned is not None:
-                raise TypeError(
-                    f"function {self.name} has no output binding, returned {returned!r}"
-                )
+            with speaking(self.name) as speaker:
+                returned = await self._returned(speaker, argument)
         except Exception as failure:  # noqa: BLE001
             answer.set_result(failure)
+        except (SystemExit, KeyboardInterrupt) as end:
+            say("crit", "Host.Worker[0]", f"{self.name} ended the worker: {end!r}")
+            os._exit(1)
+        except BaseException:  # noqa: BLE001
+            return  # for ever without an answer
         else:
-            answer.set_result(None)
+            unwanted = TypeError(f"function {self.name} has no output binding for {returned!r}")
+            answer.set_result(None if returned is None else unwanted)
 
-    async def _result(self, argument: Any) -> Any:
-        arguments = {self._argument: argument}
+    async def _returned(self, speaker: Speaker, argument: Any) -> Any:
+        arguments = {self.trigger["name"]: argument}
         if inspect.iscoroutinefunction(self._call):
             return await self._call(**arguments)
-        return await asyncio.to_thread(self._call, **arguments)
+
+        def in_a_thread() -> Any:
+            speaker.thread = threading.get_ident()
+            return self._call(**arguments)
+
+        return await asyncio.to_thread(in_a_thread)
 
 
 def _converter(name: str, call: Callable[..., Any], trigger: Mapping[str, Any]) -> Any:
-    parameters = inspect.signature(call).parameters
-    if set(parameters) != {trigger["name"]}:
-        raise IndexingError(
+    argument = trigger["name"]
+    parameters = set(inspect.signature(call).parameters)
+    if parameters != {argument}:
+        raise FunctionLoadError(
             f"cannot load the {name} function: its parameters are {sorted(parameters)},"
-            f" its binding is {trigger['name']!r}"
+            f" its binding is {argument!r}"
         )
-    converter = meta.get_binding_registry().get(trigger["type"])
+    converter = meta.get_binding_registry().get(trigger["type"])  # type: ignore[no-untyped-call]
     if converter is None:
-        raise IndexingError(f"cannot load the {name} function: unknown type {trigger['type']!r}")
-    wanted = parameters[trigger["name"]].annotation
-    if wanted is not inspect.Parameter.empty and not (
-        isinstance(wanted, type) and converter.check_input_type_annotation(wanted)
-    ):
-        raise IndexingError(f"cannot load the {name} function: invalid annotation {wanted!r}")
+        raise FunctionLoadError(f"cannot load the {name} function: no type {trigger['type']!r}")
+    wanted = typing.get_type_hints(call).get(argument)
+    if wanted and not (isinstance(wanted, type) and converter.check_input_type_annotation(wanted)):
+        raise FunctionLoadError(
+            f"cannot load the {name} function: type of {argument} binding in its trigger"
+            f' "{trigger["type"]}" does not match its Python annotation "{wanted!r}"'
+        )
     return converter
 
 
 def index(module: Any) -> list[Function]:
     """Return the functions of an imported `function_app`.
 
-    Raises IndexingError, or whatever the app or the library raises.
+    Raises FunctionLoadError, or whatever the app or the library raises.
     """
-    functions = []
-    for found in module.app.get_functions():
-        (trigger,) = [one for one in found.get_bindings() if one.is_trigger]
-        described = {**trigger.get_dict_repr(), "type": trigger.type}
-        functions.append(Function(found.get_function_name(), found.get_user_function(), described))
-    names = [function.name for function in functions]
-    for name in names:
-        if names.count(name) > 1:
-            raise IndexingError(f"two functions are named {name!r}")
-    return functions
-
-
-def take_over_logging() -> None:
-    """Send what the app logs to the host's log."""
-    root = logging.getLogger()
-    root.handlers[:] = [UserLog()]
-    root.setLevel(logging.INFO)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    return [
+        Function(
+            found.get_function_name(),
+            found.get_user_function(),
+            found.get_trigger().get_dict_repr(),
+        )
+        for found in module.app.get_functions()
+    ]

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import importlib
 import json
 import os
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from azure.functions.meta import Datum
 
+from local.host import log
 from local.host.connections import Json, MissingSettingError
-from local.host.invocations import Function, index, say, take_over_logging
+from local.host.invocations import Function, index
+from local.host.log import say
 from local.host.queues import QueueListener
 from local.host.timers import TimerListener, WrongScheduleError
 from local.serving import serve
@@ -37,13 +37,13 @@ class Runtime:
         self._folder = folder
         self._options: Json = json.loads((app / "host.json").read_text())
         self._began = time.monotonic()
-        self.functions = {function.name: function for function in _indexed(app)}
+        self._functions = _indexed(app)
         self.listeners: dict[str, Listener] = {}
         self._by_hand: set[asyncio.Task[Any]] = set()
 
     def connect(self) -> None:
         """Make a listener for each function; one that cannot be made disables its function."""
-        for function in self.functions.values():
+        for function in self._functions:
             try:
                 self.listeners[function.name] = self._listener(function)
             except (MissingSettingError, WrongScheduleError) as mistake:
@@ -66,17 +66,21 @@ class Runtime:
         app.router.add_get("/admin/host/ping", self._ping)
         return app
 
-    async def wind_down(self) -> None:
-        """Let what runs finish, for a while."""
-        work: set[asyncio.Task[Any]] = set(self._by_hand)
-        for listener in self.listeners.values():
-            work |= listener.working
-        if work:
-            await asyncio.wait(work, timeout=_GRACE * self._pace)
+    async def wind_down(self, listening: set[asyncio.Task[None]]) -> None:
+        """Listen to nothing more, and let what runs finish, for a while."""
+        for task in listening:
+            task.cancel()
+        await self._wait_for(listening)
+        say("info", "Microsoft.Hosting.Lifetime[0]", "Application is shutting down...")
+        await self._wait_for(self._by_hand.union(*(one.working for one in self.listeners.values())))
+
+    async def _wait_for(self, tasks: set[asyncio.Task[Any]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks, timeout=_GRACE * self._pace)
 
     async def _run_by_hand(self, request: web.Request) -> web.Response:
-        function = self.functions.get(request.match_info["name"])
-        if function is None:
+        listener = self.listeners.get(request.match_info["name"])
+        if listener is None:
             return web.Response(status=404)
         try:
             text = (await request.json())["input"]
@@ -84,18 +88,10 @@ class Runtime:
             return web.Response(status=400)
         if not isinstance(text, str):
             return web.Response(status=400)
-        task = asyncio.ensure_future(self._once(function, text))
+        task = asyncio.ensure_future(listener.run_by_hand(text))
         self._by_hand.add(task)
         task.add_done_callback(self._by_hand.discard)
         return web.Response(status=202)
-
-    async def _once(self, function: Function, text: str) -> bool:
-        listener = self.listeners.get(function.name)
-        if isinstance(listener, TimerListener):
-            return await listener.run_by_hand()
-        reason = "This function was programmatically called via the host APIs."
-        metadata = {"DequeueCount": Datum("0", "json")}
-        return await function.invoke(reason, Datum(text.encode(), "bytes"), metadata)
 
     async def _status(self, _: web.Request) -> web.Response:
         uptime = 1000 * (time.monotonic() - self._began)
@@ -109,12 +105,12 @@ class Runtime:
 
 def _indexed(app: Path) -> list[Function]:
     sys.path.insert(0, str(app))
-    take_over_logging()
+    log.take_over()
     try:
         return index(importlib.import_module("function_app"))
     except Exception as fault:  # noqa: BLE001
-        text = f"Worker failed to index functions Exception: {type(fault).__name__}: {fault}"
-        say("fail", "Host.Function.Console[0]", text)
+        said = f"Result: Failure Exception: {type(fault).__name__}: {fault}"
+        say("fail", "Host.Function.Console[0]", f"Worker failed to index functions {said}")
         return []
 
 
@@ -128,14 +124,15 @@ async def _main(folder: Path, port: int, *, lifeline: bool) -> None:
         loop.add_reader(sys.stdin.fileno(), _end_with_parent)
     runtime.connect()
     async with serve(runtime.admin(), port=port) as url:
-        listening = [asyncio.create_task(one.listen()) for one in runtime.listeners.values()]
+        listening = {asyncio.create_task(one.listen()) for one in runtime.listeners.values()}
         say("info", "Host.Startup[0]", f"Listening on {url}")
-        await stop.wait()
-        for task in listening:
-            task.cancel()
-        await runtime.wind_down()
-    sys.stdout.flush()
-    os._exit(0)  # what still runs stops where it is, as everything does when the platform leaves
+        ended, _ = await asyncio.wait(
+            {asyncio.create_task(stop.wait()), *listening}, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in ended:
+            task.result()  # raises if it was a listener that ended: a fault of this host
+        await runtime.wind_down(listening)
+        os._exit(0)  # what still runs stops where it is, as all does when the platform leaves
 
 
 def _end_with_parent() -> None:
@@ -150,8 +147,7 @@ def run(argv: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--lifeline", action="store_true", help="end when standard input ends")
     options = parser.parse_args(argv)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_main(options.folder, options.port, lifeline=options.lifeline))
+    asyncio.run(_main(options.folder, options.port, lifeline=options.lifeline))
 
 
 if __name__ == "__main__":
