@@ -7,7 +7,7 @@ forgets all. See `Fault` for the fields.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 from aiohttp import web
@@ -18,6 +18,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PATH = "/_faults"
 ADMIN = "/_admin/"  # where parts are asked and told things; no fault meets these either
+
+
+@runtime_checkable
+class Discardable(Protocol):
+    """An answer that holds something as long as it is neither sent nor discarded."""
+
+    def discard(self) -> None:
+        """Let go of it."""
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,7 +109,9 @@ class Faults:
     async def _meet(self, fault: Fault, request: web.Request, handler: Handler) -> Any:
         forgotten = self._forgotten
         if fault.kind.endswith("-after"):
-            await handler(request)
+            answer = await handler(request)
+            if isinstance(answer, Discardable):
+                answer.discard()
         fault.met += 1
         self._changes.happened()
         if fault.kind == "delay":

@@ -4,6 +4,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -22,13 +23,25 @@ _ONLY_IF_THE_CLIENT_SENT_THEM = (
 
 
 class Answer(web.StreamResponse):
-    """Azurite's answer; its body is fetched when it is sent, so it may as well be thrown away."""
+    """Azurite's answer; its body is fetched when it is sent, so it may as well be discarded."""
 
     def __init__(self, source: aiohttp.ClientResponse) -> None:
         super().__init__(
             status=source.status, reason=source.reason, headers=_end_to_end(source.headers)
         )
         self._source = source
+
+    def discard(self) -> None:
+        """Let go of the connection to Azurite without fetching the body."""
+        self._source.close()
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the head on."""
+        try:
+            return await super().prepare(request)
+        except BaseException:
+            self.discard()  # the client is gone
+            raise
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body on."""
