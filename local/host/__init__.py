@@ -19,6 +19,7 @@ from typing import Literal
 
 import aiohttp
 
+from local.changes import Changes
 from local.run_folder import RunFolder
 
 Program = Literal["local", "func"]
@@ -40,8 +41,9 @@ class Host:
         self.url = url
         self.lines: list[str] = []
         self._tell = tell
-        self._changed = asyncio.Condition()
+        self._changes = Changes()
         self._reading = asyncio.create_task(self._read())
+        self._reading.add_done_callback(lambda _: self._changes.happened())
 
     @property
     def pid(self) -> int:
@@ -50,11 +52,19 @@ class Host:
 
     async def until(self, words: str, *, seconds: float = 30.0, times: int = 1) -> str:
         """Wait for a line that matches a regular expression, the n-th of them; return it."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if re.search(words, line)]
+
         try:
-            async with asyncio.timeout(seconds):
-                return await self._found(words, times)
+            await self._changes.until(
+                lambda: len(found()) >= times or self._reading.done(), seconds=seconds
+            )
         except TimeoutError:
             raise TimeoutError(f"no line {times} like {words!r}: {self.last_words()}") from None
+        if len(found()) < times:
+            raise RuntimeError(f"the host has ended: {self.last_words()}")
+        return found()[times - 1]
 
     async def ended(self) -> int:
         """Wait until it has ended; return its exit code. All that it printed is then there."""
@@ -93,26 +103,13 @@ class Host:
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.ended()
 
-    async def _found(self, words: str, times: int) -> str:
-        async with self._changed:
-            while True:
-                found = [line for line in self.lines if re.search(words, line)]
-                if len(found) >= times:
-                    return found[times - 1]
-                if self._reading.done():
-                    raise RuntimeError(f"the host has ended: {self.last_words()}")
-                await self._changed.wait()
-
     async def _read(self) -> None:
         assert self.process.stdout is not None
         async for raw in self.process.stdout:
             line = raw.decode(errors="replace").rstrip("\n")
-            async with self._changed:
-                self.lines.append(line)
-                self._changed.notify_all()
+            self.lines.append(line)
+            self._changes.happened()
             self._tell(line)
-        async with self._changed:
-            self._changed.notify_all()
 
 
 @contextlib.asynccontextmanager

@@ -29,6 +29,21 @@ from tests.completion_events import check_event
 
 Event = dict[str, Any]
 
+NASTY_NAMES = [
+    "two words.txt",
+    "100%.txt",
+    "already%20escaped.txt",
+    "sharp#s.txt",
+    "question?mark=1&comp=metadata.txt",
+    "plus+plus.txt",
+    "quotes'\"`.txt",
+    "ünïcödé/漢字.txt",
+    "😀.txt",
+    ".hidden/..twice.txt",
+    "a;b,c=d:e@f!$*()[]|^~{key}<>.txt",
+    "/".join(["s" * 200] * 4) + "/end.txt",
+]
+
 SECONDS = 60.0  # to wait for what takes two or three
 _SCORE = Path(__file__).parent / "code" / "score.py"
 _DEPLOYMENT = """\

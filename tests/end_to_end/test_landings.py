@@ -9,22 +9,7 @@ import pytest
 
 from local.host import Host
 from local.names import ACCOUNT_KEYS, CONTAINER
-from tests.end_to_end.site import Site, app_operations, log_of
-
-NASTY_NAMES = [
-    "two words.txt",
-    "100%.txt",
-    "already%20escaped.txt",
-    "sharp#s.txt",
-    "question?mark=1&comp=metadata.txt",
-    "plus+plus.txt",
-    "quotes'\"`.txt",
-    "ünïcödé/漢字.txt",
-    "😀.txt",
-    ".hidden/..twice.txt",
-    "a;b,c=d:e@f!$*()[]|^~{key}<>.txt",
-    "/".join(["s" * 200] * 4) + "/end.txt",
-]
+from tests.end_to_end.site import NASTY_NAMES, Site, app_operations, log_of
 
 
 async def test_a_dropped_file_is_scored_and_announced(here: Site) -> None:

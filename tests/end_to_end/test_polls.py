@@ -1,4 +1,4 @@
-"""Two hosts, two polls, a topic that refuses, tokens that run out."""
+"""Two hosts, two polls, a topic that refuses, tokens that run out, URIs that are decoded."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ import pytest
 from local.faults import Fault
 from local.host import Host
 from local.run_folder import RunFolder
-from tests.end_to_end.site import Site, file_route, site
+from tests.end_to_end.site import NASTY_NAMES, Site, file_route, site
 
 
 @pytest.fixture
@@ -93,3 +93,14 @@ async def test_a_host_goes_on_when_its_tokens_have_run_out(made: Site) -> None:
             while made.azure.identity.requests.total() < asked + 2:
                 await poll_now(host, 1)
     assert made.azure.identity.requests["https://ml.azure.com"] >= 2
+
+
+async def test_names_lead_to_their_files_where_percent_escapes_are_decoded(made: Site) -> None:
+    """Whether the service does so is not documented: it is a setting."""
+    made.azure.azureml.decode_percent = True
+    paths = [f"landing/files/{name}" for name in NASTY_NAMES]
+    async with made.host(LANDFALL_DATASTORE_URIS="percent-encoded"):
+        await asyncio.gather(*(made.drop(path, b"12") for path in paths))
+        events = [await made.event(path) for path in paths]
+        outputs = [await made.output(event) for event in events]
+    assert all(output.endswith(" 2\n") for output in outputs)
