@@ -1,6 +1,7 @@
 """What happens to each file, read from the function log as an operator would read it."""
 
 import contextlib
+import functools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ _ENDS = {
     "superseded": "yellow",
 }
 _SHOWN = 30  # rows
+_USUAL_STEPS = len("claimed → submitted → completed → announced")
 
 
 @dataclass
@@ -31,7 +33,6 @@ class Row:
     """One job."""
 
     path: str
-    route: str
     began: float
     steps: list[str] = field(default_factory=list)
     told: str = ""  # the newest fact worth telling
@@ -59,20 +60,22 @@ class Board:
             return None if ours else f"{action} {said.get('path', '')} {said.get('reason', '')}"
         row = self.rows.get(key)
         if row is None:
-            row = Row(said.get("path", key), said.get("route", ""), time.monotonic())
+            row = Row(said.get("path", key), time.monotonic())
             self.rows[key] = row
         return self._step(row, action, said)
 
     def table(self) -> Table:
         """Return the newest jobs as a table."""
         table = Table(title=self.headline(), title_justify="left", expand=True)
-        for column in ("file or folder", "route", "what happened", "", "s"):
-            table.add_column(column, no_wrap=True, overflow="ellipsis")
+        table.add_column("file or folder", no_wrap=True, ratio=3, min_width=26)
+        table.add_column("what happened", no_wrap=True, min_width=_USUAL_STEPS)
+        table.add_column("", no_wrap=True, ratio=1)
+        table.add_column("s", no_wrap=True, min_width=5, justify="right")
         hidden = max(0, len(self.rows) - _SHOWN)
         for row in list(self.rows.values())[hidden:]:
             color = next((_ENDS[step] for step in row.steps if step in _ENDS), "default")
             steps = Text(" → ".join(row.steps), style=color)
-            table.add_row(row.path, row.route, steps, row.told, f"{row.seconds:.1f}")
+            table.add_row(row.path, steps, row.told, f"{row.seconds:.1f}")
         return table
 
     def tell(self, line: str) -> None:
@@ -88,11 +91,16 @@ class Board:
         with contextlib.ExitStack() as until_then:
             if console.is_terminal:
                 live = until_then.enter_context(Live(self.table(), console=console))
-                self._show = lambda _: live.update(self.table())
+                self._show = functools.partial(self._show_live, live)
             else:
                 self._show = lambda news: console.print(news, markup=False, soft_wrap=True)
             yield
             self._show = lambda _: None
+
+    def _show_live(self, live: Live, news: str) -> None:
+        if news.startswith("ignored "):  # the table has no row for it
+            live.console.print(news, markup=False, soft_wrap=True)
+        live.update(self.table())
 
     def headline(self) -> str:
         """Return how many jobs there are and how many have been announced."""
