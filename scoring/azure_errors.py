@@ -12,10 +12,12 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import Denied, LandfallError, SetupError, Unavailable
 
 EXPECTED = (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError)
 """Answers that a caller asked for: a condition did not hold, or there is no such blob."""
+
+_KINDS: dict[int, type[LandfallError]] = {401: SetupError, 403: Denied}
 
 
 @contextlib.contextmanager
@@ -30,9 +32,8 @@ def told_as_ours(what: str) -> Iterator[None]:
         raise
     except HttpResponseError as answer:
         # One without a status comes from a credential that could not get a token.
-        if answer.status_code in (401, 403):
-            raise SetupError(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
-        raise Unavailable(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
+        kind = _KINDS.get(answer.status_code or 0, Unavailable)
+        raise kind(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
     except (AzureError, httpx.HTTPError, TimeoutError, OSError) as failure:
         raise Unavailable(f"{what}: {type(failure).__name__}: {_first_line(failure)}") from None
 

@@ -11,20 +11,21 @@ from typing import Any
 import httpx
 from azure.core.exceptions import AzureError
 
-from scoring.authorized_http import AuthorizedHttp, what_it_says
+from scoring.authorized_http import TIMEOUT, AuthorizedHttp, what_it_says
 from scoring.azure_errors import told_as_ours
 from scoring.errors import SetupError, Unavailable
 from scoring.ports import (
     Accepted,
     Answer,
+    Answered,
     BatchEndpoint,
     BatchJob,
     JobState,
     NotSent,
-    Refused,
     Submission,
     Unclear,
 )
+from scoring.route import Kind
 
 STATES = {
     "completed": JobState.COMPLETED,
@@ -36,7 +37,7 @@ STATES = {
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _MOST_PAGES = 2_000  # a listing that leads in circles comes to an end
-_KINDS = {"file": "UriFile", "folder": "UriFolder"}
+_KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
 
 
 class AzureBatchEndpoints:
@@ -45,6 +46,8 @@ class AzureBatchEndpoints:
     def __init__(self, http: AuthorizedHttp, *, post_seconds: float) -> None:
         self._http = http
         self._post_seconds = post_seconds
+        connect = min(TIMEOUT.connect or post_seconds, post_seconds / 2)
+        self._timeout = httpx.Timeout(post_seconds, connect=connect)
 
     async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
         """POST an attempt once."""
@@ -59,12 +62,16 @@ class AzureBatchEndpoints:
         try:
             async with asyncio.timeout(self._post_seconds):
                 answer = await self._http.send(
-                    "POST", endpoint.scoring_uri, json=_body(submission), headers=headers
+                    "POST",
+                    endpoint.scoring_uri,
+                    json=_body(submission),
+                    headers=headers,
+                    timeout=self._timeout,
                 )
         except (*_NEVER_SENT, AzureError) as failure:
             return NotSent(message=_of(failure))
         except SetupError as refusal:
-            return Refused(status=403, message=str(refusal))
+            return Answered(status=403, message=str(refusal))
         except (httpx.HTTPError, TimeoutError, OSError) as failure:
             return Unclear(message=_of(failure))
         return _answer(answer)
@@ -116,7 +123,7 @@ def _answer(answer: httpx.Response) -> Answer:
         if job is None:
             return Unclear(message=f"{answer.status_code} without a usable name")
         return Accepted(batch_job=job.name)
-    return Refused(
+    return Answered(
         status=answer.status_code,
         message=what_it_says(answer),
         retry_after=_retry_after(answer),
@@ -134,7 +141,6 @@ def _batch_job(document: Any) -> BatchJob | None:
     status = str(document.get("status") or properties.get("status") or "")
     return BatchJob(
         name=name,
-        status=status,
         state=STATES.get(status.lower(), JobState.OPEN),
         studio=_studio(properties),
         message=_failure(properties),

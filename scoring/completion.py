@@ -4,7 +4,6 @@ docs/events.md is the contract with subscribers, docs/completion-event.schema.js
 """
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -12,6 +11,7 @@ from scoring.decisions import Outcome, Status
 from scoring.job import Job, Progress
 from scoring.landing import Aware
 from scoring.redaction import redacted
+from scoring.route import Kind
 from scoring.uris import blob_url, subject
 
 DATA_SCHEMA = "urn:landfall:completion-event:1"
@@ -29,7 +29,7 @@ _LONGEST_MESSAGE = 2_000  # characters
 class Input(msgspec.Struct, kw_only=True, rename="camel"):
     """What was scored, or was to be."""
 
-    kind: str
+    kind: Kind
     uri: str
     blob_url: str
     etag: str
@@ -43,9 +43,9 @@ class Output(msgspec.Struct, kw_only=True, rename="camel"):
 
     uri: str
     blob_url: str
-    size: int | None = None
-    etag: str | None = None
-    verified: bool = False
+    size: int | None
+    etag: str | None
+    verified: bool
 
 
 class Reason(msgspec.Struct, kw_only=True):
@@ -133,7 +133,7 @@ def completion_event(
     )
 
 
-def summary(event: bytes) -> dict[str, Any]:
+def summary(event: bytes) -> dict[str, str]:
     """Return the fields of an event that a log line about it names."""
     known = msgspec.json.decode(event, type=_Summary)
     return {"job": known.id, "type": known.type, "subject": known.subject}

@@ -4,6 +4,7 @@
     ├── Unavailable        wait and try again: a service did not answer, or not usably
     ├── UnreadableMessage  give this message up: it will never be understood
     └── SetupError         somebody must mend the set-up: settings, routes, roles
+        └── Denied         … a role, to be exact
 
 Answers of the batch endpoint are no exceptions but values (`decisions.Answer`): each of them
 has a next step.
@@ -24,3 +25,7 @@ class UnreadableMessage(LandfallError):
 
 class SetupError(LandfallError):
     """Settings, routes or permissions are wrong. The message says which, and what to do."""
+
+
+class Denied(SetupError):
+    """The app's identity may not do this: a role is missing."""

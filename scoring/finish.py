@@ -19,6 +19,7 @@ from scoring.decisions import (
     Seen,
     Status,
     another_attempt,
+    of_attempt,
     overwritten,
     verdict,
 )
@@ -26,14 +27,6 @@ from scoring.errors import SetupError, Unavailable
 from scoring.job import Job, OpenJob, State
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Forbidden, Services
-
-_ACTIONS = {
-    Status.COMPLETED: Action.COMPLETED,
-    Status.FAILED: Action.FAILED,
-    Status.CANCELED: Action.CANCELED,
-    Status.REJECTED: Action.REJECTED,
-    Status.SUPERSEDED: Action.SUPERSEDED,
-}
 
 
 async def look_at_input(services: Services, job: Job) -> Seen:
@@ -120,14 +113,14 @@ async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> 
         warning(Action.SURPLUS_LEFT, job=job.key, error=str(failure))
         return
     for attempt in opened.progress.lost_attempts:
-        for batch_job in writes.of_attempt(listed, job, attempt):
+        for batch_job in of_attempt(listed, job, attempt):
             await writes.cancel_surplus(services, job.key, batch_job.name)
 
 
 def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:
     say = error if outcome.status is Status.FAILED else info
     say(
-        _ACTIONS[outcome.status],
+        Action(outcome.status),
         job=job.key,
         route=job.route.name,
         path=job.path,

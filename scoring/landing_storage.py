@@ -7,7 +7,7 @@ from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
-from scoring.errors import SetupError
+from scoring.errors import Denied
 from scoring.job import Place
 from scoring.landing import normal_etag
 from scoring.ports import Blob, Forbidden
@@ -22,20 +22,22 @@ class AzureLandingStorage:
 
     async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
         """Return a blob's properties."""
+        client = self._container(place).get_blob_client(path)
         try:
             with told_as_ours(f"blob {place.account}/{place.container}/{path}"):
-                found = await self._container(place).get_blob_client(path).get_blob_properties()
+                found = await client.get_blob_properties()
         except ResourceNotFoundError:
             return None
-        except SetupError:
+        except Denied:
             return Forbidden()
         return _blob(found)
 
     async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
         """List the blobs directly in a folder."""
+        container = self._container(place)
         try:
             with told_as_ours(f"folder {place.account}/{place.container}/{path}"):
-                listing = self._container(place).walk_blobs(f"{path}/", include=["metadata"])
+                listing = container.walk_blobs(f"{path}/", include=["metadata"])
                 return [
                     _blob(found)
                     async for found in listing
@@ -43,7 +45,7 @@ class AzureLandingStorage:
                 ]
         except ResourceNotFoundError:
             return []
-        except SetupError:
+        except Denied:
             return Forbidden()
 
     async def close(self) -> None:

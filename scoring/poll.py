@@ -10,27 +10,26 @@ from collections.abc import Sequence
 import msgspec
 
 from scoring import writes
-from scoring.decisions import (
+from scoring.decisions import Finish, Save, of_attempt
+from scoring.errors import SetupError
+from scoring.finish import announce, finish_attempt
+from scoring.job import OpenJob
+from scoring.log import Action, error, info, warning
+from scoring.next_step import (
     Adopt,
     Announce,
     Ask,
     FindEnd,
-    Finish,
     Found,
     Look,
     NoEnd,
     NotKnown,
     Report,
-    Save,
     Step,
     Submit,
     Tick,
     next_step,
 )
-from scoring.errors import SetupError
-from scoring.finish import announce, finish_attempt
-from scoring.job import OpenJob
-from scoring.log import Action, error, info, warning
 from scoring.ports import BatchJob, OpenJobs, PollMark, Services
 from scoring.submit import resume
 
@@ -41,7 +40,7 @@ async def poll(services: Services) -> None:
     """Run one tick.
 
     Raises:
-        Unavailable: the ledger cannot be reached.
+        Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
     mark = await services.ledger.poll_mark()
     opened = await services.ledger.open_jobs()
@@ -166,7 +165,7 @@ class _Pass:
         if job is None:
             return None
         listed = await self._listing(opened)
-        return Found(writes.of_attempt(listed, job, opened.progress.attempt))
+        return Found(of_attempt(listed, job, opened.progress.attempt))
 
     async def _listing(self, opened: OpenJob) -> list[BatchJob]:
         endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
@@ -205,6 +204,11 @@ class _Pass:
     async def _adopt(self, opened: OpenJob, step: Adopt) -> None:
         if await writes.save(self.services, opened, step.progress) is None:
             return
-        info(Action.ADOPTED, job=opened.key, batch_job=step.progress.batch_job)
+        info(
+            Action.ADOPTED,
+            job=opened.key,
+            route=opened.progress.route,
+            batch_job=step.progress.batch_job,
+        )
         for other in step.surplus:
             await writes.cancel_surplus(self.services, opened.key, other.name)

@@ -1,4 +1,8 @@
-"""What the use cases need of the world, cut at the verbs of the domain."""
+"""What the use cases need of the world, cut at the verbs of the domain.
+
+Every method raises `Unavailable` when its service cannot be reached or gives no usable answer, and
+`SetupError` when it refuses or may not be asked, unless it says otherwise.
+"""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -8,7 +12,7 @@ import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Aware
-from scoring.route import Route
+from scoring.route import Kind, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -40,8 +44,6 @@ class Ledger(Protocol):
     `claim` and `save` return the entry as it stands afterwards. A client may conflict with itself
     when it repeats a write whose answer was lost, so the writer is told by the nonce alone: the
     write succeeded if and only if the entry carries the writer's nonce.
-
-    Every method raises `Unavailable` when the ledger cannot be reached.
     """
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -91,10 +93,7 @@ class Forbidden(msgspec.Struct, frozen=True):
 
 
 class LandingStorage(Protocol):
-    """The storage where files land and outputs are written. Contents are never read.
-
-    Every method raises `Unavailable` when the storage cannot be reached.
-    """
+    """The storage where files land and outputs are written. Contents are never read."""
 
     async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
         """Return a blob's properties; None: there is none."""
@@ -114,10 +113,7 @@ class BatchEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workspace(Protocol):
-    """The control plane of the Azure ML workspace.
-
-    Every method raises `Unavailable` when it cannot be reached, `SetupError` when it refuses.
-    """
+    """The control plane of the Azure ML workspace."""
 
     async def places(self) -> dict[str, Place]:
         """Return where each datastore in blob storage is."""
@@ -137,7 +133,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
     tag: str  # marks the batch job: see `job.attempt_tag`
     deployment: str | None
-    kind: str  # file or folder
+    kind: Kind
     input_uri: str
     output_uri: str
 
@@ -148,8 +144,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     batch_job: str
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that says for certain that nothing was created."""
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer other than success; `decisions.DEFINITE` says which mean that nothing was created."""
 
     status: int
     message: str
@@ -163,21 +159,21 @@ class NotSent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unclear(msgspec.Struct, frozen=True, kw_only=True):
-    """No answer, half an answer, or one that does not say whether anything was created."""
+    """No answer, half an answer, or a success without a usable name."""
 
     message: str
 
 
-Answer = Accepted | Refused | NotSent | Unclear
+Answer = Accepted | Answered | NotSent | Unclear
 
 
 class JobState(enum.Enum):
     """Azure ML's states of a batch job, as far as they make a difference."""
 
-    COMPLETED = "Completed"
-    FAILED = "Failed"
-    CANCELED = "Canceled"
-    OPEN = "any other"
+    COMPLETED = enum.auto()
+    FAILED = enum.auto()
+    CANCELED = enum.auto()
+    OPEN = enum.auto()  # any other
 
 
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +181,6 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     state: JobState
-    status: str  # Azure ML's own word
     studio: str | None = None  # link for people
     message: str = ""  # why it failed, where Azure ML says so
     outputs: tuple[str, ...] = ()  # URIs
@@ -199,10 +194,7 @@ class BatchEndpoints(Protocol):
         """POST an attempt. Never raises for what the endpoint or the network does."""
 
     async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
-        """Return what the endpoint says of a batch job; None: it knows none of that name.
-
-        Raises `Unavailable` without a usable answer.
-        """
+        """Return what the endpoint says of a batch job; None: it knows none of that name."""
 
     async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
         """Return the whole listing of an endpoint's batch jobs.
@@ -218,7 +210,7 @@ class Publisher(Protocol):
     """The topic of the completion events."""
 
     async def publish(self, event: bytes) -> None:
-        """Publish one event, these very bytes. Raises `Unavailable` unless it was taken."""
+        """Publish one event, these very bytes."""
 
 
 # --- all together -------------------------------------------------------------------------------

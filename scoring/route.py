@@ -16,6 +16,7 @@ _GLOB = re.compile(
 )
 
 Captures = dict[str, str]
+Kind = Literal["file", "folder"]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     datastore: str
     match: str  # `*`, `**`, `?` and `{name}` for one segment or a part of it
-    input: Literal["file", "folder"]
+    input: Kind
     endpoint: str
     output: str  # template of a path on the datastore; holds `{key}`
     max_active: Literal["unlimited"]

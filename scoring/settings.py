@@ -183,6 +183,6 @@ def _poll_seconds(text: str) -> int:
 
 def _pace(text: str) -> float:
     pace = float(text)
-    if not 0.005 <= pace <= 1:  # below, a claim is stale before its POST has ended
+    if not 0.005 <= pace <= 1:  # below, the storage's whole seconds are not small any more
         raise ValueError(f"must be from 0.005 to 1, not {text}")
     return pace

@@ -32,10 +32,10 @@ from scoring.landing import Ignored, Landing, read_message
 from scoring.log import Action, info, warning
 from scoring.ports import (
     Answer,
+    Answered,
     BatchEndpoint,
     Forbidden,
     NotSent,
-    Refused,
     Services,
     Submission,
 )
@@ -49,7 +49,7 @@ async def on_landing(services: Services, message: bytes) -> None:
 
     Raises:
         UnreadableMessage: an event cannot be understood.
-        Unavailable: the ledger, the storage or the workspace cannot be reached.
+        Unavailable, SetupError: ledger, storage or workspace cannot be reached, or refuses.
     """
     told = list(read_message(message))
     await _all(_take(services, one) for one in told)
@@ -201,22 +201,22 @@ async def _leave_out(
     await _finish_if_ours(services, claim, job, obstacle)
 
 
-async def _endpoint(services: Services, job: Job) -> BatchEndpoint | NotSent | Refused:
+async def _endpoint(services: Services, job: Job) -> BatchEndpoint | NotSent | Answered:
     """Return the job's endpoint; what keeps us from asking it counts as its answer."""
     try:
         endpoint = await services.workspace.endpoint(job.route.endpoint)
     except Unavailable as failure:
         return NotSent(message=str(failure))
     except SetupError as failure:
-        return Refused(status=403, message=str(failure))
+        return Answered(status=403, message=str(failure))
     if endpoint is None:
         message = f"the workspace has no batch endpoint {job.route.endpoint!r}"
-        return Refused(status=404, message=message)
+        return Answered(status=404, message=message)
     return endpoint
 
 
 async def _post(
-    services: Services, endpoint: BatchEndpoint | NotSent | Refused, opened: OpenJob, job: Job
+    services: Services, endpoint: BatchEndpoint | NotSent | Answered, opened: OpenJob, job: Job
 ) -> Answer:
     if not isinstance(endpoint, BatchEndpoint):
         return endpoint
@@ -233,7 +233,7 @@ async def _post(
 
 
 def _with_what_was_seen(
-    opened: OpenJob, job: Job, seen: Seen, endpoint: BatchEndpoint | NotSent | Refused
+    opened: OpenJob, job: Job, seen: Seen, endpoint: BatchEndpoint | NotSent | Answered
 ) -> OpenJob:
     known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
     deployment = job.route.deployment or known
@@ -262,6 +262,7 @@ async def _write_down(services: Services, opened: OpenJob, job: Job, step: Save)
             batch_job=progress.batch_job or None,
             output=job.output_path(progress.attempt) if taken else None,
             reason=step.reason,
+            until=progress.not_before.isoformat() if progress.not_before else None,
         )
     if progress.state is State.SUBMITTED:
         await writes.record(services, opened, progress)

@@ -43,7 +43,7 @@ async def services() -> Services:
     """Return the services of this process; the first call makes them.
 
     Raises:
-        SetupError: settings or routes.toml cannot be used.
+        SetupError: settings or routes.toml cannot be used, or the workspace refuses.
         Unavailable: the workspace cannot be asked where the datastores are.
     """
     made, _ = _made()
@@ -61,16 +61,31 @@ def _made() -> tuple[Services, list[Mistake]]:
 
 @functools.lru_cache(maxsize=1)
 def _with_good_routes(datastores: frozenset[tuple[str, Place]]) -> Services:
-    """Leave out the routes that loop in these containers; say what is wrong, once."""
+    """Return the services with the routes that work in these datastores; name the others, once."""
     made, mistakes = _made()
-    places = dict(datastores)
-    routes, mistakes = without_loops(
-        list(made.routes), lambda route: _container(route, places), mistakes
-    )
-    mistakes += [_no_datastore(route) for route in routes if route.datastore not in places]
+    routes, mistakes = good_routes(list(made.routes), mistakes, dict(datastores))
     for mistake in mistakes:
         error(Action.ROUTE_BROKEN, route=mistake.route, problem=str(mistake))
     return msgspec.structs.replace(made, routes=routes)
+
+
+def good_routes(
+    routes: list[Route], mistakes: list[Mistake], places: Mapping[str, Place]
+) -> tuple[list[Route], list[Mistake]]:
+    """Leave out the routes that loop in one container, and say which datastores are not there.
+
+    A route without its datastore stays: it may be registered later, and is looked for again.
+    """
+
+    def container(route: Route) -> tuple[str, str]:
+        place = places.get(route.datastore)
+        return (place.account, place.container) if place else ("(no datastore)", route.datastore)
+
+    good, mistakes = without_loops(routes, container, mistakes)
+    return good, [
+        *mistakes,
+        *(_no_datastore(route) for route in good if route.datastore not in places),
+    ]
 
 
 def _read_routes(file: Path, environment: Mapping[str, str]) -> tuple[list[Route], list[Mistake]]:
@@ -84,14 +99,8 @@ def _read_routes(file: Path, environment: Mapping[str, str]) -> tuple[list[Route
 
 
 def _no_datastore(route: Route) -> Mistake:
-    # The route stays: the datastore may be registered later, and is looked for again.
     problem = f"the workspace has no datastore {route.datastore!r} in blob storage"
     return Mistake(route=route.name, field="datastore", problem=problem)
-
-
-def _container(route: Route, places: Mapping[str, Place]) -> tuple[str, str]:
-    place = places.get(route.datastore)
-    return (place.account, place.container) if place else ("(no datastore)", route.datastore)
 
 
 def _make(settings: Settings, routes: list[Route]) -> Services:

@@ -2,11 +2,10 @@
 
 import msgspec
 
-from scoring.decisions import is_of_attempt
 from scoring.errors import LandfallError
-from scoring.job import Job, OpenJob, Progress, State, attempt_tag, first_progress
+from scoring.job import Job, OpenJob, Progress, State, first_progress
 from scoring.log import Action, info, warning
-from scoring.ports import BatchJob, Services
+from scoring.ports import Services
 
 
 async def claim(services: Services, job: Job, state: State) -> OpenJob | None:
@@ -48,12 +47,6 @@ async def cancel_surplus(services: Services, key: str, batch_job: str) -> None:
         warning(Action.SURPLUS_LEFT, job=key, batch_job=batch_job, error=str(failure))
     else:
         warning(Action.SURPLUS, job=key, batch_job=batch_job)
-
-
-def of_attempt(listed: list[BatchJob], job: Job, attempt: int) -> tuple[BatchJob, ...]:
-    """Return those of an endpoint's batch jobs that belong to an attempt."""
-    tag, output = attempt_tag(job.key, attempt), job.output_uri(attempt)
-    return tuple(one for one in listed if is_of_attempt(one, tag, output))
 
 
 async def _try_save(

@@ -214,16 +214,13 @@ class FakeEndpoints:
         return [job for name, job in self.jobs.items() if name not in self.unlisted]
 
     def turn(self, name: str, state: JobState, message: str = "") -> None:
-        self.jobs[name] = msgspec.structs.replace(
-            self.jobs[name], state=state, status=state.value, message=message
-        )
+        self.jobs[name] = msgspec.structs.replace(self.jobs[name], state=state, message=message)
 
     def _create(self, submission: Submission) -> Accepted:
         name = f"batchjob-{next(self._names)}"
         self.jobs[name] = BatchJob(
             name=name,
             state=JobState.OPEN,
-            status="Running",
             outputs=(submission.output_uri,),
             marks=(submission.tag,),
         )

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from scoring.completion import DATA_SCHEMA, TYPES, Event, completion_event
 from scoring.decisions import Outcome, Seen, Status, before_submission
 from scoring.job import Job, Place, Progress, State
-from scoring.ports import JobState, Refused, Unclear
+from scoring.ports import Answered, JobState, Unclear
 from scoring.route import Ready, Route
 from scoring.submit import land
 from tests.completion_events import LENIENT, SCHEMA, STRICT, check_event, strict
@@ -356,12 +356,12 @@ async def _failed_twice(world: World) -> None:
 
 
 async def _refused(world: World) -> None:
-    world.endpoints.answers = [Refused(status=400, message="BadRequest: no such input")]
+    world.endpoints.answers = [Answered(status=400, message="BadRequest: no such input")]
     await world.land(FILE)
 
 
 async def _folder_refused(world: World) -> None:
-    world.endpoints.answers = [Refused(status=422, message="no")]
+    world.endpoints.answers = [Answered(status=422, message="no")]
     world.storage.put("landing/b1/1.png")
     await world.land("landing/b1.done", size=0)
 

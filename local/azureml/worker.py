@@ -148,7 +148,7 @@ def _tie_to_parent() -> None:
 
 def _read_work() -> dict[str, Any]:
     line = b""
-    while not line.endswith(b"\n"):  # by the byte: what is read ahead would be lost to the lifeline
+    while not line.endswith(b"\n"):  # unbuffered: what is read ahead would be lost to the lifeline
         chunk = os.read(0, 1 << 16)
         if not chunk:
             os._exit(1)  # the parent is gone

@@ -8,20 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.decisions import (
+from scoring.decisions import Finish, Outcome, Save, Status
+from scoring.job import OpenJob, State
+from scoring.log import Action
+from scoring.next_step import (
     Adopt,
     Announce,
     Ask,
     FindEnd,
-    Finish,
     Found,
     Look,
     NoEnd,
     NotKnown,
-    Outcome,
     Report,
-    Save,
-    Status,
     Step,
     Submit,
     Tick,
@@ -29,8 +28,6 @@ from scoring.decisions import (
     _first_age,
     next_step,
 )
-from scoring.job import OpenJob, State
-from scoring.log import Action
 from scoring.ports import JobState
 from scoring.timing import Timing
 from tests.factories import NOW, batch_job, open_job, progress

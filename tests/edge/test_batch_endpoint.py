@@ -9,6 +9,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -20,10 +21,10 @@ from scoring.errors import Unavailable
 from scoring.identity import Identity
 from scoring.ports import (
     Accepted,
+    Answered,
     BatchEndpoint,
     JobState,
     NotSent,
-    Refused,
     Submission,
     Unclear,
 )
@@ -89,16 +90,17 @@ def http(status: int, document: object, headers: str = "") -> bytes:
 
 
 @asynccontextmanager
-async def endpoints(*tokens: str, post_seconds: float = 5.0) -> AsyncIterator[AzureBatchEndpoints]:
+async def endpoints(
+    *tokens: str, post_seconds: float = 5.0, others: httpx.Timeout | None = None
+) -> AsyncIterator[AzureBatchEndpoints]:
     left = list(tokens) or ["token"]
     identity = Identity(lambda: StaticCredential(left.pop(0)))
-    timeout = httpx.Timeout(5.0, connect=0.5)
-    async with new_client(timeout) as client:
+    async with new_client(others or httpx.Timeout(5.0)) as client:
         authorized = AuthorizedHttp(client, identity, "scope", ("localhost", "invalid"))
         yield AzureBatchEndpoints(authorized, post_seconds=post_seconds)
 
 
-async def post(url: str, **options: float) -> object:
+async def post(url: str, **options: Any) -> object:
     async with endpoints(**options) as made:
         endpoint = BatchEndpoint(scoring_uri=f"{url}/jobs", default_deployment=None)
         return await made.submit(endpoint, SUBMISSION)
@@ -133,7 +135,7 @@ async def test_a_tls_handshake_that_hangs_is_no_connection(folder: RunFolder) ->
         await asyncio.get_running_loop().create_future()
 
     async with server(silent, None) as url:
-        assert isinstance(await post(url), NotSent)
+        assert isinstance(await post(url, post_seconds=1.0), NotSent)
 
 
 # --- nobody knows -------------------------------------------------------------------------------
@@ -198,6 +200,18 @@ async def test_without_a_whole_and_usable_answer_the_outcome_is_unclear(
         assert isinstance(await post(url, post_seconds=0.5), Unclear)
 
 
+async def test_a_post_may_take_longer_than_other_requests(folder: RunFolder) -> None:
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        await asyncio.sleep(0.4)
+        writer.write(http(201, TAKEN))
+        await writer.drain()
+
+    hasty = httpx.Timeout(0.1, connect=5.0)
+    async with server(slow, folder.server_tls()) as url:
+        assert isinstance(await post(url, others=hasty), Accepted)
+
+
 async def test_a_kept_alive_connection_that_drops_does_not_send_the_post_again(
     folder: RunFolder,
 ) -> None:
@@ -253,7 +267,7 @@ async def test_a_refusal_says_what_the_service_said(
 ) -> None:
     answer = http(429, document, "Retry-After: 7\r\n")
     async with server(answering(answer), folder.server_tls()) as url:
-        assert await post(url) == Refused(status=429, message=message, retry_after=7.0)
+        assert await post(url) == Answered(status=429, message=message, retry_after=7.0)
 
 
 async def test_a_redirect_is_not_followed(folder: RunFolder) -> None:
@@ -268,7 +282,7 @@ async def test_a_redirect_is_not_followed(folder: RunFolder) -> None:
 
     async with server(serve, folder.server_tls()) as url:
         answer = await post(url)
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Answered)
     assert (answer.status, requests) == (307, 1)
 
 
@@ -299,7 +313,7 @@ async def test_no_token_goes_to_a_host_that_is_not_allowed(folder: RunFolder) ->
 
     async with server(serve, folder.server_tls()) as url:
         answer = await post(url.replace("localhost", "127.0.0.1"))
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Answered)
     assert "LANDFALL_ALLOWED_HOSTS" in answer.message
     assert requests == 0
 

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from local.host import Host
 from local.names import ACCOUNT_KEYS, CONTAINER
@@ -236,9 +237,7 @@ async def test_a_duplicate_costs_two_storage_operations_while_its_job_is_open_an
     assert len(app_operations(here, key, path)) - len(before) == 4
 
 
-async def test_no_landed_blob_was_ever_read_and_no_secret_ever_logged(
-    here: Site, host: Host
-) -> None:
+async def test_no_landed_blob_was_ever_read_and_no_secret_ever_told(here: Site, host: Host) -> None:
     await here.drop("landing/files/last.txt")
     await here.event("landing/files/last.txt")
     reads = [
@@ -248,7 +247,16 @@ async def test_no_landed_blob_was_ever_read_and_no_secret_ever_logged(
         == ("landfall", "GetBlob", CONTAINER)
     ]
     assert reads == []
-    log = "\n".join(host.lines)
-    assert re.search(r"eyJ[A-Za-z0-9_-]{10}", log) is None, "a token"
+    ledger = [
+        f"{blob.name} {blob.metadata} {await _text(here.ledger, blob.name)}"
+        async for blob in here.ledger.list_blobs(include=["metadata"])
+    ]
+    told = "\n".join([*host.lines, *ledger, here.azure.topic.file.read_text()])
+    assert "done/" in told
+    assert re.search(r"eyJ[A-Za-z0-9_-]{10}", told) is None, "a token"
     for secret in (*ACCOUNT_KEYS.values(), here.azure.identity.header):
-        assert secret not in log
+        assert secret not in told
+
+
+async def _text(container: ContainerClient, name: str) -> str:
+    return bytes(await (await container.download_blob(name)).readall()).decode()

@@ -10,7 +10,7 @@ import pytest
 from local.faults import Fault
 from local.host import Host
 from local.run_folder import RunFolder
-from tests.end_to_end.site import NASTY_NAMES, Site, file_route, site
+from tests.end_to_end.site import NASTY_NAMES, SECONDS, Site, file_route, site
 
 
 @pytest.fixture
@@ -35,8 +35,9 @@ async def test_polls_of_two_hosts_over_the_same_jobs_end_each_once(made: Site) -
             await asyncio.gather(*map(made.drop, paths))
             for path in paths:
                 await made.submitted("files", path)
-        while not all(map(made.events, paths)):
-            await asyncio.gather(poll_now(one, 3), poll_now(other, 3))
+        async with asyncio.timeout(SECONDS):
+            while not all(map(made.events, paths)):
+                await asyncio.gather(poll_now(one, 3), poll_now(other, 3))
         events = [await made.event(path) for path in paths]
         for event in events:
             await made.operation(event["id"], "DeleteBlob open/")
@@ -90,8 +91,9 @@ async def test_a_host_goes_on_when_its_tokens_have_run_out(made: Site) -> None:
             asked = made.azure.identity.requests.total()
             await made.drop(f"landing/files/{number}.txt")
             await made.event(f"landing/files/{number}.txt")
-            while made.azure.identity.requests.total() < asked + 2:
-                await poll_now(host, 1)
+            async with asyncio.timeout(SECONDS):
+                while made.azure.identity.requests.total() < asked + 2:
+                    await poll_now(host, 1)
     assert made.azure.identity.requests["https://ml.azure.com"] >= 2
 
 

@@ -26,10 +26,10 @@ from scoring.job import Place
 from scoring.ports import (
     Accepted,
     Answer,
+    Answered,
     BatchEndpoint,
     BatchJob,
     JobState,
-    Refused,
     Submission,
     Unclear,
 )
@@ -168,9 +168,9 @@ async def test_a_refusal_is_understood(product: Product) -> None:
         endpoint,
         Submission(tag="t", deployment=None, kind="file", input_uri="nonsense", output_uri="no"),
     )
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Answered)
     assert answer.message == "DeploymentNotFound: Endpoint 'rows' has no deployment 'none'."
-    assert isinstance(busy, Refused)
+    assert isinstance(busy, Answered)
     assert (busy.status, busy.retry_after) == (429, 7)
 
 
@@ -181,7 +181,7 @@ async def test_a_validation_error_is_told_in_full(product: Product) -> None:
             tag="t", deployment=None, kind="file", input_uri="nonsense", output_uri="nonsense"
         ),
     )
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, Answered)
     assert answer.status == 400
     assert answer.message.startswith(
         "properties.inputData.input.uri: the URI has none of the forms"

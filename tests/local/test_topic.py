@@ -91,15 +91,6 @@ def publisher(topic: Topic, audience: str = EVENT_GRID_AUDIENCE) -> EventGridTop
     return EventGridTopic(topic.url, StaticCredential(issue(audience, client="test")))
 
 
-async def test_every_copy_of_an_event_is_the_same_on_the_wire(topic: Topic) -> None:
-    made = publisher(topic)
-    for _ in range(2):
-        await made.publish(json.dumps({**EVENT, "data": {"ü": [1.5, None]}}).encode())
-    await made.close()
-    first, second = topic.file.read_bytes().splitlines()
-    assert first == second
-
-
 async def test_a_topic_that_refuses_is_unavailable_and_one_that_forbids_is_a_setup(
     topic: Topic,
 ) -> None:

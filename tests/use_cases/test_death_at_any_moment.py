@@ -16,7 +16,7 @@ import pytest
 
 from scoring import poll, submit
 from scoring.landing import Landing
-from scoring.ports import JobState, Refused, Services, Unclear
+from scoring.ports import Answered, JobState, Services, Unclear
 from scoring.route import Ready
 from tests.factories import route
 from tests.fakes import World
@@ -112,7 +112,7 @@ def a_post_that_never_arrives(world: World) -> Landing:
 
 
 def a_throttled_one(world: World) -> Landing:
-    world.endpoints.answers = [Refused(status=429, message="slow", retry_after=30)]
+    world.endpoints.answers = [Answered(status=429, message="slow", retry_after=30)]
     return a_file(world)
 
 

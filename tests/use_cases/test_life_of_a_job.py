@@ -10,7 +10,7 @@ import pytest
 from scoring import poll, submit, writes
 from scoring.errors import SetupError, Unavailable
 from scoring.job import State
-from scoring.ports import Answer, JobState, NotSent, Refused, Unclear
+from scoring.ports import Answer, Answered, JobState, NotSent, Unclear
 from scoring.route import Ready
 from tests.factories import job, route
 from tests.fakes import World
@@ -39,7 +39,8 @@ async def test_a_file_is_submitted_followed_and_announced() -> None:
     await world.tick()
     assert world.publisher.ends == [("completed", None)]
     assert world.ledger.open == {}
-    assert len(world.endpoints.submissions) == 1
+    (submission,) = world.endpoints.submissions
+    assert submission.deployment == "default", "named, so that the event can say which one ran"
 
 
 async def test_the_same_event_at_once_and_much_later_makes_one_job_and_one_event() -> None:
@@ -207,7 +208,7 @@ async def test_a_marker_of_an_empty_folder_is_rejected() -> None:
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_refusal_for_good_fails_the_job_at_once(status: int) -> None:
     world = World(HEART)
-    world.endpoints.answers = [Refused(status=status, message="no")]
+    world.endpoints.answers = [Answered(status=status, message="no")]
     await world.land(FILE)
     assert world.publisher.ends == [("failed", "refused")]
 
@@ -216,7 +217,7 @@ async def test_a_refusal_for_good_fails_the_job_at_once(status: int) -> None:
 async def test_a_refusal_that_somebody_may_mend_is_borne_for_a_day(status: int) -> None:
     """The same attempt is POSTed again, slowly: for certain nothing was created."""
     world = World(HEART)
-    world.endpoints.answers = [Refused(status=status, message="not yet")] * 20
+    world.endpoints.answers = [Answered(status=status, message="not yet")] * 20
     await world.land(FILE)
     await world.ticks(timedelta(hours=8), every=MINUTE)
     assert 15 < len(world.endpoints.submissions) < 40
@@ -228,7 +229,7 @@ async def test_a_refusal_that_somebody_may_mend_is_borne_for_a_day(status: int) 
 
 async def test_a_refusal_that_nobody_mends_fails_the_job_after_a_day() -> None:
     world = World(HEART)
-    world.endpoints.answers = [Refused(status=404, message="no such deployment")] * 1_000
+    world.endpoints.answers = [Answered(status=404, message="no such deployment")] * 1_000
     await world.land(FILE)
     await world.ticks(timedelta(hours=23, minutes=30), every=10 * MINUTE)
     assert world.publisher.ends == []
@@ -249,7 +250,7 @@ async def test_an_endpoint_that_is_not_there_yet_is_waited_for() -> None:
 async def test_throttling_is_waited_out_and_probed_with_one_job() -> None:
     world = World(HEART)
     throttled: list[Callable[[Answer], Answer] | Answer] = [
-        Refused(status=429, message="slow down", retry_after=120)
+        Answered(status=429, message="slow down", retry_after=120)
     ]
     world.endpoints.answers = throttled * 4
     for number in range(3):
@@ -274,7 +275,7 @@ async def test_a_connection_that_was_never_made_is_tried_again_by_poll() -> None
 @pytest.mark.parametrize("status", [302, 408, 409, 500, 503])
 async def test_an_answer_that_says_nothing_for_certain_is_unclear(status: int) -> None:
     world = World(HEART)
-    world.endpoints.answers = [Refused(status=status, message="?", retry_after=5)]
+    world.endpoints.answers = [Answered(status=status, message="?", retry_after=5)]
     await world.land(FILE)
     assert world.progress.state is State.UNKNOWN
 
@@ -522,7 +523,7 @@ async def test_two_polls_at_once_end_a_job_once_and_copies_are_identical() -> No
     assert world.ledger.open == {}
 
 
-async def test_one_jobs_error_does_not_stop_the_others() -> None:
+async def test_one_jobs_error_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     world = World(HEART)
     await world.land("landing/heart/1.csv")
     await world.land("landing/heart/2.csv")
@@ -537,6 +538,7 @@ async def test_one_jobs_error_does_not_stop_the_others() -> None:
     world.endpoints.batch_job = one_breaks  # type: ignore[method-assign,assignment]
     await world.tick()
     assert world.publisher.ends == [("completed", None)]
+    assert 'error="ValueError: a surprise"' in caplog.text
 
 
 async def test_a_disabled_routes_files_wait_and_are_scored_once_it_is_enabled() -> None:
@@ -549,11 +551,13 @@ async def test_a_disabled_routes_files_wait_and_are_scored_once_it_is_enabled() 
     assert len(world.endpoints.submissions) == 1
 
 
-async def test_a_setup_that_refuses_to_cancel_leaves_a_warning_not_an_error() -> None:
+async def test_a_setup_that_refuses_to_cancel_leaves_a_warning_not_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world = World(HEART)
     world.workspace.failure = SetupError("no permission")
     await writes.cancel_surplus(world.services, "key", "batchjob-9")
-    assert world.workspace.canceled == []
+    assert 'surplus-left job=key batch_job=batchjob-9 error="no permission"' in caplog.text
 
 
 async def test_a_claim_that_waited_too_long_is_renewed_before_its_post() -> None:

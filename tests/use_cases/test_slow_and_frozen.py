@@ -11,7 +11,7 @@ import pytest
 from scoring import submit, writes
 from scoring.errors import Unavailable
 from scoring.job import State
-from scoring.ports import Answer, JobState, Refused, Unclear
+from scoring.ports import Answer, Answered, JobState, Unclear
 from tests.factories import route
 from tests.fakes import World
 
@@ -75,7 +75,7 @@ async def test_who_froze_before_its_post_does_not_post_when_the_attempt_was_give
 async def test_a_refusal_that_is_read_late_does_not_end_a_job_whose_next_attempt_runs() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    world.endpoints.answers = [Refused(status=400, message="no")]
+    world.endpoints.answers = [Answered(status=400, message="no")]
     frozen = Stalled(world.endpoints, "submit", after_effect=True)
     host = asyncio.create_task(submit.land(world.services, landing))
     await frozen.reached.wait()

@@ -1,0 +1,196 @@
+"""What poll does next with an open job: a pure function from what is known to a step.
+
+It is asked again with the report that a step brought, until nothing is left to do in this tick.
+The letters are those of docs/design.md.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from scoring.decisions import Finish, Outcome, Save, Status
+from scoring.job import OpenJob, Progress, State
+from scoring.landing import Aware
+from scoring.log import Action
+from scoring.ports import BatchJob, JobState
+from scoring.timing import Timing
+
+LOST_ATTEMPTS = 3  # so many, and the job has failed
+# Of several batch jobs of one attempt the first of the best state is kept.
+_KEPT = (JobState.COMPLETED, JobState.OPEN, JobState.FAILED, JobState.CANCELED)
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing to do now."""
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Make an attempt (edge e)."""
+
+
+class FindEnd(msgspec.Struct, frozen=True):
+    """Look in done/; report `NoEnd` if nothing is there."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """List the endpoint's batch jobs; report those of the attempt."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Ask the endpoint for the batch job."""
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """Publish what done/ says."""
+
+
+class Adopt(msgspec.Struct, frozen=True):
+    """Write this progress and cancel what else runs for the attempt (edge g)."""
+
+    progress: Progress
+    surplus: tuple[BatchJob, ...]
+
+
+Step = Wait | Submit | FindEnd | Look | Ask | Announce | Save | Adopt | Finish
+
+
+# --- reports ------------------------------------------------------------------------------------
+
+
+class NoEnd(msgspec.Struct, frozen=True):
+    """There is nothing in done/."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The attempt's batch jobs in a whole listing."""
+
+    batch_jobs: tuple[BatchJob, ...]
+
+
+class NotKnown(msgspec.Struct, frozen=True):
+    """The endpoint knows no batch job of that name."""
+
+
+Report = NoEnd | Found | BatchJob | NotKnown
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """When a tick of poll happens. Both times are the storage service's."""
+
+    now: Aware
+    last: Aware | None  # when the last pass that was finished began
+    held_routes: frozenset[str]  # whose pending jobs are not submitted
+
+
+# --- poll ---------------------------------------------------------------------------------------
+
+
+def next_step(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    """Return what to do with an open job, given what the last step reported."""
+    match opened.progress.state:
+        case State.PENDING:
+            return _pending(opened.progress, tick)
+        case State.SUBMITTING:
+            return _submitting(opened, report, tick, timing)
+        case State.UNKNOWN:
+            return _unknown(opened, report, tick, timing)
+        case State.SUBMITTED:
+            return _submitted(opened, report, tick, timing)
+        case State.ENDED:
+            return Announce()
+
+
+def _pending(progress: Progress, tick: Tick) -> Step:
+    too_early = progress.not_before is not None and tick.now < progress.not_before
+    return Wait() if too_early or progress.route in tick.held_routes else Submit()
+
+
+def _submitting(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    if tick.now - opened.changed < timing.stale_claim:
+        return Wait()
+    if report is None:
+        return FindEnd()
+    # f: whoever claimed it died, or froze, before or after the POST.
+    unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)
+    return Save(unknown, Action.UNCLEAR, "stale claim")
+
+
+def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    progress, last_look = opened.progress, opened.changed + timing.settle[-1]
+    if report is None:
+        looks = (opened.changed + age for age in timing.settle)
+        due = tick.now >= last_look or any(_in_window(look, tick) for look in looks)
+        return Look() if due else Wait()
+    if isinstance(report, Found) and report.batch_jobs:
+        kept = min(report.batch_jobs, key=lambda one: _KEPT.index(one.state))
+        adopted = progress.to(State.SUBMITTED, batch_job=kept.name)
+        others = (one for one in report.batch_jobs if one.state is JobState.OPEN)
+        return Adopt(adopted, tuple(one for one in others if one.name != kept.name))
+    if tick.now < last_look:
+        return Wait()
+    # h: the attempt is lost; it is never POSTed again.
+    again = progress.next_attempt(lost=True)
+    if len(again.lost_attempts) >= LOST_ATTEMPTS:
+        message = f"{LOST_ATTEMPTS} submissions were never answered, nor found at the endpoint"
+        return Finish(Outcome(status=Status.FAILED, code="outcome-unknown", message=message))
+    return Save(again, Action.LOST)
+
+
+def _submitted(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    progress = opened.progress
+    if report is None:
+        since = progress.submitted or opened.changed
+        return Ask() if _question_due(since, tick, timing) else Wait()
+    if isinstance(report, BatchJob):
+        return _reported(progress, report)
+    if progress.gone_since is None:
+        return Save(progress.to(State.SUBMITTED, gone_since=tick.now))
+    if tick.now - progress.gone_since < timing.gone_patience:
+        return Wait()
+    message = f"the endpoint has not known {progress.batch_job} since {progress.gone_since}"
+    return Finish(Outcome(status=Status.FAILED, code="batch-job-gone", message=message))
+
+
+def _reported(progress: Progress, report: BatchJob) -> Step:
+    match report.state:
+        case JobState.OPEN if progress.gone_since is not None:
+            return Save(progress.to(State.SUBMITTED, gone_since=None))
+        case JobState.OPEN:
+            return Wait()
+        case JobState.COMPLETED:
+            return Finish(Outcome(status=Status.COMPLETED, batch_job=report))
+        case JobState.CANCELED:
+            return _ended(Status.CANCELED, "batch-job-canceled", report)
+        case JobState.FAILED:
+            return _ended(Status.FAILED, "batch-job-failed", report)
+
+
+def _ended(status: Status, code: str, report: BatchJob) -> Finish:
+    return Finish(Outcome(status=status, code=code, message=report.message, batch_job=report))
+
+
+def _question_due(since: datetime, tick: Tick, timing: Timing) -> bool:
+    """Tell whether a question falls into this tick: asked at geometric ages, without a record."""
+    if tick.last is None:
+        return True
+    return _first_age(tick.last - since, timing) < tick.now - since
+
+
+def _first_age(start: timedelta, timing: Timing) -> timedelta:
+    """Return the first of the ages at which a batch job is asked about that is not below `start`.
+
+    Each wait is a tenth of the age, but never under the tick and never over the longest wait.
+    """
+    age = timing.tick
+    while age < start:
+        step = min(max(age / 10, timing.tick), timing.ask_at_most)
+        age += step if step < timing.ask_at_most else max((start - age) // step, 1) * step
+    return age
+
+
+def _in_window(time: datetime, tick: Tick) -> bool:
+    # The end belongs to the next tick: a job may be written in the second after this one's listing.
+    return (tick.last is None or tick.last <= time) and time < tick.now

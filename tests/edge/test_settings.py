@@ -1,0 +1,63 @@
+"""App settings: what is read, and what is refused. docs/settings.md is held to it elsewhere."""
+
+import pytest
+
+from scoring.errors import SetupError
+from scoring.settings import Settings, poll_schedule, read_settings
+
+WHOLE = {
+    "AzureWebJobsStorage__blobServiceUri": "https://app.blob.core.windows.net",
+    "CompletionTopic__topicEndpointUri": "https://t.eventgrid.azure.net/api/events",
+    "AZUREML_ARM_SUBSCRIPTION": "s",
+    "AZUREML_ARM_RESOURCEGROUP": "a group",
+    "AZUREML_ARM_WORKSPACE_NAME": "w",
+}
+
+
+def read(**changes: str) -> Settings:
+    return read_settings(WHOLE | changes)
+
+
+def test_the_identity_may_be_one_of_several() -> None:
+    assert read().client_id is None
+    assert read(AZURE_CLIENT_ID="c").client_id == "c"
+
+
+def test_the_workspaces_id_can_stand_in_a_url() -> None:
+    assert "/resourceGroups/a%20group/" in read().workspace_id
+
+
+def test_a_landing_accounts_name_has_no_capitals() -> None:
+    named = read(LandingStorage_Hearts__blobServiceUri="https://hearts.blob.core.windows.net")
+    assert set(named.landing_storage) == {"hearts"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LANDFALL_PACE", "0.004"),
+        ("LANDFALL_PACE", "1.1"),
+        ("LANDFALL_PACE", "fast"),
+        ("LANDFALL_POLL_SECONDS", "7"),
+        ("LANDFALL_POLL_SECONDS", "60"),
+        ("LANDFALL_DATASTORE_URIS", "maybe"),
+        ("LANDFALL_ALLOWED_HOSTS", "*.azure.com"),
+        ("LANDFALL_ALLOWED_HOSTS", ","),
+        ("LANDFALL_ARM_URL", "http://management.azure.com"),
+        ("LANDFALL_ML_AUDIENCE", "ml.azure.com"),
+        ("CompletionTopic__topicEndpointUri", "https://t.eventgrid.azure.net/?aeg-sas-key=k"),
+        ("LandingStorage_a__blobServiceUri", "https://a.blob.core.windows.net?sig=s"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SetupError, match=name):
+        read(**{name: value})
+
+
+@pytest.mark.parametrize("pace", ["0.005", "1"])
+def test_the_paces_at_either_end_are_taken(pace: str) -> None:
+    assert read(LANDFALL_PACE=pace).pace == float(pace)
+
+
+def test_a_poll_of_each_second_has_a_schedule() -> None:
+    assert poll_schedule({"LANDFALL_POLL_SECONDS": "1"}) == "* * * * * *"
