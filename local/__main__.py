@@ -14,7 +14,7 @@ from rich.console import Console
 
 from local import azure, azureml, identity, storage, topic
 from local.board import Board
-from local.drop import drop
+from local.drop import drop, get
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import DEFAULT, RunFolder
 
@@ -31,14 +31,21 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 _INTERRUPTED = 130  # exit status
 
 _HOW_TO_DROP = """\
-A local Azure runs in {folder}, with the function app on it. Drop a file:
+A local Azure is running, with the function app on it. In another terminal, drop a file
+and look at its result:
 
-  python -m local drop mine.csv --to landing/cancer/
-  az storage blob upload -c {container} -n landing/cancer/mine.csv -f mine.csv \\
-    --connection-string "{connection}"
+  {python} -m local drop local/samples/cancer/ward-01.csv --to landing/cancer/
+  {python} -m local get <the path of the result>
 
-Storage Explorer takes the same connection string. Completion events go to {events},
-the function log to {log}, addresses are in {addresses}. Ctrl-C ends it all.
+Or with the Azure CLI or Storage Explorer, container {container}, by this connection string:
+
+  {connection}
+
+  completion events  {events}
+  function log       {log}
+  addresses          {addresses}
+
+Ctrl-C ends it all.
 """
 
 _console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -49,7 +56,11 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         asyncio.run(_until_told(options.work(RunFolder(options.folder), options)))
-    except (RuntimeError, OSError, ValueError) as failure:
+    except OSError as failure:
+        what = f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure)
+        _console.print(what, style="red")
+        return 1
+    except (RuntimeError, ValueError) as failure:
         _console.print(str(failure), style="red")
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -89,17 +100,21 @@ async def _up(folder: RunFolder, options: argparse.Namespace) -> None:
     ):
         _console.print(
             _HOW_TO_DROP.format(
-                folder=folder.path,
+                python=_short(Path(sys.executable)),
                 container=CONTAINER,
                 connection=running.storage.connection_string(LANDING_ACCOUNT),
-                events=running.topic.file,
-                log=log,
-                addresses=folder.addresses_file,
+                events=_short(running.topic.file),
+                log=_short(log),
+                addresses=_short(folder.addresses_file),
             )
         )
         with board.shown():
             await asyncio.gather(*(host.process.wait() for host in hosts))
     raise RuntimeError(f"the host has ended; {log} says why")
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 async def _host(folder: RunFolder, options: argparse.Namespace) -> None:
@@ -124,6 +139,10 @@ async def _drop(folder: RunFolder, options: argparse.Namespace) -> None:
         _console.print(f"dropped {path}")
 
 
+async def _get(folder: RunFolder, options: argparse.Namespace) -> None:
+    sys.stdout.buffer.write(await get(folder, options.path))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local", description="An Azure on this machine for the function app."
@@ -146,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     dropping = add("drop", _drop, "upload files as people do")
     dropping.add_argument("files", nargs="+", type=Path, metavar="FILE")
     dropping.add_argument("--to", required=True, metavar="FOLDER", help="e.g. landing/cancer/")
+    add("get", _get, "write a result to standard output").add_argument("path", metavar="PATH")
     return parser
 
 

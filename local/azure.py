@@ -1,11 +1,11 @@
 """All parts of the local Azure together, and the function app on top of them."""
 
 import contextlib
-import fcntl
-from collections.abc import AsyncIterator, Callable, Iterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from local import azureml, host, identity, storage, topic
 from local.app_settings import app_settings
@@ -31,24 +31,24 @@ class Azure:
 
 
 @contextlib.asynccontextmanager
-async def start(folder: RunFolder, **options: Any) -> AsyncIterator[Azure]:
+async def start(
+    folder: RunFolder,
+    *,
+    deployments: Path = azureml.DEPLOYMENTS,
+    step_seconds: float = azureml.STEP_SECONDS,
+) -> AsyncIterator[Azure]:
     """Run storage, Azure ML, the topic and the identity endpoint in this process.
 
-    The options are those of `azureml.start`.
-
     Raises:
-        RuntimeError: another local Azure runs in this folder.
+        RuntimeError: one of them runs in this folder already.
     """
-    with _alone_in(folder):
-        async with (
-            identity.start(folder) as tokens,
-            storage.start(folder) as blobs,
-            topic.start(folder) as events,
-            azureml.start(folder, **options) as endpoints,
-        ):
-            yield Azure(
-                folder=folder, storage=blobs, azureml=endpoints, topic=events, identity=tokens
-            )
+    async with (
+        identity.start(folder) as tokens,
+        storage.start(folder) as blobs,
+        topic.start(folder) as events,
+        azureml.start(folder, deployments, step_seconds=step_seconds) as endpoints,
+    ):
+        yield Azure(folder=folder, storage=blobs, azureml=endpoints, topic=events, identity=tokens)
 
 
 @contextlib.asynccontextmanager
@@ -58,36 +58,30 @@ async def hosts(
     *,
     count: int = 1,
     program: Program = "local",
-    app: Path = APP,
-    **settings: Any,
+    pace: float = 1.0,
 ) -> AsyncIterator[list[Host]]:
-    """Run the function app on so many hosts; their log goes to `host.log` and to `tell`.
+    """Run the function app on so many hosts.
 
-    The settings are those of `app_settings`.
+    Their log goes to `tell`, and with times and the names of the hosts to `host.log`.
     """
-    with (folder.path / "host.log").open("w") as log:
+    settings = app_settings(folder, pace=pace)
+    with folder.alone("host"), (folder.path / "host.log").open("w") as log:
 
-        def note(line: str) -> None:
-            print(line, file=log, flush=True)
+        def note(name: str, line: str) -> None:
+            print(f"{datetime.now(UTC):%H:%M:%S.%f} {name} {line}", file=log, flush=True)
             tell(line)
 
         async with contextlib.AsyncExitStack() as running:
-            environment = app_settings(folder, **settings)
             yield [
                 await running.enter_async_context(
-                    host.start(folder, app, environment, name=name, program=program, tell=note)
+                    host.start(
+                        folder,
+                        APP,
+                        settings,
+                        name=name,
+                        program=program,
+                        tell=functools.partial(note, name),
+                    )
                 )
                 for name in ["host", *(f"host-{number}" for number in range(2, count + 1))]
             ]
-
-
-@contextlib.contextmanager
-def _alone_in(folder: RunFolder) -> Iterator[None]:
-    with (folder.path / "azure.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RuntimeError(
-                f"a local Azure runs in {folder.path}: end it, or name another folder by --folder"
-            ) from None
-        yield

@@ -25,6 +25,7 @@ _ENDS = {
     "superseded": "yellow",
 }
 _SHOWN = 30  # rows
+_WITHOUT_A_ROW = ("ignored ", "unreadable ", "route-broken ", "last-answer-used ")
 _USUAL_STEPS = len("claimed → submitted → completed → announced")
 
 
@@ -57,7 +58,9 @@ class Board:
         if key is None:
             # The outputs of the jobs land as well, and no route takes them.
             ours = said.get("path") in self._outputs
-            return None if ours else f"{action} {said.get('path', '')} {said.get('reason', '')}"
+            why = said.get("problem") or said.get("reason") or said.get("error") or ""
+            words = (action, said.get("path"), why)
+            return None if ours else " ".join(word for word in words if word)
         row = self.rows.get(key)
         if row is None:
             row = Row(said.get("path", key), time.monotonic())
@@ -69,7 +72,7 @@ class Board:
         table = Table(title=self.headline(), title_justify="left", expand=True)
         table.add_column("file or folder", no_wrap=True, ratio=3, min_width=26)
         table.add_column("what happened", no_wrap=True, min_width=_USUAL_STEPS)
-        table.add_column("", no_wrap=True, ratio=1)
+        table.add_column("result or reason", no_wrap=True, ratio=1)
         table.add_column("s", no_wrap=True, min_width=5, justify="right")
         hidden = max(0, len(self.rows) - _SHOWN)
         for row in list(self.rows.values())[hidden:]:
@@ -98,14 +101,14 @@ class Board:
             self._show = lambda _: None
 
     def _show_live(self, live: Live, news: str) -> None:
-        if news.startswith("ignored "):  # the table has no row for it
+        if news.startswith(_WITHOUT_A_ROW):
             live.console.print(news, markup=False, soft_wrap=True)
         live.update(self.table())
 
     def headline(self) -> str:
         """Return how many jobs there are and how many have been announced."""
         announced = sum("announced" in row.steps for row in self.rows.values())
-        return f"{len(self.rows)} jobs, {announced} announced"
+        return f"jobs: {len(self.rows)}, announced: {announced}"
 
     def _step(self, row: Row, action: str, said: dict[str, str]) -> str:
         row.steps.append(action)

@@ -1,10 +1,11 @@
-"""Dropping files as people do: over plain http, with the storage account's key."""
+"""Dropping files and getting results as people do: over plain http, with the account's key."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+from azure.core.exceptions import ResourceNotFoundError, ServiceRequestError
+from azure.storage.blob.aio import ContainerClient
 
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
@@ -21,8 +22,15 @@ async def landing_container(folder: RunFolder) -> AsyncIterator[ContainerClient]
     if storage is None:
         raise RuntimeError(f"no local Azure runs in {folder.path}: start one with `make up`")
     secret = storage["connection_strings"][LANDING_ACCOUNT]
-    async with BlobServiceClient.from_connection_string(secret) as service:
-        yield service.get_container_client(CONTAINER)
+    async with ContainerClient.from_connection_string(
+        secret, CONTAINER, retry_total=0
+    ) as container:
+        try:
+            yield container
+        except ServiceRequestError:
+            raise RuntimeError(
+                f"the local Azure in {folder.path} does not answer: start one with `make up`"
+            ) from None
 
 
 async def drop(folder: RunFolder, files: Iterable[Path], to: str) -> list[str]:
@@ -34,3 +42,16 @@ async def drop(folder: RunFolder, files: Iterable[Path], to: str) -> list[str]:
             with file.open("rb") as content:
                 await container.upload_blob(paths[-1], content, overwrite=True)
     return paths
+
+
+async def get(folder: RunFolder, path: str) -> bytes:
+    """Return the content of a blob in the container.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    async with landing_container(folder) as container:
+        try:
+            return bytes(await (await container.download_blob(path)).readall())
+        except ResourceNotFoundError:
+            raise RuntimeError(f"there is no {path}") from None

@@ -126,10 +126,11 @@ class Faults:
 
     async def _add(self, request: web.Request) -> web.Response:
         try:
-            self.add(msgspec.json.decode(await request.read(), type=Fault))
+            fault = self.add(msgspec.json.decode(await request.read(), type=Fault))
         except msgspec.MsgspecError as mistake:
             return web.Response(status=400, text=f"not a fault: {mistake}\n")
-        return web.Response(status=201)
+        understood = msgspec.json.encode(fault)
+        return web.Response(status=201, body=understood, content_type="application/json")
 
     async def _list(self, _: web.Request) -> web.Response:
         left = [fault for fault in self.pending if fault.times]

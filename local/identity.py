@@ -73,7 +73,8 @@ def _refuse(status: int, message: str) -> web.Response:
 async def start(folder: RunFolder) -> AsyncIterator[Identity]:
     """Run the endpoint: plain http on loopback, as in Azure."""
     part = Identity()
-    async with serve(part.app()) as url:
-        part.endpoint = f"{url}/msi/token"
-        with folder.announced("identity", endpoint=part.endpoint, header=part.header):
-            yield part
+    with folder.alone("identity"):
+        async with serve(part.app()) as url:
+            part.endpoint = f"{url}/msi/token"
+            with folder.announced("identity", endpoint=part.endpoint, header=part.header):
+                yield part

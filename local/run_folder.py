@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,24 @@ class RunFolder:
         finally:
             self._change(lambda all_parts: all_parts.pop(part, None))
 
-    def _change(self, change: Any) -> None:
+    @contextlib.contextmanager
+    def alone(self, part: str) -> Iterator[None]:
+        """Let no other process run this part in this folder.
+
+        Raises:
+            RuntimeError: one does.
+        """
+        with (self.path / f"{part}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RuntimeError(
+                    f"{part} runs already in {self.path}: end it, or name another folder:"
+                    " python -m local … --folder FOLDER"
+                ) from None
+            yield
+
+    def _change(self, change: Callable[[dict[str, dict[str, Any]]], object]) -> None:
         with self._lock():
             addresses = self.addresses()
             change(addresses)

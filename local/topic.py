@@ -157,9 +157,10 @@ def _refuse(status: int, code: str, message: str) -> web.Response:
 async def start(folder: RunFolder) -> AsyncIterator[Topic]:
     """Run the topic."""
     part = Topic(folder.path / "events.jsonl")
-    part.file.unlink(missing_ok=True)
-    async with serve(part.app(), tls=folder.server_tls()) as url:
-        part.url = f"{url}/api/events"
-        with folder.announced("topic", url=part.url, file=str(part.file)):
-            yield part
-            await part.close()
+    with folder.alone("topic"):
+        part.file.unlink(missing_ok=True)
+        async with serve(part.app(), tls=folder.server_tls()) as url:
+            part.url = f"{url}/api/events"
+            with folder.announced("topic", url=part.url, file=str(part.file)):
+                yield part
+                await part.close()

@@ -24,11 +24,12 @@ from local.serving import serve
 __all__ = ["DEPLOYMENTS", "AzureMl", "BatchJob", "Plan", "start"]
 
 DEPLOYMENTS = Path(__file__).parent.parent / "deployments"
+STEP_SECONDS = 0.2  # that each state of a job lasts
 
 
 @contextlib.asynccontextmanager
 async def start(
-    folder: RunFolder, deployments: Path = DEPLOYMENTS, *, step_seconds: float = 0.2
+    folder: RunFolder, deployments: Path = DEPLOYMENTS, *, step_seconds: float = STEP_SECONDS
 ) -> AsyncIterator[AzureMl]:
     """Run ARM and the scoring URIs, over TLS.
 
@@ -39,14 +40,15 @@ async def start(
     """
     workspace = Workspace(endpoints=deployment_files.read(deployments))
     part = AzureMl(folder, workspace, step_seconds=step_seconds)
-    try:
-        async with serve(_app(part), tls=folder.server_tls()) as url:
-            part.url = url
-            uris = {name: part.scoring_uri(name) for name in workspace.endpoints}
-            with folder.announced("azureml", arm=url, endpoints=uris):
-                yield part
-    finally:
-        await part.lifecycle.close()
+    with folder.alone("azureml"):
+        try:
+            async with serve(_app(part), tls=folder.server_tls()) as url:
+                part.url = url
+                uris = {name: part.scoring_uri(name) for name in workspace.endpoints}
+                with folder.announced("azureml", arm=url, endpoints=uris):
+                    yield part
+        finally:
+            await part.lifecycle.close()
 
 
 def _app(part: AzureMl) -> web.Application:

@@ -53,8 +53,8 @@ class Admin:
     async def _plan(self, request: web.Request) -> web.Response:
         plan = msgspec.json.decode(await request.read(), type=Plan)
         re.compile(plan.match)
-        self._part.plan(plan)
-        return web.Response(status=201)
+        understood = msgspec.json.encode(self._part.plan(plan))
+        return web.Response(status=201, body=understood, content_type="application/json")
 
     async def _release(self, request: web.Request) -> web.Response:
         self._part.release(msgspec.json.decode(await request.read(), type=_Release).job)

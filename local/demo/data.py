@@ -62,7 +62,7 @@ def cancer_tables(count: int) -> Iterator[File]:
         table: pd.DataFrame = cut.dropped.iloc[rows]
         labels = [int(label) for label in cut.dropped_labels.iloc[rows]]
         content = table.to_csv(index=False).encode()
-        yield File(name=f"ward {number:02}.csv", content=content, labels=labels)
+        yield File(name=f"ward-{number:02}.csv", content=content, labels=labels)
 
 
 def _cut(data: Any, dropped: int) -> Cut:

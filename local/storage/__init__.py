@@ -77,11 +77,12 @@ class _Installable(Protocol):
 @contextlib.asynccontextmanager
 async def start(folder: RunFolder) -> AsyncIterator[Storage]:
     """Run the storage service, with the containers and the queue that the product needs."""
-    async with azurite.running(folder) as emulator:
-        await _prepare(emulator)
-        async with _served(folder, emulator) as storage:
-            with folder.announced("storage", **storage.addresses()):
-                yield storage
+    with folder.alone("storage"):
+        async with azurite.running(folder) as emulator:
+            await _prepare(emulator)
+            async with _served(folder, emulator) as storage:
+                with folder.announced("storage", **storage.addresses()):
+                    yield storage
 
 
 @contextlib.asynccontextmanager

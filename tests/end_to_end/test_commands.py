@@ -101,7 +101,9 @@ async def test_up_runs_until_told_and_leaves_no_process(tmp_path: Path) -> None:
         await up.until("Ctrl-C ends it all")
         dropped = await run(folder, "drop", str(table(tmp_path)), "--to", "landing/cancer/")
         assert dropped == (0, ["dropped landing/cancer/mine.csv"])
-        await up.until("announced landing/cancer/mine.csv")
+        result = (await up.until("announced landing/cancer/mine.csv")).split()[-1]
+        status, rows = await run(folder, "get", result)
+        assert (status, rows[0].split()[:2]) == (0, ["mine.csv", "0"])
         parts = running_parts(folder)
         assert await up.end(signal.SIGINT) == 0
     for part in ("storage", "host"):
@@ -145,12 +147,30 @@ async def test_nothing_can_be_dropped_where_nothing_runs(tmp_path: Path) -> None
     assert "no local Azure runs in" in lines[0]
 
 
+async def test_what_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
+    async with command(tmp_path, "storage") as storage:
+        await storage.until(": http")
+        assert await run(tmp_path, "get", "no/such.csv") == (1, ["there is no no/such.csv"])
+        missing = await run(tmp_path, "drop", "no.csv", "--to", "landing")
+        assert missing == (1, ["no.csv: No such file or directory"])
+        assert (await run(tmp_path, "storage"))[0] == 1, "it runs already"
+        await storage.end(signal.SIGKILL)
+    status, lines = await run(tmp_path, "get", "no/such.csv")
+    assert (status, "does not answer" in lines[0]) == (1, True)
+
+
+async def test_two_hosts_can_run_the_app(tmp_path: Path) -> None:
+    async with command(tmp_path, "up", "--hosts", "2") as up:
+        await up.until("Ctrl-C ends it all")
+        assert {"host", "host-2"} <= set(running_parts(tmp_path))
+
+
 async def test_a_folder_holds_one_local_azure(tmp_path: Path) -> None:
     async with command(tmp_path, "up") as up:
         await up.until("Ctrl-C ends it all")
         status, lines = await run(tmp_path, "demo")
     assert status == 1
-    assert "a local Azure runs in" in lines[0]
+    assert "identity runs already in" in lines[0]
 
 
 async def test_the_demo_comes_true_and_says_so_in_its_last_line(tmp_path: Path) -> None:

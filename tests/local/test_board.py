@@ -16,7 +16,7 @@ def test_the_steps_of_a_job_are_one_row(prefix: str) -> None:
     board.read(f"{prefix}announced job=1 type=Landfall.JobCompleted")
     (row,) = board.rows.values()
     assert (row.path, row.steps) == ("landing/two words.csv", ["claimed", "submitted", "announced"])
-    assert board.headline() == "1 jobs, 1 announced"
+    assert board.headline() == "jobs: 1, announced: 1"
 
 
 def test_what_no_route_takes_is_news_but_for_the_outputs_of_the_jobs() -> None:
