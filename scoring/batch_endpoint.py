@@ -6,6 +6,7 @@ Requests as in "Deploy models using batch endpoints with REST APIs" of the Azure
 import asyncio
 import re
 import uuid
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -171,8 +172,15 @@ def _outputs(properties: dict[str, Any]) -> list[str]:
 
 
 def _retry_after(answer: httpx.Response) -> float:
+    """Return the seconds to wait; a time is counted from the answer's own Date."""
     said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isdecimal() else 0.0
+    if said.isdecimal():
+        return float(said)
+    try:
+        wait = parsedate_to_datetime(said) - parsedate_to_datetime(answer.headers.get("Date", ""))
+    except (ValueError, TypeError):
+        return 0.0
+    return max(0.0, wait.total_seconds())
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:
         batch_job=opened.progress.batch_job or None,
         attempt=opened.progress.attempt,
         output=job.output_path(opened.progress.attempt) if outcome.output else None,
+        verified=None if outcome.output or outcome.status is not Status.COMPLETED else "no",
         reason=outcome.code or None,
         message=outcome.message or None,
     )

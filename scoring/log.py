@@ -27,6 +27,7 @@ class Action(enum.StrEnum):
     UNREADABLE = "unreadable"
     # a job, step by step
     CLAIMED = "claimed"
+    UNSEEN = "unseen"
     DUPLICATE = "duplicate"
     SUBMITTED = "submitted"
     HELD = "held"

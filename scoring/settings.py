@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from scoring.errors import SetupError
-from scoring.uris import Escaping
+from scoring.uris import Escaping, may_receive_token
 
 LANDINGS_QUEUE = "landings"
 STORAGE_CONNECTION = "AzureWebJobsStorage"
@@ -17,6 +17,7 @@ LANDING_CONNECTION = "LandingStorage_"  # and the account's name
 
 _DEFAULT_HOSTS = "management.azure.com,ml.azure.com,core.windows.net,eventgrid.azure.net"
 
+_CONNECTION_STRING = re.compile(r"(?:^|;)(?:AccountName|BlobEndpoint|UseDevelopmentStorage)=")
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 T = TypeVar("T")
@@ -86,9 +87,32 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         poll_seconds=reader.poll_seconds("LANDFALL_POLL_SECONDS"),
         pace=reader.pace("LANDFALL_PACE"),
     )
+    reader.mistakes += _untrusted(settings)
     if reader.mistakes:
         raise SetupError("app settings: " + "; ".join(reader.mistakes))
     return settings
+
+
+def _untrusted(settings: Settings) -> list[str]:
+    addresses = {
+        "LANDFALL_ARM_URL": settings.arm_url,
+        f"{TOPIC_CONNECTION}__topicEndpointUri": settings.topic_endpoint,
+        **{
+            f"{connection.name}__blobServiceUri": connection.blob_url or ""
+            for connection in (settings.storage, *settings.landing_storage.values())
+        },
+    }
+    return [
+        f"{name}: {not_trusted(address)}"
+        for name, address in addresses.items()
+        if address.startswith("https://")  # any other is a mistake already
+        and not may_receive_token(address, settings.allowed_hosts)
+    ]
+
+
+def not_trusted(address: str) -> str:
+    """Say that an address is sent no token, and what to do."""
+    return f"{address!r} may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS"
 
 
 def poll_schedule(environment: Mapping[str, str]) -> str:
@@ -143,6 +167,8 @@ class _Reader:
     def connection(self, name: str) -> Connection:
         secret, address = self._environment.get(name), f"{name}__blobServiceUri"
         if secret:
+            if not _CONNECTION_STRING.search(secret):
+                self.mistakes.append(f"{name} is no connection string: it names no account")
             return Connection(name=name, connection_string=secret)
         if not self._environment.get(address):
             self.mistakes.append(f"{name} (a connection string) or {address} is missing")

@@ -103,7 +103,7 @@ async def start(services: Services, job: Job) -> None:
     if opened is None:
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="open job")
         return
-    async with _sending_nothing(services, opened):
+    async with _sending_nothing(services, opened, job):
         end, seen = await asyncio.gather(services.ledger.end(job.key), look_at_input(services, job))
     if end is not None:
         # Its event is out: open/ is deleted only after publishing, and we could create it.
@@ -128,18 +128,19 @@ async def resume(services: Services, opened: OpenJob) -> bool:
     mine = await writes.save(services, opened, opened.progress.to(State.SUBMITTING))
     if job is None or mine is None:
         return True  # another poll has it
-    async with _sending_nothing(services, mine):
+    async with _sending_nothing(services, mine, job):
         seen = await look_at_input(services, job)
     return await _attempt(services, _Claim(mine, since), job, seen)
 
 
 @contextlib.asynccontextmanager
-async def _sending_nothing(services: Services, opened: OpenJob) -> AsyncIterator[None]:
+async def _sending_nothing(services: Services, opened: OpenJob, job: Job) -> AsyncIterator[None]:
     """Step a claim back to pending if what precedes its POST fails: nothing was sent."""
     try:
         yield
-    except Exception:
-        await writes.save(services, opened, opened.progress.to(State.PENDING))
+    except Exception as failure:
+        held = Save(opened.progress.to(State.PENDING), Action.HELD, str(failure))
+        await _write_down(services, opened, job, held)
         raise
 
 
@@ -159,6 +160,8 @@ class _Claim(msgspec.Struct, frozen=True):
 
 async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> bool:
     """POST an attempt that is claimed; tell whether the endpoint may take the next one."""
+    if isinstance(seen.trigger, Forbidden):
+        warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
     obstacle = before_submission(job, seen)
     if obstacle is not None:
         await _leave_out(services, claim, job, obstacle)

@@ -26,7 +26,7 @@ from scoring.log import Action, error
 from scoring.ports import Services
 from scoring.route import Mistake, Route, without_loops
 from scoring.routes_file import read_routes
-from scoring.settings import Connection, Settings, read_settings
+from scoring.settings import Connection, Settings, not_trusted, read_settings
 from scoring.timing import Timing
 from scoring.uris import may_receive_token
 from scoring.workspace import AzureWorkspace
@@ -136,7 +136,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
             clock=time.monotonic,
         ),
         endpoints=AzureBatchEndpoints(ml, post_seconds=timing.post.total_seconds()),
-        publisher=EventGridTopic(_trusted(settings.topic_endpoint, settings), identity),
+        publisher=EventGridTopic(settings.topic_endpoint, identity),
         routes=routes,
         source=settings.workspace_id,
         escaping=settings.escaping,
@@ -162,5 +162,5 @@ def _blob_service(
 
 def _trusted(url: str, settings: Settings) -> str:
     if not may_receive_token(url, settings.allowed_hosts):
-        raise SetupError(f"{url!r} may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS")
+        raise SetupError(not_trusted(url))
     return url

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import wiring
 from scoring.errors import SetupError
 from scoring.log import Action, line
 from scoring.route import Mistake, Ready, Route, pattern
@@ -243,10 +242,12 @@ def test_every_example_says_something_else_than_the_default() -> None:
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_default_is_what_is_taken_when_the_setting_is_missing_or_empty(name: str) -> None:
-    plain = read_settings(BY_IDENTITY)
-    assert read_settings(BY_IDENTITY | {name: DEFAULTS[name]}) == plain
-    assert read_settings(BY_IDENTITY | {name: ""}) == plain
-    assert read_settings(BY_IDENTITY | {name: EXAMPLES[name]}) != plain
+    trusting = {"LANDFALL_ALLOWED_HOSTS": EXAMPLES["LANDFALL_ALLOWED_HOSTS"]}
+    others = BY_IDENTITY | (trusting if name == "LANDFALL_ARM_URL" else {})
+    plain = read_settings(others)
+    assert read_settings(others | {name: DEFAULTS[name]}) == plain
+    assert read_settings(others | {name: ""}) == plain
+    assert read_settings(others | {name: EXAMPLES[name]}) != plain
 
 
 def test_every_setting_without_a_default_that_is_marked_so_is_required() -> None:
@@ -281,10 +282,12 @@ def test_the_settings_of_another_cloud_let_tokens_go_to_its_hosts_only(
         cells[0].strip("`"): cells[cloud].strip("`")
         for cells in rows(section(SETTINGS, "Other clouds"))
     }
+    chosen["AzureWebJobsStorage__blobServiceUri"] = f"https://landfallapp.blob.{storage}"
+    chosen["CompletionTopic__topicEndpointUri"] = f"https://t.region-1.{topic}/api/events"
     settings = read_settings(BY_IDENTITY | chosen)
     blob, ml = f"https://hearts.blob.{storage}", settings.ml_scope.removesuffix("/.default")
     endpoint = ml.replace("https://", "https://hearts.region.inference.")
-    for url in (settings.arm_url, endpoint, blob, f"https://t.region-1.{topic}/api/events"):
+    for url in (settings.arm_url, endpoint, blob, settings.topic_endpoint):
         assert may_receive_token(url, settings.allowed_hosts)
     plain = read_settings(BY_IDENTITY)
     for url in (plain.arm_url, plain.topic_endpoint, "https://hearts.blob.core.windows.net"):
@@ -309,7 +312,8 @@ def test_the_error_of_wrong_settings_is_the_one_that_is_shown() -> None:
 
 
 def test_the_error_of_a_host_without_permission_is_the_one_that_is_shown() -> None:
-    wrong = read_settings(BY_IDENTITY | {"LANDFALL_ALLOWED_HOSTS": "example.com"})
+    shown = "may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS"
+    assert shown in SETTINGS
     with pytest.raises(SetupError) as told:
-        wiring._trusted("https://elsewhere.net", wrong)
-    assert str(told.value).partition("' ")[2] in SETTINGS
+        read_settings(BY_IDENTITY | {"LANDFALL_ALLOWED_HOSTS": "example.com"})
+    assert str(told.value).count(shown) == 3, "ARM, the topic, and the app's storage"

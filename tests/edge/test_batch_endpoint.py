@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import struct
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -270,6 +271,33 @@ async def test_a_refusal_says_what_the_service_said(
         assert await post(url) == Answered(status=429, message=message, retry_after=7.0)
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("Retry-After: 7\r\n", 7.0),
+        (
+            "Retry-After: Tue, 24 Nov 2026 12:00:30 GMT\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n",
+            30.0,
+        ),
+        (
+            "Retry-After: Tue, 24 Nov 2026 11:00:00 GMT\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n",
+            0.0,
+        ),
+        ("Retry-After: soon\r\n", 0.0),
+        ("", 0.0),
+    ],
+    ids=["seconds", "a time", "a time gone by", "a word", "nothing"],
+)
+async def test_how_long_to_wait_may_be_said_in_seconds_or_as_a_time(
+    headers: str, seconds: float, folder: RunFolder
+) -> None:
+    throttled = answering(http(429, {"error": {"message": "slow"}}, headers))
+    async with server(throttled, folder.server_tls()) as url:
+        answer = await post(url)
+    assert isinstance(answer, Answered)
+    assert answer.retry_after == seconds
+
+
 async def test_a_redirect_is_not_followed(folder: RunFolder) -> None:
     requests = 0
 
@@ -332,6 +360,12 @@ async def test_the_request_is_the_articles(folder: RunFolder) -> None:
     properties = json.loads(body)["properties"]
     assert head.startswith("POST /jobs HTTP/1.1")
     assert "azureml-model-deployment: xgboost" in head
+    request_id = uuid.uuid5(uuid.NAMESPACE_OID, SUBMISSION.tag)
+    assert f"repeatability_request-id: {request_id}" in head
+    assert (properties["description"], properties["tags"]) == (
+        SUBMISSION.tag,
+        {"landfall": SUBMISSION.tag},
+    )
     assert properties["InputData"] == {
         "input": {"JobInputType": "UriFile", "Uri": SUBMISSION.input_uri}
     }

@@ -56,6 +56,7 @@ async def test_ten_requests_at_once_with_a_cold_token_ask_once() -> None:
     identity = Identity(issuer.credential)
     asking = [asyncio.create_task(identity.get_token("scope")) for _ in range(10)]
     await asyncio.sleep(0)
+    assert issuer.at_work == 1
     issuer.gate.set()
     assert {token.token for token in await asyncio.gather(*asking)} == {"token-1"}
     assert issuer.requests == 1

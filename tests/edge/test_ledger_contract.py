@@ -7,9 +7,12 @@ itself.
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
+from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.storage.blob.aio import ContainerClient
 
 from local.faults import Fault
@@ -17,6 +20,7 @@ from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
 from local.run_folder import RunFolder
 from local.storage import Storage
 from local.tokens import issue
+from scoring import blob_ledger
 from scoring.blob_ledger import BlobLedger
 from scoring.errors import SetupError
 from scoring.identity import Identity
@@ -50,7 +54,7 @@ async def tried(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterat
     storage.blob_faults.pending.clear()
 
 
-def _container(storage: Storage, name: str = LEDGER_CONTAINER) -> ContainerClient:
+def _container(storage: Storage, name: str = LEDGER_CONTAINER, **options: Any) -> ContainerClient:
     credential = Identity(lambda: StaticCredential(issue(STORAGE_AUDIENCE, client="test")))
     return ContainerClient(
         f"{storage.blob}/{APP_ACCOUNT}",
@@ -59,6 +63,7 @@ def _container(storage: Storage, name: str = LEDGER_CONTAINER) -> ContainerClien
         retry_total=3,
         initial_backoff=0,
         increment_base=0,
+        **options,
     )
 
 
@@ -174,6 +179,21 @@ async def test_an_entry_that_is_no_job_is_named_and_does_not_hide_the_others(
         await broken.delete_blob()
     assert listing.unreadable == ["broken"]
     assert job.key in {one.key for one in listing.jobs}
+
+
+async def test_now_is_the_services_time_and_not_the_hosts(storage: Storage) -> None:
+    class LongAgo(SansIOHTTPPolicy[Any, Any]):
+        def on_response(self, request: Any, response: Any) -> None:
+            response.http_response.headers["Date"] = "Mon, 23 Nov 2020 12:00:00 GMT"
+
+    async with _container(storage, _additional_pipeline_policies=[LongAgo()]) as container:
+        listing = await BlobLedger(container).open_jobs()
+    assert listing.now == datetime(2020, 11, 23, 12, tzinfo=UTC)
+
+
+def test_a_condition_names_an_etag_in_quotes_as_headers_do() -> None:
+    """Azurite takes both forms; Azure does not."""
+    assert blob_ledger._only_if("0x1")["etag"] == '"0x1"'
 
 
 async def test_a_ledger_without_its_container_says_so(storage: Storage) -> None:

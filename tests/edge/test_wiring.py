@@ -35,7 +35,13 @@ async def test_with_addresses_that_are_trusted_the_services_are_made() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["AzureWebJobsStorage__blobServiceUri", "CompletionTopic__topicEndpointUri"]
+    "setting",
+    [
+        "AzureWebJobsStorage__blobServiceUri",
+        "CompletionTopic__topicEndpointUri",
+        "LandingStorage_landingzone__blobServiceUri",
+        "LANDFALL_ARM_URL",
+    ],
 )
 async def test_an_address_that_is_not_trusted_stops_the_start(setting: str) -> None:
     with pytest.raises(SetupError, match=r"'https://evil\.example/x' may not be sent a token: add"):
@@ -43,11 +49,11 @@ async def test_an_address_that_is_not_trusted_stops_the_start(setting: str) -> N
 
 
 async def test_a_landing_account_that_is_not_trusted_is_told_when_it_is_looked_at() -> None:
-    services = await made(LandingStorage_landingzone__blobServiceUri=ELSEWHERE)
+    services, there = await made(), place(account_url=ELSEWHERE)
     with pytest.raises(SetupError, match="may not be sent a token"):
-        await services.storage.blob(place(), "a.csv")
+        await services.storage.blob(there, "a.csv")
     with pytest.raises(SetupError, match="may not be sent a token"):
-        await services.storage.folder(place(), "a")
+        await services.storage.folder(there, "a")
 
 
 async def test_what_is_no_connection_string_is_named_by_its_setting() -> None:
@@ -101,6 +107,6 @@ async def test_mistakes_are_told_once_for_each_change_of_the_datastores(
 
 
 def test_settings_show_no_secret() -> None:
-    shown = settings(AzureWebJobsStorage="AccountKey=secret")
+    shown = settings(AzureWebJobsStorage="AccountName=a;AccountKey=secret")
     assert "secret" not in repr(shown)
     assert msgspec.structs.replace(shown) == shown

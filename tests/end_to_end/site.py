@@ -41,7 +41,7 @@ NASTY_NAMES = [
     "😀.txt",
     ".hidden/..twice.txt",
     "a;b,c=d:e@f!$*()[]|^~{key}<>.txt",
-    "/".join(["s" * 200] * 4) + "/end.txt",
+    "/".join(["s" * 200] * 4) + "/" + "t" * 82,
 ]
 
 SECONDS = 60.0  # to wait for what takes two or three

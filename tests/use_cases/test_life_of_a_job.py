@@ -1,14 +1,16 @@
 """From a landing to its completion event, over the fakes: each edge of docs/design.md's diagram."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
 from scoring import poll, submit, writes
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, NotSent, Unclear
 from scoring.route import Ready
@@ -54,6 +56,34 @@ async def test_the_same_event_at_once_and_much_later_makes_one_job_and_one_event
     await world.tick()
     assert len(world.endpoints.submissions) == 1
     assert len(world.publisher.published) == 1
+    assert world.ledger.open == {}
+
+
+async def test_the_look_in_done_follows_the_claim() -> None:
+    """Who looks before or beside the claim misses poll's move from open/ to done/."""
+    world = World(HEART)
+    landing = await world.land(FILE)
+    world.complete("batchjob-1")
+    claim = world.ledger.claim
+
+    async def claim_after_polls_move(*args: Any) -> Any:
+        await asyncio.sleep(0)  # whoever looks beside the claim has looked by now
+        await world.tick()
+        return await claim(*args)
+
+    world.ledger.claim = claim_after_polls_move  # type: ignore[method-assign,assignment]
+    await submit.land(world.services, landing)
+    assert len(world.endpoints.submissions) == 1
+    assert world.ledger.open == {}
+
+
+@pytest.mark.parametrize("elsewhere", [{"account": "other"}, {"container": "other"}])
+async def test_a_landing_in_another_container_is_none_of_the_routes(
+    elsewhere: dict[str, str],
+) -> None:
+    world = World(HEART)
+    landing = world.landing(world.storage.put(FILE))
+    await submit.land(world.services, msgspec.structs.replace(landing, **elsewhere))
     assert world.ledger.open == {}
 
 
@@ -191,6 +221,16 @@ async def test_a_file_that_joins_a_folder_while_its_job_runs_is_told() -> None:
     world.storage.put("landing/digits/b1/1.png")
     await world.land("landing/digits/b1.done", size=0)
     world.storage.put("landing/digits/b1/2.png")
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.events[0]["data"]["input"]["overwritten"] is True
+
+
+async def test_a_file_of_a_folder_that_is_overwritten_while_its_job_runs_is_told() -> None:
+    world = World(DIGITS)
+    world.storage.put("landing/digits/b1/1.png")
+    await world.land("landing/digits/b1.done", size=0)
+    world.storage.put("landing/digits/b1/1.png")
     world.complete("batchjob-1")
     await world.tick()
     assert world.publisher.events[0]["data"]["input"]["overwritten"] is True
@@ -584,3 +624,59 @@ async def test_the_clients_own_repeated_writes_change_nothing() -> None:
     await world.tick()
     assert world.publisher.ends == [("completed", None)]
     assert len(world.endpoints.submissions) == 1
+
+
+# --- what the log tells -------------------------------------------------------------------------
+
+
+async def test_a_file_that_the_app_may_not_look_at_is_told_and_submitted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(HEART)
+    world.storage.forbidden.add(FILE)
+    await world.land(FILE)
+    assert f"path={FILE}" in _line_of("unseen", caplog)
+    assert world.progress.state is State.SUBMITTED
+
+
+async def test_what_keeps_a_job_from_its_post_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(HEART)
+    landing = world.landing(world.storage.put(FILE))
+
+    async def away(*_: Any) -> Any:
+        raise Unavailable("storage is away")
+
+    world.storage.blob = away  # type: ignore[method-assign,assignment]
+    with pytest.raises(Unavailable):
+        await submit.land(world.services, landing)
+    assert 'reason="storage is away"' in _line_of("held", caplog)
+    assert f"path={FILE}" in _line_of("held", caplog)
+
+
+async def test_every_odd_end_and_turn_of_a_job_has_its_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World(msgspec.structs.replace(HEART, max_attempts=2), DIGITS)
+    await world.land("landing/digits/b/1.png")
+    assert "reason=marker" in _line_of("waiting", caplog)
+    old = await world.land("landing/heart/empty.csv", size=0)
+    assert "reason=empty" in _line_of("rejected", caplog)
+    world.storage.put(old.path)
+    await submit.land(world.services, msgspec.structs.replace(old, etag="older"))
+    assert "reason=overwritten" in _line_of("superseded", caplog)
+    await world.land("landing/heart/fails.csv")
+    world.endpoints.turn("batchjob-2", JobState.FAILED)
+    await world.tick()
+    assert "reason=batch-job-failed" in _line_of("trying-again", caplog)
+    world.endpoints.turn("batchjob-1", JobState.CANCELED)
+    await world.tick()
+    assert "reason=batch-job-canceled" in _line_of("canceled", caplog)
+    with pytest.raises(UnreadableMessage):
+        await submit.on_landing(world.services, b"no event")
+    assert _line_of("unreadable", caplog)
+
+
+def _line_of(action: str, caplog: pytest.LogCaptureFixture) -> str:
+    (found,) = [line for line in caplog.messages if line.startswith(f"{action} ")]
+    return found
