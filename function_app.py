@@ -6,8 +6,9 @@ import azure.functions as func
 
 from scoring.invocation import answered
 from scoring.poll import poll as run_poll
-from scoring.settings import LANDINGS_QUEUE, STORAGE_CONNECTION, poll_schedule
+from scoring.settings import LANDINGS_QUEUE, STORAGE_CONNECTION, poll_schedule, sweep_schedule
 from scoring.submit import on_landing as take_message
+from scoring.sweep import sweep as run_sweep
 from scoring.wiring import services
 
 app = func.FunctionApp()
@@ -26,3 +27,11 @@ async def poll(timer: func.TimerRequest) -> None:
     """Do the next step of each open job."""
     del timer  # a hint, not a lock: what is open says what is due
     await run_poll(await services())
+
+
+@app.timer_trigger(arg_name="timer", schedule=sweep_schedule(os.environ), run_on_startup=False)
+@answered
+async def sweep(timer: func.TimerRequest) -> None:
+    """Claim what landed and was not announced."""
+    del timer
+    await run_sweep(await services())

@@ -2,7 +2,7 @@
 
     open/<key>       body: the job, written once; metadata: its progress
     done/<key>       the completion event, written once
-    control/<name>   poll's mark, the workspace's last answers
+    control/<name>   the marks of poll and of each sweep, the workspace's last answers
 
 Every write is conditional. A conflict is read back before it is believed, because the client
 repeats a write whose answer was lost and then conflicts with itself; the nonce in the progress
@@ -29,10 +29,11 @@ from scoring.azure_errors import told_as_ours
 from scoring.errors import SetupError, Unavailable
 from scoring.job import Job, OpenJob, Progress
 from scoring.landing import normal_etag
-from scoring.ports import OpenJobs, PollMark
+from scoring.ports import OpenJobs, PollMark, SweepMark
 
 _OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
 _POLL_MARK = "poll"
+_SWEEP_MARK = "sweep-"
 _CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
 
 
@@ -126,6 +127,17 @@ class BlobLedger:
         """Write control/poll."""
         body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
         await self.remember(_POLL_MARK, body, mark.version)
+
+    async def sweep_mark(self, route: str) -> SweepMark:
+        """Read control/sweep-<route>."""
+        body, version = await self.recall(_SWEEP_MARK + route)
+        mark = msgspec.json.decode(body, type=SweepMark) if body else SweepMark()
+        return msgspec.structs.replace(mark, version=version)
+
+    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
+        """Write control/sweep-<route>."""
+        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
+        await self.remember(_SWEEP_MARK + route, body, mark.version)
 
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""

@@ -1,16 +1,19 @@
 """The storage where files land and outputs are written: properties and listings, never contents."""
 
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
-from scoring.errors import Denied
+from scoring.errors import Denied, SetupError
 from scoring.job import Place
 from scoring.landing import normal_etag
-from scoring.ports import Blob, Forbidden
+from scoring.ports import Blob, Forbidden, Page
+
+PAGE = 5_000  # blobs of a listing
 
 
 class AzureLandingStorage:
@@ -47,6 +50,27 @@ class AzureLandingStorage:
             return []
         except Denied:
             return Forbidden()
+
+    async def page(self, place: Place, prefix: str, start: str) -> Page:
+        """List a part of the blobs whose paths begin with a prefix."""
+        dates: list[str] = []
+        listing = self._container(place).list_blobs(
+            name_starts_with=prefix,
+            include=["metadata"],
+            results_per_page=PAGE,
+            raw_response_hook=lambda answer: dates.append(answer.http_response.headers["Date"]),
+        )
+        with told_as_ours(f"container {place.account}/{place.container}"):
+            pages = listing.by_page(continuation_token=start or None)
+            try:
+                found = [blob async for blob in await anext(pages)]
+            except ResourceNotFoundError:
+                raise SetupError(f"there is no container {place.container}") from None
+        return Page(
+            now=parsedate_to_datetime(dates[0]),
+            blobs=[_blob(one) for one in found if not _is_directory(one)],
+            next=str(getattr(pages, "continuation_token", None) or ""),
+        )
 
     async def close(self) -> None:
         """Close the clients' connections."""

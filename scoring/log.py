@@ -24,6 +24,7 @@ class Action(enum.StrEnum):
     # an event
     IGNORED = "ignored"
     WAITING = "waiting"
+    FOUND = "found"
     UNREADABLE = "unreadable"
     # a job, step by step
     CLAIMED = "claimed"
@@ -50,6 +51,8 @@ class Action(enum.StrEnum):
     ROUTE_BROKEN = "route-broken"
     JOB_ERROR = "job-error"
     POLL_CUT = "poll-cut"
+    SWEEP_CUT = "sweep-cut"
+    SWEEP_ERROR = "sweep-error"
     LAST_ANSWER_USED = "last-answer-used"
 
 

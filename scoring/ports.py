@@ -38,6 +38,16 @@ class PollMark(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None  # of the mark as it was read; never written
 
 
+class SweepMark(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the sweep of one route is."""
+
+    schema: int = 1
+    watermark: Aware | None = None  # all that was written before it is known
+    place: str = ""  # in the listing, from where the pass that is under way goes on
+    oldest_left: Aware | None = None  # what is older than this, that pass leaves to no other
+    version: str | None = None  # of the mark as it was read; never written
+
+
 class Ledger(Protocol):
     """Where jobs are kept; the only truth.
 
@@ -73,6 +83,12 @@ class Ledger(Protocol):
     async def leave_poll_mark(self, mark: PollMark) -> None:
         """Leave this for the next tick, unless another poll did since `poll_mark`."""
 
+    async def sweep_mark(self, route: str) -> SweepMark:
+        """Return how far the sweep of a route is."""
+
+    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
+        """Leave this for the next sweep, unless another one did since `sweep_mark`."""
+
 
 # --- the landing storage ------------------------------------------------------------------------
 
@@ -92,6 +108,14 @@ class Forbidden(msgspec.Struct, frozen=True):
     """The app may not look there."""
 
 
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a listing."""
+
+    now: Aware  # the storage's time when it was made
+    blobs: list[Blob]
+    next: str  # the place where the next part begins; empty: this was the last
+
+
 class LandingStorage(Protocol):
     """The storage where files land and outputs are written. Contents are never read."""
 
@@ -100,6 +124,9 @@ class LandingStorage(Protocol):
 
     async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
         """List the blobs directly in a folder."""
+
+    async def page(self, place: Place, prefix: str, start: str) -> Page:
+        """List the blobs whose paths begin with a prefix, directories left out, from a place on."""
 
 
 # --- the workspace ------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ docs/routes.md is the reference of the fields; `routes_file` reads them.
 import functools
 import re
 from collections.abc import Callable, Hashable
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -40,6 +41,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # where the first sweep begins
 
     @property
     def trigger(self) -> str:

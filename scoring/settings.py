@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...]  # hosts, or their suffixes, that may be sent a token
     escaping: Escaping
     poll_seconds: int
+    sweep_minutes: int
+    retention_days: int
     pace: float
 
     @property
@@ -84,7 +86,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ml_scope=reader.scope("LANDFALL_ML_AUDIENCE", "https://ml.azure.com"),
         allowed_hosts=reader.hosts("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
         escaping=reader.escaping("LANDFALL_DATASTORE_URIS"),
-        poll_seconds=reader.poll_seconds("LANDFALL_POLL_SECONDS"),
+        poll_seconds=reader.poll_seconds(),
+        sweep_minutes=reader.sweep_minutes(),
+        retention_days=reader.retention_days(),
         pace=reader.pace("LANDFALL_PACE"),
     )
     reader.mistakes += _untrusted(settings)
@@ -117,8 +121,14 @@ def not_trusted(address: str) -> str:
 
 def poll_schedule(environment: Mapping[str, str]) -> str:
     """Return poll's schedule. Never fails: it is read while the app is indexed."""
-    seconds = _Reader(environment).poll_seconds("LANDFALL_POLL_SECONDS")
+    seconds = _Reader(environment).poll_seconds()
     return f"*/{seconds} * * * * *" if seconds > 1 else "* * * * * *"
+
+
+def sweep_schedule(environment: Mapping[str, str]) -> str:
+    """Return the sweep's schedule. Never fails either."""
+    minutes = _Reader(environment).sweep_minutes()
+    return f"0 */{minutes} * * * *" if minutes > 1 else "0 * * * * *"
 
 
 class _Reader:
@@ -158,8 +168,14 @@ class _Reader:
     def escaping(self, name: str) -> Escaping:
         return self._parsed(name, "literal", _escaping)
 
-    def poll_seconds(self, name: str) -> int:
-        return self._parsed(name, "15", _poll_seconds)
+    def poll_seconds(self) -> int:
+        return self._parsed("LANDFALL_POLL_SECONDS", "15", _part_of_sixty)
+
+    def sweep_minutes(self) -> int:
+        return self._parsed("LANDFALL_SWEEP_MINUTES", "10", _part_of_sixty)
+
+    def retention_days(self) -> int:
+        return self._parsed("LANDFALL_RETENTION_DAYS", "90", _retention_days)
 
     def pace(self, name: str) -> float:
         return self._parsed(name, "1", _pace)
@@ -201,9 +217,15 @@ def _escaping(text: str) -> Escaping:
     return cast("Escaping", text)
 
 
-def _poll_seconds(text: str) -> int:
+def _part_of_sixty(text: str) -> int:
     if not text.isdecimal() or int(text) not in range(1, 31) or 60 % int(text):
         raise ValueError(f"must be a divisor of 60 up to 30, not {text!r}")
+    return int(text)
+
+
+def _retention_days(text: str) -> int:
+    if not text.isdecimal() or not 30 <= int(text) <= 3_650:
+        raise ValueError(f"must be from 30 to 3650, not {text!r}")
     return int(text)
 
 

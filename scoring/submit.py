@@ -52,10 +52,10 @@ async def on_landing(services: Services, message: bytes) -> None:
         Unavailable, SetupError: ledger, storage or workspace cannot be reached, or refuses.
     """
     told = list(read_message(message))
-    await _all(_take(services, one) for one in told)
+    await in_any_case(_take(services, one) for one in told)
 
 
-async def _all(tasks: Iterable[Awaitable[None]]) -> None:
+async def in_any_case(tasks: Iterable[Awaitable[None]]) -> None:
     """Do all of these, whatever becomes of the others; then raise the first failure."""
     for failure in await asyncio.gather(*tasks, return_exceptions=True):
         if failure is not None:
@@ -92,12 +92,15 @@ async def land(services: Services, landing: Landing) -> None:
             reason = None
     if not jobs and reason:
         info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
-    await _all(start(services, job) for job in jobs)
+    await in_any_case(start(services, job) for job in jobs)
 
 
-async def start(services: Services, job: Job) -> None:
-    """Claim a job that nobody has claimed, and submit it unless its route holds it back."""
-    state = State.SUBMITTING if job.route.enabled else State.PENDING
+async def start(services: Services, job: Job, *, later: bool = False) -> None:
+    """Claim a job that nobody has claimed, and submit it unless its route holds it back.
+
+    With `later` it is left to poll to submit.
+    """
+    state = State.SUBMITTING if job.route.enabled and not later else State.PENDING
     since = services.clock()
     opened = await writes.claim(services, job, state)
     if opened is None:

@@ -7,6 +7,9 @@ import msgspec
 _MINUTE = timedelta(minutes=1)
 
 
+_REAL = ("tick", "sweep", "retention", "poll_deadline", "poll_cut")  # not scaled
+
+
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """The waits and patiences of one app.
 
@@ -32,14 +35,24 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long such refusals are borne: role assignments and endpoints take time to appear."""
     gone_patience: timedelta = timedelta(hours=1)
     """How long a batch job may be unknown to its endpoint before it counts as gone."""
+    event_patience: timedelta = 5 * _MINUTE
+    """A sweep leaves alone what is younger: its event is on the way."""
+    empty_patience: timedelta = timedelta(hours=1)
+    """A sweep leaves alone an empty file that is younger: its content may be on the way."""
+    sweep_overlap: timedelta = 2 * _MINUTE
+    """How far before the beginning of a sweep the next one begins."""
+    sweep: timedelta = 10 * _MINUTE
+    """How often the sweep runs."""
+    retention: timedelta = timedelta(days=90)
+    """How long the ledger remembers ended jobs; a sweep does not go back further."""
     poll_deadline: timedelta = 3 * _MINUTE
-    """Poll begins no further job after this."""
+    """Poll begins no further job after this, a sweep no further page."""
     poll_cut: timedelta = timedelta(minutes=4, seconds=40)
     """Poll cuts what it has begun after this. A POST fits in between; the function timeout is 5 minutes."""
 
     def scaled(self, pace: float) -> "Timing":
-        """Return these waits multiplied by `pace`, but for the tick and poll's own limits."""
-        kept = {name: getattr(self, name) for name in ("tick", "poll_deadline", "poll_cut")}
+        """Return these waits multiplied by `pace`, but for those of poll and sweep themselves and the retention."""
+        kept = {name: getattr(self, name) for name in _REAL}
         stretched = {
             name: tuple(one * pace for one in wait) if isinstance(wait, tuple) else wait * pace
             for name, wait in msgspec.structs.asdict(self).items()

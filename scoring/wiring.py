@@ -115,7 +115,11 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
             settings.ledger_container
         )
     )
-    timing = Timing(tick=timedelta(seconds=settings.poll_seconds)).scaled(settings.pace)
+    timing = Timing(
+        tick=timedelta(seconds=settings.poll_seconds),
+        sweep=timedelta(minutes=settings.sweep_minutes),
+        retention=timedelta(days=settings.retention_days),
+    ).scaled(settings.pace)
 
     def connect_landing(place: Place) -> BlobServiceClient:
         own = settings.landing_storage.get(place.account)

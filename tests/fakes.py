@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from scoring import poll, submit
+from scoring import poll, submit, sweep
 from scoring.errors import Unavailable
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Landing
@@ -23,9 +23,11 @@ from scoring.ports import (
     Forbidden,
     JobState,
     OpenJobs,
+    Page,
     PollMark,
     Services,
     Submission,
+    SweepMark,
 )
 from scoring.route import Route
 from scoring.timing import Timing
@@ -62,6 +64,7 @@ class FakeLedger:
         self.open: dict[str, tuple[Job, OpenJob]] = {}
         self.done: dict[str, bytes] = {}
         self.mark = PollMark()
+        self.sweep_marks: dict[str, SweepMark] = {}
         self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -101,6 +104,14 @@ class FakeLedger:
     async def conclude(self, key: str, event: bytes) -> bytes:
         return self.done.setdefault(key, event)
 
+    async def sweep_mark(self, route: str) -> SweepMark:
+        return self.sweep_marks.get(route, SweepMark())
+
+    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
+        if mark.version == (await self.sweep_mark(route)).version:
+            version = str(next(self._versions))
+            self.sweep_marks[route] = msgspec.structs.replace(mark, version=version)
+
     async def poll_mark(self) -> PollMark:
         return self.mark
 
@@ -126,6 +137,7 @@ class FakeStorage:
         self._etags = itertools.count(1)
         self.blobs: dict[str, Blob] = {}
         self.forbidden: set[str] = set()
+        self.page_size = 5_000
 
     def put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
         self.blobs[path] = Blob(
@@ -149,6 +161,15 @@ class FakeStorage:
             for name, blob in sorted(self.blobs.items())
             if name.startswith(inside) and "/" not in name.removeprefix(inside)
         ]
+
+    async def page(self, place: Place, prefix: str, start: str) -> Page:
+        paths = sorted(path for path in self.blobs if path.startswith(prefix) and path >= start)
+        blobs = [self.blobs[path] for path in paths[: self.page_size]]
+        return Page(
+            now=self._clock.now,
+            blobs=blobs,
+            next="".join(paths[self.page_size : self.page_size + 1]),
+        )
 
 
 class FakeWorkspace:
@@ -308,6 +329,11 @@ class World:
         """Let time pass, then run a tick of poll."""
         self.clock.pass_(after)
         await poll.poll(self.services)
+
+    async def sweep(self, after: timedelta = timedelta(minutes=10)) -> None:
+        """Let time pass, then run a sweep."""
+        self.clock.pass_(after)
+        await sweep.sweep(self.services)
 
     async def ticks(self, time: timedelta, every: timedelta = timedelta(seconds=15)) -> None:
         """Let time pass with its ticks of poll."""

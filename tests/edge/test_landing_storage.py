@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from azure.core.credentials import AccessToken
 from azure.identity import CredentialUnavailableError
@@ -13,7 +14,7 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
 from local.storage import Storage
 from local.tokens import issue
-from scoring.errors import Unavailable
+from scoring.errors import SetupError, Unavailable
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.ports import Blob, Forbidden
@@ -147,3 +148,43 @@ async def test_an_identity_endpoint_that_is_away_is_not_taken_for_a_refusal(plac
     with pytest.raises(Unavailable):
         await storage.blob(place, "landing/a")
     await storage.close()
+
+
+# --- listing for the sweep ----------------------------------------------------------------------
+
+
+async def test_a_listing_is_gone_through_page_by_page_and_shows_no_directories(
+    container: ContainerClient,
+    landing_storage: AzureLandingStorage,
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scoring.landing_storage.PAGE", 2)
+    folder = f"landing/{uuid.uuid4()}/"
+    for name in ("1.csv", "2.csv", "deep/3.csv", "😀.csv"):
+        await container.upload_blob(folder + name, b"1")
+    await container.upload_blob(f"{folder}deep", b"", metadata={"hdi_isfolder": "true"})
+    await container.upload_blob("landing-elsewhere.csv", b"1", overwrite=True)
+    found: list[Blob] = []
+    page = await landing_storage.page(place, folder, "")
+    while True:
+        found += page.blobs
+        assert all(blob.modified <= page.now for blob in page.blobs)
+        if not page.next:
+            break
+        page = await landing_storage.page(place, folder, page.next)
+    names = [blob.path.removeprefix(folder) for blob in found]
+    assert names == ["1.csv", "2.csv", "deep/3.csv", "😀.csv"]
+    properties = await container.get_blob_client(found[0].path).get_blob_properties()
+    assert found[0].etag == properties.etag.strip('"')
+
+
+async def test_a_container_that_may_not_be_listed_or_is_not_there_is_a_set_up(
+    landing_storage: AzureLandingStorage, place: Place
+) -> None:
+    with pytest.raises(SetupError, match="there is no container nowhere"):
+        await landing_storage.page(msgspec.structs.replace(place, container="nowhere"), "", "")
+    refused = _storage("https://elsewhere.example")
+    with pytest.raises(SetupError):
+        await refused.page(place, "", "")
+    await refused.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from scoring.errors import SetupError
-from scoring.settings import Settings, poll_schedule, read_settings
+from scoring.settings import Settings, poll_schedule, read_settings, sweep_schedule
 
 WHOLE = {
     "AzureWebJobsStorage__blobServiceUri": "https://app.blob.core.windows.net",
@@ -40,6 +40,9 @@ def test_a_landing_accounts_name_has_no_capitals() -> None:
         ("LANDFALL_PACE", "fast"),
         ("LANDFALL_POLL_SECONDS", "7"),
         ("LANDFALL_POLL_SECONDS", "60"),
+        ("LANDFALL_SWEEP_MINUTES", "45"),
+        ("LANDFALL_RETENTION_DAYS", "29"),
+        ("LANDFALL_RETENTION_DAYS", "for ever"),
         ("LANDFALL_DATASTORE_URIS", "maybe"),
         ("LANDFALL_ALLOWED_HOSTS", "*.azure.com"),
         ("LANDFALL_ALLOWED_HOSTS", ","),
@@ -57,6 +60,11 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
 @pytest.mark.parametrize("pace", ["0.005", "1"])
 def test_the_paces_at_either_end_are_taken(pace: str) -> None:
     assert read(LANDFALL_PACE=pace).pace == float(pace)
+
+
+def test_a_sweep_of_each_minute_has_a_schedule_and_a_wrong_one_is_each_ten() -> None:
+    assert sweep_schedule({"LANDFALL_SWEEP_MINUTES": "1"}) == "0 * * * * *"
+    assert sweep_schedule({"LANDFALL_SWEEP_MINUTES": "x"}) == "0 */10 * * * *"
 
 
 def test_a_poll_of_each_second_has_a_schedule() -> None:

@@ -28,6 +28,15 @@ BINDINGS = {
             "runOnStartup": False,
         }
     ],
+    "sweep": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "0 */10 * * * *",
+            "runOnStartup": False,
+        }
+    ],
 }
 """What the index must be, by function: what the host reads off it to make its listeners."""
 

@@ -1,0 +1,134 @@
+"""The sweep: finds the landings whose events never came.
+
+    page 1 ── page 2 ── … ── last page ──► watermark = the time of page 1, or of the oldest blob
+       │                                   that was left alone, less an overlap
+       └── what fails ──────────────────► no new watermark: the next sweep does it all again
+       └── time runs out ───────────────► the place is kept, the next sweep goes on from there
+
+What lands while a sweep is under way, under a name that it has passed, is younger than page 1.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+
+from scoring.job import Job, Place, job_for
+from scoring.landing import Landing
+from scoring.log import Action, error, info, warning
+from scoring.ports import Blob, Page, Services, SweepMark
+from scoring.route import Route, literal_beginning
+from scoring.submit import in_any_case, start
+
+AT_ONCE = 16  # claims
+
+
+async def sweep(services: Services) -> None:
+    """Claim what landed since the last sweep and is not known, route by route.
+
+    One route's error does not stop the others.
+
+    Raises:
+        Unavailable, SetupError: ledger or workspace cannot be reached, or refuses.
+    """
+    last_page = services.clock() + services.timing.poll_deadline.total_seconds()
+    places = await services.workspace.places()
+    known = frozenset(opened.key for opened in (await services.ledger.open_jobs()).jobs)
+    for route in services.routes:
+        place = places.get(route.datastore)
+        if place is None:
+            continue  # it was named when the routes were read
+        try:
+            await _Sweep(services, route, place, known).run(last_page)
+        except Exception as failure:  # noqa: BLE001
+            message = f"{type(failure).__name__}: {failure}"
+            error(Action.SWEEP_ERROR, route=route.name, error=message)
+
+
+class _Sweep:
+    """The sweep of one route."""
+
+    def __init__(
+        self, services: Services, route: Route, place: Place, known: frozenset[str]
+    ) -> None:
+        self._services = services
+        self._timing = services.timing
+        self._route = route
+        self._place = place
+        self._known = known
+
+    async def run(self, last_page: float) -> None:
+        """List page by page until the end, or until it is too late to begin another."""
+        before = await self._services.ledger.sweep_mark(self._route.name)
+        try:
+            mark = await self._pass(before, last_page)
+        except Exception:
+            if before.place:  # which may be what failed: begin anew, from the same watermark
+                anew = SweepMark(watermark=before.watermark, version=before.version)
+                await self._services.ledger.leave_sweep_mark(self._route.name, anew)
+            raise
+        await self._services.ledger.leave_sweep_mark(self._route.name, mark)
+
+    async def _pass(self, mark: SweepMark, last_page: float) -> SweepMark:
+        prefix = literal_beginning(self._route.trigger)
+        while True:
+            page = await self._services.storage.page(self._place, prefix, mark.place)
+            mark = await self._work_through(page, mark)
+            if not page.next:
+                return mark
+            if self._services.clock() >= last_page:
+                warning(Action.SWEEP_CUT, route=self._route.name)
+                return mark
+
+    async def _work_through(self, page: Page, mark: SweepMark) -> SweepMark:
+        """Claim what a page shows and nobody knows; return the mark after it."""
+        since = self._since(page.now, mark)
+        landed = [blob for blob in page.blobs if blob.modified >= since and self._is_ours(blob)]
+        young = {blob for blob in landed if self._is_young(blob, page.now)}
+        limit = asyncio.Semaphore(AT_ONCE)
+        await in_any_case(self._take(blob, limit) for blob in landed if blob not in young)
+        first_page = mark.oldest_left or page.now
+        oldest_left = min([blob.modified for blob in young] + [first_page])
+        if page.next:
+            return msgspec.structs.replace(
+                mark, watermark=since, place=page.next, oldest_left=oldest_left
+            )
+        return SweepMark(
+            watermark=max(oldest_left - self._timing.sweep_overlap, since), version=mark.version
+        )
+
+    def _since(self, now: datetime, mark: SweepMark) -> datetime:
+        """Return from when on blobs are looked at: never before what the ledger has forgotten."""
+        first = self._route.since or now - self._timing.sweep
+        remembered = now - self._timing.retention + timedelta(days=1)
+        return max(mark.watermark or first, remembered)
+
+    def _is_ours(self, blob: Blob) -> bool:
+        return self._route.triggered_by(blob.path) is not None
+
+    def _is_young(self, blob: Blob, now: datetime) -> bool:
+        empty = blob.size == 0 and self._route.input == "file"
+        patience = self._timing.empty_patience if empty else self._timing.event_patience
+        return now - blob.modified < patience
+
+    async def _take(self, blob: Blob, limit: asyncio.Semaphore) -> None:
+        job = self._job(blob)
+        if job.key in self._known:
+            return
+        async with limit:
+            # Known or not is decided by the claim; this look only saves the claims of what ended.
+            if await self._services.ledger.end(job.key) is None:
+                info(Action.FOUND, job=job.key, route=self._route.name, path=blob.path)
+                await start(self._services, job, later=True)
+
+    def _job(self, blob: Blob) -> Job:
+        landing = Landing(
+            account=self._place.account,
+            container=self._place.container,
+            path=blob.path,
+            etag=blob.etag,
+            size=blob.size,
+            landed=blob.modified,
+        )
+        captures = self._route.triggered_by(blob.path) or {}
+        return job_for(self._route, landing, captures, self._place, self._services.escaping)
