@@ -5,9 +5,9 @@ import os
 import azure.functions as func
 
 from scoring.invocation import answered
+from scoring.landings import on_landing as take_message
 from scoring.poll import poll as run_poll
 from scoring.settings import LANDINGS_QUEUE, STORAGE_CONNECTION, poll_schedule, sweep_schedule
-from scoring.submit import on_landing as take_message
 from scoring.sweep import sweep as run_sweep
 from scoring.wiring import services
 

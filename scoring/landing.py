@@ -23,6 +23,8 @@ _SUBJECT = re.compile(
     r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)", re.DOTALL
 )
 _TOPIC = re.compile(r"/storageAccounts/(?P<account>[a-z0-9]+)\Z", re.IGNORECASE | re.ASCII)
+_DIRECTORY_RENAMED = "Microsoft.Storage.DirectoryRenamed"
+_RENAMES = frozenset({"Microsoft.Storage.BlobRenamed", _DIRECTORY_RENAMED})
 _LOST_CHARACTER = "\ufffd"
 
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -37,6 +39,16 @@ class Landing(msgspec.Struct, frozen=True, kw_only=True):
     etag: str  # without quotes
     size: int  # bytes
     landed: Aware  # when the service says that it appeared
+
+
+class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob, or a directory with all that is in it, got another path; its version is not told."""
+
+    account: str
+    container: str
+    path: str  # the new one
+    directory: bool
+    renamed: Aware
 
 
 class Ignored(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +74,10 @@ class _EventGridEvent(msgspec.Struct, rename="camel"):
     data: Any = None
 
 
+class _RenameData(msgspec.Struct, rename="camel"):
+    destination_url: str
+
+
 class _BlobData(msgspec.Struct, rename="camel"):
     api: str
     e_tag: Annotated[str, msgspec.Meta(min_length=1)]
@@ -69,7 +85,7 @@ class _BlobData(msgspec.Struct, rename="camel"):
     content_length: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
-def read_message(body: bytes) -> Iterator[Landing | Ignored | UnreadableMessage]:
+def read_message(body: bytes) -> Iterator[Landing | Renamed | Ignored | UnreadableMessage]:
     """Yield what each event of a queue message tells.
 
     A message is JSON or base64 of JSON, one event or an array of events. An event that cannot be
@@ -82,7 +98,7 @@ def read_message(body: bytes) -> Iterator[Landing | Ignored | UnreadableMessage]
         return
     for event in document if isinstance(document, list) else [document]:
         try:
-            yield _landing(_event(event))
+            yield _told(_event(event))
         except (msgspec.ValidationError, UnreadableMessage, ValueError, OverflowError) as mistake:
             yield UnreadableMessage(f"not a storage event: {mistake}")
 
@@ -117,26 +133,48 @@ def _event(event: Any) -> _CloudEvent:
     )
 
 
-def _landing(event: _CloudEvent) -> Landing | Ignored:
+def _told(event: _CloudEvent) -> Landing | Renamed | Ignored:
     place = _SUBJECT.fullmatch(event.subject)
     path = place["path"] if place else event.subject
+    if event.type in _RENAMES:
+        return _renamed(event)
     if event.type != "Microsoft.Storage.BlobCreated":
         return Ignored(path=path, reason=f"event type {event.type}")
     data = msgspec.convert(event.data, _BlobData)
     if data.api not in COMMITTING_APIS:
         return Ignored(path=path, reason=f"api {data.api}")
-    topic = _TOPIC.search(event.source)
-    if topic is None or place is None:
-        raise UnreadableMessage(f"{event.source!r} and {event.subject!r} do not name a blob")
-    account, container = topic["account"].lower(), place["container"]
+    account, container, path = _place(event, data.url)
     return Landing(
         account=account,
         container=container,
-        path=_path_in_url(data.url, account, container) if _LOST_CHARACTER in path else path,
+        path=path,
         etag=normal_etag(data.e_tag),
         size=data.content_length,
         landed=event.time.astimezone(UTC),
     )
+
+
+def _renamed(event: _CloudEvent) -> Renamed:
+    data = msgspec.convert(event.data, _RenameData)
+    account, container, path = _place(event, data.destination_url)
+    return Renamed(
+        account=account,
+        container=container,
+        path=path.rstrip("/"),
+        directory=event.type == _DIRECTORY_RENAMED,
+        renamed=event.time.astimezone(UTC),
+    )
+
+
+def _place(event: _CloudEvent, url: str) -> tuple[str, str, str]:
+    """Return account, container and path of what an event is about."""
+    topic, place = _TOPIC.search(event.source), _SUBJECT.fullmatch(event.subject)
+    if topic is None or place is None:
+        raise UnreadableMessage(f"{event.source!r} and {event.subject!r} do not name a blob")
+    account, container, path = topic["account"].lower(), place["container"], place["path"]
+    if _LOST_CHARACTER in path:
+        path = _path_in_url(url, account, container)
+    return account, container, path
 
 
 def _path_in_url(url: str, account: str, container: str) -> str:

@@ -25,10 +25,9 @@ from scoring.decisions import (
     before_submission,
     folder_digest,
 )
-from scoring.errors import SetupError, Unavailable, UnreadableMessage
+from scoring.errors import SetupError, Unavailable
 from scoring.finish import announce, finish, look_at_input
 from scoring.job import Job, OpenJob, State, attempt_tag, job_for
-from scoring.landing import Ignored, Landing, read_message
 from scoring.log import Action, info, warning
 from scoring.ports import (
     Answer,
@@ -41,58 +40,11 @@ from scoring.ports import (
 )
 
 
-async def on_landing(services: Services, message: bytes) -> None:
-    """Start a job for each landing that a queue message tells of and a route takes.
-
-    One event that fails does not stop its neighbours in the message; the platform then delivers
-    the message again, and what was claimed is recognised.
-
-    Raises:
-        UnreadableMessage: an event cannot be understood.
-        Unavailable, SetupError: ledger, storage or workspace cannot be reached, or refuses.
-    """
-    told = list(read_message(message))
-    await in_any_case(_take(services, one) for one in told)
-
-
 async def in_any_case(tasks: Iterable[Awaitable[None]]) -> None:
     """Do all of these, whatever becomes of the others; then raise the first failure."""
     for failure in await asyncio.gather(*tasks, return_exceptions=True):
         if failure is not None:
             raise failure
-
-
-async def _take(services: Services, told: Landing | Ignored | UnreadableMessage) -> None:
-    if isinstance(told, UnreadableMessage):
-        warning(Action.UNREADABLE, reason=str(told))
-        raise told
-    if isinstance(told, Ignored):
-        info(Action.IGNORED, path=told.path, reason=told.reason)
-        return
-    await land(services, told)
-
-
-async def land(services: Services, landing: Landing) -> None:
-    """Start a job for each route that takes a landing."""
-    places = await services.workspace.places()
-    reason: str | None = "no-route"
-    jobs: list[Job] = []
-    for route in services.routes:
-        place = places.get(route.datastore)
-        if place is None or (place.account, place.container) != (
-            landing.account,
-            landing.container,
-        ):
-            continue
-        captures = route.triggered_by(landing.path)
-        if captures is not None:
-            jobs.append(job_for(route, landing, captures, place, services.escaping))
-        elif route.holds(landing.path):
-            info(Action.WAITING, path=landing.path, route=route.name, reason="marker")
-            reason = None
-    if not jobs and reason:
-        info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
-    await in_any_case(start(services, job) for job in jobs)
 
 
 async def start(services: Services, job: Job, *, later: bool = False) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from scoring import poll, submit, sweep
+from scoring import landings, poll, sweep
 from scoring.errors import Unavailable
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Landing
@@ -311,7 +311,7 @@ class World:
     async def land(self, path: str, **properties: Any) -> Landing:
         """Let a blob land, and its event arrive."""
         landing = self.landing(self.storage.put(path, **properties))
-        await submit.land(self.services, landing)
+        await landings.land(self.services, landing)
         return landing
 
     def landing(self, blob: Blob) -> Landing:

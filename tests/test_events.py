@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from scoring.completion import DATA_SCHEMA, TYPES, Event, completion_event
 from scoring.decisions import Outcome, Seen, Status, before_submission
 from scoring.job import Job, Place, Progress, State
+from scoring.landings import land
 from scoring.ports import Answered, JobState, Unclear
 from scoring.route import Ready, Route
-from scoring.submit import land
 from tests.completion_events import LENIENT, SCHEMA, STRICT, check_event, strict
 from tests.factories import (
     NOW,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.errors import UnreadableMessage
-from scoring.landing import COMMITTING_APIS, Ignored, Landing, normal_etag, read_message
+from scoring.landing import COMMITTING_APIS, Ignored, Landing, Renamed, normal_etag, read_message
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 PATIENTS = Landing(
@@ -50,7 +50,7 @@ def message(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def told_by(document: Any) -> Landing | Ignored | UnreadableMessage:
+def told_by(document: Any) -> Landing | Renamed | Ignored | UnreadableMessage:
     (told,) = read_message(message(document))
     return told
 
@@ -95,7 +95,6 @@ def test_every_committing_api_has_a_payload() -> None:
         ("event-grid-blob-deleted", "event type Microsoft.Storage.BlobDeleted"),
         ("cloud-events-blob-deleted", "event type Microsoft.Storage.BlobDeleted"),
         ("event-grid-blob-tier-changed", "event type Microsoft.Storage.BlobTierChanged"),
-        ("event-grid-blob-renamed", "event type Microsoft.Storage.BlobRenamed"),
     ],
 )
 def test_an_event_that_commits_no_blob_is_ignored(name: str, reason: str) -> None:
@@ -103,13 +102,33 @@ def test_an_event_that_commits_no_blob_is_ignored(name: str, reason: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "path"),
-    [("event-grid-directory-renamed", "heart"), ("event-grid-subscription-validation", "")],
+    ("name", "path", "directory"),
+    [
+        ("event-grid-blob-renamed", "heart/patients.csv", False),
+        ("event-grid-directory-renamed", "heart", True),
+    ],
 )
-def test_an_event_about_no_blob_is_ignored(name: str, path: str) -> None:
-    assert told_by(payload(name)) == Ignored(
-        path=path, reason=f"event type {payload(name)['eventType']}"
+def test_a_rename_tells_the_new_path(name: str, path: str, *, directory: bool) -> None:
+    told = told_by(payload(name))
+    assert isinstance(told, Renamed)
+    assert (told.account, told.container) == ("landingzone", "landings")
+    assert (told.path, told.directory) == (path, directory)
+
+
+def test_a_rename_whose_subject_has_lost_characters_is_read_from_its_url() -> None:
+    event = changed(
+        "event-grid-blob-renamed",
+        subject="/blobServices/default/containers/landings/blobs/\ufffd.csv",
+        data={"destinationUrl": "https://a.dfs.core.windows.net/landings/%F0%9F%99%82.csv"},
     )
+    told = told_by(event)
+    assert isinstance(told, Renamed)
+    assert told.path == "🙂.csv"
+
+
+def test_an_event_about_no_blob_is_ignored() -> None:
+    event = payload("event-grid-subscription-validation")
+    assert told_by(event) == Ignored(path="", reason=f"event type {event['eventType']}")
 
 
 def test_an_api_not_yet_invented_is_ignored() -> None:
@@ -247,9 +266,9 @@ def test_a_landing_that_cannot_be_understood_is_told_as_unreadable(event: dict[s
     assert isinstance(told_by(event), UnreadableMessage)
 
 
-def check_told(body: bytes) -> Sequence[Landing | Ignored | UnreadableMessage]:
+def check_told(body: bytes) -> Sequence[Landing | Renamed | Ignored | UnreadableMessage]:
     told = list(read_message(body))
-    assert all(isinstance(one, Landing | Ignored | UnreadableMessage) for one in told)
+    assert all(isinstance(one, Landing | Renamed | Ignored | UnreadableMessage) for one in told)
     return told
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import poll, submit
+from scoring import landings, poll
 from scoring.landing import Landing
 from scoring.ports import Answered, JobState, Services, Unclear
 from scoring.route import Ready
@@ -166,7 +166,7 @@ async def test_a_late_duplicate_whose_host_dies_scores_nothing_twice(
         death = Death(at_call, after_effect=after_effect)
         with contextlib.suppress(KilledError):
             mortal = msgspec.structs.replace(world.services, routes=[held])
-            await submit.land(death.befalls(mortal), landing)
+            await landings.land(death.befalls(mortal), landing)
         for _ in range(30):
             _work(world)
             await _tick(world, world.services)
@@ -180,12 +180,12 @@ async def _live(world: World, landing: Landing, death: Death) -> None:
     """One host handles the event and polls until it dies; then others do."""
     mortal = death.befalls(world.services)
     try:
-        await submit.land(mortal, landing)
+        await landings.land(mortal, landing)
         for _ in range(25):
             _work(world)
             await _tick(world, mortal)
     except KilledError:
-        await submit.land(world.services, landing)  # the message comes back
+        await landings.land(world.services, landing)  # the message comes back
     for _ in range(90):
         _work(world)
         await _tick(world, world.services)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import poll, submit, writes
+from scoring import landings, poll, submit, writes
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, NotSent, Unclear
@@ -48,11 +48,11 @@ async def test_a_file_is_submitted_followed_and_announced() -> None:
 async def test_the_same_event_at_once_and_much_later_makes_one_job_and_one_event() -> None:
     world = World(HEART)
     landing = await world.land(FILE)
-    await submit.land(world.services, landing)
+    await landings.land(world.services, landing)
     world.complete("batchjob-1")
     await world.tick()
     await world.ticks(timedelta(hours=5), every=timedelta(hours=1))
-    await submit.land(world.services, landing)
+    await landings.land(world.services, landing)
     await world.tick()
     assert len(world.endpoints.submissions) == 1
     assert len(world.publisher.published) == 1
@@ -72,7 +72,7 @@ async def test_the_look_in_done_follows_the_claim() -> None:
         return await claim(*args)
 
     world.ledger.claim = claim_after_polls_move  # type: ignore[method-assign,assignment]
-    await submit.land(world.services, landing)
+    await landings.land(world.services, landing)
     assert len(world.endpoints.submissions) == 1
     assert world.ledger.open == {}
 
@@ -83,7 +83,7 @@ async def test_a_landing_in_another_container_is_none_of_the_routes(
 ) -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    await submit.land(world.services, msgspec.structs.replace(landing, **elsewhere))
+    await landings.land(world.services, msgspec.structs.replace(landing, **elsewhere))
     assert world.ledger.open == {}
 
 
@@ -125,7 +125,7 @@ async def test_a_file_deleted_before_its_turn_is_rejected() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
     del world.storage.blobs[FILE]
-    await submit.land(world.services, landing)
+    await landings.land(world.services, landing)
     assert world.publisher.ends == [("rejected", "deleted")]
 
 
@@ -133,7 +133,7 @@ async def test_a_file_overwritten_before_its_turn_is_superseded_and_the_new_one_
     world = World(HEART)
     old = world.landing(world.storage.put(FILE))
     await world.land(FILE)
-    await submit.land(world.services, old)
+    await landings.land(world.services, old)
     world.complete("batchjob-1")
     await world.tick()
     assert world.publisher.ends == [("superseded", "overwritten"), ("completed", None)]
@@ -144,7 +144,7 @@ async def test_an_overwritten_file_whose_own_event_never_comes_is_scored_all_the
     world = World(HEART)
     old = world.landing(world.storage.put(FILE))
     world.storage.put(FILE)
-    await submit.land(world.services, old)
+    await landings.land(world.services, old)
     assert len(world.endpoints.submissions) == 1
     assert world.publisher.ends == [("superseded", "overwritten")]
 
@@ -182,7 +182,7 @@ async def test_completed_without_output_is_a_failure() -> None:
 async def test_what_lay_at_the_output_before_is_not_taken_for_the_result() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    await submit.land(world.services, landing)
+    await landings.land(world.services, landing)
     uri = world.endpoints.submissions[0].output_uri
     older = world.storage.put(uri.partition("/paths/")[2])
     world.storage.blobs[older.path] = msgspec.structs.replace(
@@ -648,7 +648,7 @@ async def test_what_keeps_a_job_from_its_post_is_told(caplog: pytest.LogCaptureF
 
     world.storage.blob = away  # type: ignore[method-assign,assignment]
     with pytest.raises(Unavailable):
-        await submit.land(world.services, landing)
+        await landings.land(world.services, landing)
     assert 'reason="storage is away"' in _line_of("held", caplog)
     assert f"path={FILE}" in _line_of("held", caplog)
 
@@ -663,7 +663,7 @@ async def test_every_odd_end_and_turn_of_a_job_has_its_line(
     old = await world.land("landing/heart/empty.csv", size=0)
     assert "reason=empty" in _line_of("rejected", caplog)
     world.storage.put(old.path)
-    await submit.land(world.services, msgspec.structs.replace(old, etag="older"))
+    await landings.land(world.services, msgspec.structs.replace(old, etag="older"))
     assert "reason=overwritten" in _line_of("superseded", caplog)
     await world.land("landing/heart/fails.csv")
     world.endpoints.turn("batchjob-2", JobState.FAILED)
@@ -673,7 +673,7 @@ async def test_every_odd_end_and_turn_of_a_job_has_its_line(
     await world.tick()
     assert "reason=batch-job-canceled" in _line_of("canceled", caplog)
     with pytest.raises(UnreadableMessage):
-        await submit.on_landing(world.services, b"no event")
+        await landings.on_landing(world.services, b"no event")
     assert _line_of("unreadable", caplog)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import submit, writes
+from scoring import landings, writes
 from scoring.errors import Unavailable
 from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, Unclear
@@ -63,7 +63,7 @@ async def test_who_froze_before_its_post_does_not_post_when_the_attempt_was_give
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
     frozen = stall(world)
-    host = asyncio.create_task(submit.land(world.services, landing))
+    host = asyncio.create_task(landings.land(world.services, landing))
     await frozen.reached.wait()
     await world.ticks(LONG_ENOUGH_TO_BE_LOST)
     assert tags(world) == ["-2"]
@@ -77,7 +77,7 @@ async def test_a_refusal_that_is_read_late_does_not_end_a_job_whose_next_attempt
     landing = world.landing(world.storage.put(FILE))
     world.endpoints.answers = [Answered(status=400, message="no")]
     frozen = Stalled(world.endpoints, "submit", after_effect=True)
-    host = asyncio.create_task(submit.land(world.services, landing))
+    host = asyncio.create_task(landings.land(world.services, landing))
     await frozen.reached.wait()
     await world.ticks(LONG_ENOUGH_TO_BE_LOST)
     frozen.go_on.set()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import submit, sweep
+from scoring import landings, sweep
 from scoring.errors import Unavailable
 from scoring.route import Ready
 from tests.factories import route
@@ -88,7 +88,7 @@ async def test_a_sweep_and_an_event_for_the_same_file_make_one_job() -> None:
     world = await swept()
     blob = world.storage.put(path_of(1))
     await world.sweep()
-    await submit.land(world.services, world.landing(blob))
+    await landings.land(world.services, world.landing(blob))
     await world.tick()
     assert len(world.endpoints.submissions) == 1
 

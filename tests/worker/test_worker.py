@@ -74,9 +74,9 @@ def test_nothing_but_importing_happens_at_import(worker: Worker) -> None:
 
 
 async def test_missing_settings_are_reported_together_at_each_invocation(worker: Worker) -> None:
-    calls = [message("on_landing", EVENTS["event-grid-put-blob"]), tick("poll")]
+    calls = [message("on_landing", EVENTS["event-grid-put-blob"]), tick("poll"), tick("sweep")]
     ran = await worker.run(ROOT, {}, *calls, *calls)
-    assert len(ran.answers) == 4
+    assert len(ran.answers) == 6
     for answer in ran.answers:
         assert (answer.answered, answer.ok) == (True, False)
         assert answer.failure is not None
@@ -84,17 +84,16 @@ async def test_missing_settings_are_reported_together_at_each_invocation(worker:
         assert [name for name in REQUIRED if name not in answer.failure] == []
 
 
-async def test_a_cancellation_in_either_function_is_answered(
-    worker: Worker, tmp_path: Path
-) -> None:
-    """Whatever is cancelled below them: both are wrapped in `answered`."""
+async def test_a_cancellation_in_any_function_is_answered(worker: Worker, tmp_path: Path) -> None:
+    """Whatever is cancelled below them: all are wrapped in `answered`."""
     app = copied(tmp_path, "")
     with (app / "scoring" / "wiring.py").open("a") as file:
         file.write(CANCELLED)
-    calls = [message("on_landing", EVENTS["event-grid-put-blob"]), tick("poll")]
+    calls = [message("on_landing", EVENTS["event-grid-put-blob"]), tick("poll"), tick("sweep")]
     answers = (await worker.run(app, {}, *calls)).answers
     assert [answer.failure for answer in answers] == [
-        f"RuntimeError('{name} was ended by CancelledError()')" for name in ("on_landing", "poll")
+        f"RuntimeError('{name} was ended by CancelledError()')"
+        for name in ("on_landing", "poll", "sweep")
     ]
 
 
@@ -175,6 +174,18 @@ async def test_poll_with_an_empty_ledger_leaves_its_mark(
     assert answer.lines == []
     async with _app_account(storage) as account:
         assert await account.get_blob_client(ledger, "control/poll").exists()
+
+
+async def test_a_sweep_is_answered_and_leaves_the_mark_of_each_route(
+    worker: Worker, settings: dict[str, str], storage: Storage, ledger: str
+) -> None:
+    ran = await worker.run(ROOT, settings, tick("sweep"))
+    (answer,) = ran.answers
+    assert (answer.answered, answer.ok, answer.returns) == (True, True, False), answer.failure
+    assert answer.lines == []
+    async with _app_account(storage) as account:
+        for route in ("cancer", "digits"):
+            assert await account.get_blob_client(ledger, f"control/sweep-{route}").exists()
 
 
 async def test_the_process_makes_its_services_once(

@@ -1,0 +1,123 @@
+"""From a queue message to jobs: what landed, which routes take it."""
+
+import asyncio
+
+from scoring.errors import SetupError, Unavailable, UnreadableMessage
+from scoring.job import Job, Place, job_for
+from scoring.landing import Ignored, Landing, Renamed, read_message
+from scoring.log import Action, info, warning
+from scoring.ports import Blob, Forbidden, Services
+from scoring.submit import in_any_case, start
+
+AT_ONCE = 16  # claims of a renamed directory
+
+
+async def on_landing(services: Services, message: bytes) -> None:
+    """Start a job for each landing that a queue message tells of and a route takes.
+
+    One event that fails does not stop its neighbours in the message; the platform then delivers
+    the message again, and what was claimed is recognised.
+
+    Raises:
+        UnreadableMessage: an event cannot be understood.
+        Unavailable, SetupError: ledger, storage or workspace cannot be reached, or refuses.
+    """
+    told = list(read_message(message))
+    await in_any_case(_take(services, one) for one in told)
+
+
+async def _take(services: Services, told: Landing | Renamed | Ignored | UnreadableMessage) -> None:
+    if isinstance(told, UnreadableMessage):
+        warning(Action.UNREADABLE, reason=str(told))
+        raise told
+    if isinstance(told, Ignored):
+        info(Action.IGNORED, path=told.path, reason=told.reason)
+        return
+    if isinstance(told, Renamed):
+        await _take_renamed(services, told)
+        return
+    await land(services, told)
+
+
+async def land(services: Services, landing: Landing, *, later: bool = False) -> None:
+    """Start a job for each route that takes a landing; with `later` poll submits it."""
+    places = await services.workspace.places()
+    reason: str | None = "no-route"
+    jobs: list[Job] = []
+    for route in services.routes:
+        place = places.get(route.datastore)
+        if place is None or (place.account, place.container) != (
+            landing.account,
+            landing.container,
+        ):
+            continue
+        captures = route.triggered_by(landing.path)
+        if captures is not None:
+            jobs.append(job_for(route, landing, captures, place, services.escaping))
+        elif route.holds(landing.path):
+            info(Action.WAITING, path=landing.path, route=route.name, reason="marker")
+            reason = None
+    if not jobs and reason:
+        info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
+    await in_any_case(start(services, job, later=later) for job in jobs)
+
+
+async def _take_renamed(services: Services, renamed: Renamed) -> None:
+    """Take what has a new path: its version has to be looked for."""
+    here = (renamed.account, renamed.container)
+    places = (await services.workspace.places()).values()
+    place = next((one for one in places if (one.account, one.container) == here), None)
+    if place is None:
+        info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="no-route")
+    elif renamed.directory:
+        await _take_directory(services, renamed, place)
+    else:
+        await _take_blob(services, renamed, place)
+
+
+async def _take_blob(services: Services, renamed: Renamed, place: Place) -> None:
+    blob = await services.storage.blob(place, renamed.path)
+    if isinstance(blob, Forbidden):
+        raise SetupError(f"the app may not look at {renamed.path}, which was renamed")
+    if blob is None:
+        info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="deleted")
+        return
+    await land(services, _landing(renamed, blob))
+
+
+async def _take_directory(services: Services, renamed: Renamed, place: Place) -> None:
+    """Take what lies in a directory, whenever it was written: renames keep Last-Modified.
+
+    Raises:
+        Unavailable: it was not done in time; the message comes back, and what is claimed is known.
+    """
+    last_page = services.clock() + services.timing.poll_deadline.total_seconds()
+    limit, next_page = asyncio.Semaphore(AT_ONCE), ""
+
+    async def take(blob: Blob) -> None:
+        async with limit:
+            await land(services, _landing(renamed, blob), later=True)
+
+    while True:
+        page = await services.storage.page(place, f"{renamed.path}/", next_page)
+        await in_any_case(take(blob) for blob in page.blobs if _is_wanted(services, blob.path))
+        if not page.next:
+            return
+        if services.clock() >= last_page:
+            raise Unavailable(f"directory {renamed.path} is large: the next delivery goes on")
+        next_page = page.next
+
+
+def _is_wanted(services: Services, path: str) -> bool:
+    return any(route.triggered_by(path) is not None for route in services.routes)
+
+
+def _landing(renamed: Renamed, blob: Blob) -> Landing:
+    return Landing(
+        account=renamed.account,
+        container=renamed.container,
+        path=blob.path,
+        etag=blob.etag,
+        size=blob.size,
+        landed=renamed.renamed,
+    )
