@@ -82,7 +82,7 @@ async def _take_blob(services: Services, renamed: Renamed, place: Place) -> None
     if blob is None:
         info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="deleted")
         return
-    await land(services, _landing(renamed, blob))
+    await land(services, blob.landing(place, renamed.renamed))
 
 
 async def _take_directory(services: Services, renamed: Renamed, place: Place) -> None:
@@ -96,7 +96,7 @@ async def _take_directory(services: Services, renamed: Renamed, place: Place) ->
 
     async def take(blob: Blob) -> None:
         async with limit:
-            await land(services, _landing(renamed, blob), later=True)
+            await land(services, blob.landing(place, renamed.renamed), later=True)
 
     while True:
         page = await services.storage.page(place, f"{renamed.path}/", next_page)
@@ -110,14 +110,3 @@ async def _take_directory(services: Services, renamed: Renamed, place: Place) ->
 
 def _is_wanted(services: Services, path: str) -> bool:
     return any(route.triggered_by(path) is not None for route in services.routes)
-
-
-def _landing(renamed: Renamed, blob: Blob) -> Landing:
-    return Landing(
-        account=renamed.account,
-        container=renamed.container,
-        path=blob.path,
-        etag=blob.etag,
-        size=blob.size,
-        landed=renamed.renamed,
-    )

@@ -6,12 +6,13 @@ Every method raises `Unavailable` when its service cannot be reached or gives no
 
 import enum
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
-from scoring.landing import Aware
+from scoring.landing import Aware, Landing
 from scoring.route import Kind, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
@@ -102,6 +103,17 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     modified: Aware
     block: bool = True  # a block blob; page and append blobs cannot be scored
     archived: bool = False
+
+    def landing(self, place: Place, landed: datetime) -> Landing:
+        """Return the landing of this version."""
+        return Landing(
+            account=place.account,
+            container=place.container,
+            path=self.path,
+            etag=self.etag,
+            size=self.size,
+            landed=landed,
+        )
 
 
 class Forbidden(msgspec.Struct, frozen=True):

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring.job import Job, Place, job_for
-from scoring.landing import Landing
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Page, Services, SweepMark
 from scoring.route import Route, literal_beginning
@@ -122,13 +121,6 @@ class _Sweep:
                 await start(self._services, job, later=True)
 
     def _job(self, blob: Blob) -> Job:
-        landing = Landing(
-            account=self._place.account,
-            container=self._place.container,
-            path=blob.path,
-            etag=blob.etag,
-            size=blob.size,
-            landed=blob.modified,
-        )
+        landing = blob.landing(self._place, blob.modified)
         captures = self._route.triggered_by(blob.path) or {}
         return job_for(self._route, landing, captures, self._place, self._services.escaping)

@@ -316,14 +316,7 @@ class World:
 
     def landing(self, blob: Blob) -> Landing:
         """Return the landing of a blob in the datastore's container."""
-        return Landing(
-            account=PLACE.account,
-            container=PLACE.container,
-            path=blob.path,
-            etag=blob.etag,
-            size=blob.size,
-            landed=blob.modified,
-        )
+        return blob.landing(PLACE, blob.modified)
 
     async def tick(self, after: timedelta = timedelta(seconds=15)) -> None:
         """Let time pass, then run a tick of poll."""
