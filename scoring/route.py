@@ -40,6 +40,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
+    on_empty: Literal["reject", "score"] = "reject"  # a file without content
 
     @property
     def trigger(self) -> str:

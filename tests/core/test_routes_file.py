@@ -69,6 +69,7 @@ def test_every_optional_field_is_read() -> None:
         "uri": "https://landingzone.blob.core.windows.net/{container}/{path}",
         "max_attempts": 3,
         "enabled": False,
+        "on_empty": "score",
     }
     (made,), mistakes = read(FILES | fields)
     assert mistakes == []
@@ -117,6 +118,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"input": "files"}, "input", 'must be "file" or "folder"'),
     ({"max_active": 20}, "max_active", 'must be "unlimited"'),
     ({"max_attempts": 0}, "max_attempts", "must be at least 1"),
+    ({"on_empty": "keep"}, "on_empty", 'must be "reject" or "score"'),
     # names
     ({"name": "Files"}, "name", "use lower-case letters"),
     ({"name": "-files"}, "name", "use lower-case letters"),
@@ -260,7 +262,7 @@ def test_a_route_that_is_no_table_is_told(text: str) -> None:
 TEXT = st.text(alphabet="ab*?{}/.key$", max_size=9)
 VALUES = st.booleans() | st.integers(-1, 2) | TEXT
 TABLES = st.dictionaries(
-    st.sampled_from([*FOLDERS, "uri", "deployment", "max_attempts", "enabled", "x"]),
+    st.sampled_from([*FOLDERS, "uri", "deployment", "max_attempts", "enabled", "on_empty", "x"]),
     VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(TEXT, VALUES, max_size=1),
     max_size=3,
 )
