@@ -136,6 +136,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     input_uri: str
     output_uri: str
+    # What a pipeline calls them; a model takes one of each under any name.
+    input_name: str = "input"
+    output_name: str = "output"
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None = None  # None: the endpoint's default
     ready: Ready | None = None  # folders only
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
+    # Of the data in the request; a pipeline wants those that it declares.
+    input_name: str = "input"
+    output_name: str = "output"
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
     on_empty: Literal["reject", "score"] = "reject"  # a file without content

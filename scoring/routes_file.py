@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from scoring.route import Mistake, Ready, Route, literal_beginning, names_in, without_loops
+from scoring.submission_fields import submission_problems
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -119,6 +120,7 @@ def _problems(route: Route) -> Iterator[tuple[str, str]]:
     yield from _output_problems(route)
     yield from _template_problems("uri", route.uri, _URI_FIELDS)
     yield from _uri_problems(route.uri)
+    yield from submission_problems(route)
 
 
 def _name_problems(route: Route) -> Iterator[tuple[str, str]]:

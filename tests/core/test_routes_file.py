@@ -70,6 +70,8 @@ def test_every_optional_field_is_read() -> None:
         "max_attempts": 3,
         "enabled": False,
         "on_empty": "score",
+        "input_name": "heart_data",
+        "output_name": "Scores2",
     }
     (made,), mistakes = read(FILES | fields)
     assert mistakes == []
@@ -119,6 +121,13 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"max_active": 20}, "max_active", 'must be "unlimited"'),
     ({"max_attempts": 0}, "max_attempts", "must be at least 1"),
     ({"on_empty": "keep"}, "on_empty", 'must be "reject" or "score"'),
+    # what passes through to the batch job
+    ({"input_name": ""}, "input_name", "use letters, digits and `_`"),
+    ({"input_name": "7up"}, "input_name", "the first a letter"),
+    ({"input_name": "_data"}, "input_name", "the first a letter"),
+    ({"output_name": "heart-data"}, "output_name", "use letters, digits and `_`"),
+    ({"output_name": "größe"}, "output_name", "use letters, digits and `_`"),
+    ({"output_name": "scores\n"}, "output_name", "use letters, digits and `_`"),
     # names
     ({"name": "Files"}, "name", "use lower-case letters"),
     ({"name": "-files"}, "name", "use lower-case letters"),

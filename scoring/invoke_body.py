@@ -1,0 +1,32 @@
+"""The body of the POST that makes a batch job.
+
+As in "Deploy models using batch endpoints with REST APIs" of the Azure documentation.
+"""
+
+from typing import Any
+
+from scoring.ports import Submission
+from scoring.route import Kind
+
+_KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
+
+
+def invoke_body(submission: Submission) -> dict[str, Any]:
+    """Return what is POSTed; the tag is in it twice, for the batch job to be found by."""
+    return {
+        "properties": {
+            "InputData": _inputs(submission),
+            "OutputData": _outputs(submission),
+            "description": submission.tag,
+            "tags": {"landfall": submission.tag},
+        }
+    }
+
+
+def _inputs(submission: Submission) -> dict[str, Any]:
+    kind = _KINDS[submission.kind]
+    return {submission.input_name: {"JobInputType": kind, "Uri": submission.input_uri}}
+
+
+def _outputs(submission: Submission) -> dict[str, Any]:
+    return {submission.output_name: {"JobOutputType": "UriFile", "Uri": submission.output_uri}}

@@ -1,0 +1,28 @@
+"""The body of the POST: what a route asks for, as the service spells it."""
+
+from typing import Any
+
+from scoring.invoke_body import invoke_body
+from scoring.ports import Submission
+
+
+def properties(**fields: Any) -> dict[str, Any]:
+    dull = {
+        "tag": "landfall-k-1",
+        "deployment": None,
+        "kind": "file",
+        "input_uri": "azureml://datastores/d/paths/landing/a.csv",
+        "output_uri": "azureml://datastores/d/paths/scored/k/predictions.csv",
+    }
+    found: dict[str, Any] = invoke_body(Submission(**{**dull, **fields}))["properties"]
+    return found
+
+
+def test_the_data_has_the_names_that_the_route_gives_it() -> None:
+    body = properties(input_name="heart_data", output_name="scores")
+    assert list(body["InputData"]) == ["heart_data"]
+    assert list(body["OutputData"]) == ["scores"]
+
+
+def test_a_folder_is_said_to_be_one() -> None:
+    assert properties(kind="folder")["InputData"]["input"]["JobInputType"] == "UriFolder"
