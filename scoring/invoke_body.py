@@ -6,7 +6,7 @@ As in "Deploy models using batch endpoints with REST APIs" of the Azure document
 from typing import Any
 
 from scoring.ports import Submission
-from scoring.route import Kind
+from scoring.route import Kind, Param
 
 _KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
 
@@ -25,7 +25,14 @@ def invoke_body(submission: Submission) -> dict[str, Any]:
 
 def _inputs(submission: Submission) -> dict[str, Any]:
     kind = _KINDS[submission.kind]
-    return {submission.input_name: {"JobInputType": kind, "Uri": submission.input_uri}}
+    data = {submission.input_name: {"JobInputType": kind, "Uri": submission.input_uri}}
+    return {name: _literal(value) for name, value in submission.params.items()} | data
+
+
+def _literal(value: Param) -> dict[str, Any]:
+    """Azure ML types the value of a literal as text; the component that declares it parses it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return {"JobInputType": "Literal", "Value": text}
 
 
 def _outputs(submission: Submission) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Aware
-from scoring.route import Kind, Route
+from scoring.route import Kind, Param, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -139,6 +139,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     # What a pipeline calls them; a model takes one of each under any name.
     input_name: str = "input"
     output_name: str = "output"
+    params: dict[str, Param] = {}
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ _GLOB = re.compile(
 
 Captures = dict[str, str]
 Kind = Literal["file", "folder"]
+Param = str | int | float | bool
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     # Of the data in the request; a pipeline wants those that it declares.
     input_name: str = "input"
     output_name: str = "output"
+    params: dict[str, Param] = {}  # literals that a pipeline is given beside its data
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
     on_empty: Literal["reject", "score"] = "reject"  # a file without content

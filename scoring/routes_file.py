@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from scoring.route import Mistake, Ready, Route, literal_beginning, names_in, without_loops
+from scoring.route import Mistake, Param, Ready, Route, literal_beginning, names_in, without_loops
 from scoring.submission_fields import submission_problems
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -61,6 +61,8 @@ def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Rou
     _check_fields(table, Route)
     if isinstance(table.get("ready"), dict):
         _check_fields(table["ready"], Ready, "ready.")
+    if isinstance(table.get("params"), dict):
+        _check_params(table["params"])
     try:
         route = msgspec.convert(_fill_in(table, settings), Route)
     except msgspec.ValidationError as mistake:
@@ -79,6 +81,12 @@ def _check_fields(table: dict[str, Any], kind: type[msgspec.Struct], within: str
             near = difflib.get_close_matches(field, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "docs/routes.md lists the fields"
             raise _FieldError(within + field, f"no such field; {hint}")
+
+
+def _check_params(params: dict[str, Any]) -> None:
+    for name, value in params.items():
+        if not isinstance(value, Param):
+            raise _FieldError(f"params.{name}", "must be text, a number, true or false")
 
 
 def _field_error(said: str) -> _FieldError:

@@ -233,6 +233,7 @@ async def _post(
         output_uri=job.output_uri(attempt),
         input_name=job.route.input_name,
         output_name=job.route.output_name,
+        params=job.route.params,
     )
     return await services.endpoints.submit(endpoint, submission)
 

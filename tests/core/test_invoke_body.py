@@ -26,3 +26,17 @@ def test_the_data_has_the_names_that_the_route_gives_it() -> None:
 
 def test_a_folder_is_said_to_be_one() -> None:
     assert properties(kind="folder")["InputData"]["input"]["JobInputType"] == "UriFolder"
+
+
+def test_parameters_are_sent_as_literals_beside_the_data() -> None:
+    body = properties(params={"mode": "fast", "threshold": 0.5, "top": 10, "explain": True})
+    assert body["InputData"] == {
+        "mode": {"JobInputType": "Literal", "Value": "fast"},
+        "threshold": {"JobInputType": "Literal", "Value": "0.5"},
+        "top": {"JobInputType": "Literal", "Value": "10"},
+        "explain": {"JobInputType": "Literal", "Value": "true"},
+        "input": {
+            "JobInputType": "UriFile",
+            "Uri": "azureml://datastores/d/paths/landing/a.csv",
+        },
+    }

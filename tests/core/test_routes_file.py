@@ -72,6 +72,7 @@ def test_every_optional_field_is_read() -> None:
         "on_empty": "score",
         "input_name": "heart_data",
         "output_name": "Scores2",
+        "params": {"a": "x", "b": 7, "c": 0.5, "d": True},
     }
     (made,), mistakes = read(FILES | fields)
     assert mistakes == []
@@ -128,6 +129,15 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"output_name": "heart-data"}, "output_name", "use letters, digits and `_`"),
     ({"output_name": "größe"}, "output_name", "use letters, digits and `_`"),
     ({"output_name": "scores\n"}, "output_name", "use letters, digits and `_`"),
+    ({"params": 7}, "params", "Expected `object`, got `int`"),
+    ({"params": {"a": ["x"]}}, "params.a", "must be text, a number, true or false"),
+    ({"params": {"a": {"b": 1}}}, "params.a", "must be text, a number, true or false"),
+    ({"params": {"a-b": 1}}, "params.a-b", "use letters, digits and `_`"),
+    ({"params": {"": 1}}, "params.", "use letters, digits and `_`"),
+    ({"params": {"input": 1}}, "params.input", "is the name of the input, too"),
+    ({"params": {"x": 1}, "input_name": "x"}, "params.x", "is the name of the input, too"),
+    ({"params": {"a": 2**63}}, "params.a", "is too large for a number"),
+    ({"params": {"a": -(2**70)}}, "params.a", "is too large for a number"),
     # names
     ({"name": "Files"}, "name", "use lower-case letters"),
     ({"name": "-files"}, "name", "use lower-case letters"),
@@ -222,6 +232,26 @@ def test_a_route_of_folders_with_a_mistake_is_left_out_and_the_field_named(
     assert routes == []
     assert (mistake.route, mistake.field) == ("folders", field)
     assert problem in mistake.problem
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_a_parameter_that_no_json_can_hold_is_told(value: str) -> None:
+    text = f"routes = {toml([FILES | {'params': {'a': 0}}])}".replace("= 0", f"= {value}")
+    _, (mistake,) = read_routes(text, {})
+    assert (mistake.field, mistake.problem) == ("params.a", "must be a finite number")
+
+
+def test_a_date_is_no_parameter() -> None:
+    text = f"routes = {toml([FILES | {'params': {'a': 0}}])}".replace("= 0", "= 2026-11-24")
+    _, (mistake,) = read_routes(text, {})
+    assert (mistake.field, mistake.problem) == ("params.a", "must be text, a number, true or false")
+
+
+def test_parameters_are_the_same_after_the_ledger() -> None:
+    params = {"a": "1", "b": 7, "c": 1.0, "d": True, "e": 1e300, "f": -(2**63) + 1}
+    (made,), _ = read(FILES | {"params": params})
+    again = msgspec.json.decode(msgspec.json.encode(made), type=Route)
+    assert [repr(one) for one in again.params.values()] == [repr(one) for one in params.values()]
 
 
 def test_a_broken_route_does_not_stop_the_others_and_each_mistake_is_told() -> None:

@@ -101,10 +101,11 @@ async def test_a_landing_that_no_route_takes_is_left_alone(path: str) -> None:
 
 
 async def test_what_a_route_asks_of_its_batch_jobs_is_submitted() -> None:
-    world = World(msgspec.structs.replace(HEART, input_name="heart_data", output_name="scores"))
+    asked = {"input_name": "heart_data", "output_name": "scores", "params": {"top": 3}}
+    world = World(msgspec.structs.replace(HEART, **asked))
     await world.land(FILE)
     (submission,) = world.endpoints.submissions
-    assert (submission.input_name, submission.output_name) == ("heart_data", "scores")
+    assert asked.items() <= msgspec.structs.asdict(submission).items()
 
 
 # --- odd landings -------------------------------------------------------------------------------
