@@ -5,8 +5,9 @@ As in "Deploy models using batch endpoints with REST APIs" of the Azure document
 
 from typing import Any
 
+from scoring.durations import iso8601
 from scoring.ports import Submission
-from scoring.route import Kind, Param
+from scoring.route import JobSettings, Kind, Param
 
 _KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
 
@@ -19,6 +20,7 @@ def invoke_body(submission: Submission) -> dict[str, Any]:
             "OutputData": _outputs(submission),
             "description": submission.tag,
             "tags": {"landfall": submission.tag},
+            **_settings(submission.settings),
         }
     }
 
@@ -37,3 +39,18 @@ def _literal(value: Param) -> dict[str, Any]:
 
 def _outputs(submission: Submission) -> dict[str, Any]:
     return {submission.output_name: {"JobOutputType": "UriFile", "Uri": submission.output_uri}}
+
+
+def _settings(asked: JobSettings) -> dict[str, Any]:
+    """Leave out what is not asked for: then the deployment's settings hold."""
+    timeout = iso8601(asked.timeout) if asked.timeout else None
+    return _given(
+        compute=_given(instanceCount=asked.instance_count),
+        miniBatchSize=asked.mini_batch_size,
+        errorThreshold=asked.error_threshold,
+        retrySettings=_given(maxRetries=asked.max_retries, timeout=timeout),
+    )
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, {})}

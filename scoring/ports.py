@@ -12,7 +12,7 @@ import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Aware
-from scoring.route import Kind, Param, Route
+from scoring.route import JobSettings, Kind, Param, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -140,6 +140,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     input_name: str = "input"
     output_name: str = "output"
     params: dict[str, Param] = {}
+    settings: JobSettings = JobSettings()
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

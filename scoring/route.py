@@ -6,6 +6,7 @@ docs/routes.md is the reference of the fields; `routes_file` reads them.
 import functools
 import re
 from collections.abc import Callable, Hashable
+from datetime import timedelta
 from typing import Literal
 
 import msgspec
@@ -26,7 +27,17 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     marker: str  # pattern of the blob whose landing says so
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch job does otherwise than its deployment says; None: as the deployment says."""
+
+    instance_count: int | None = None
+    mini_batch_size: int | None = None  # files
+    error_threshold: int | None = None  # failures of files that are borne; -1: any number
+    max_retries: int | None = None  # of one mini-batch
+    timeout: timedelta | None = None  # of one mini-batch
+
+
+class Route(JobSettings, frozen=True, kw_only=True):
     """A rule of `routes.toml`. The ledger keeps it with each job as it was."""
 
     name: str

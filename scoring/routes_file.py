@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from scoring.durations import read_duration
 from scoring.route import Mistake, Param, Ready, Route, literal_beginning, names_in, without_loops
 from scoring.submission_fields import submission_problems
 
@@ -20,6 +21,7 @@ _OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
 _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
 _URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
+_DURATIONS = frozenset({"timeout"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
 
 
@@ -64,7 +66,7 @@ def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Rou
     if isinstance(table.get("params"), dict):
         _check_params(table["params"])
     try:
-        route = msgspec.convert(_fill_in(table, settings), Route)
+        route = msgspec.convert(_with_durations(_fill_in(table, settings)), Route)
     except msgspec.ValidationError as mistake:
         raise _field_error(str(mistake)) from None
     if route.name in taken:
@@ -114,6 +116,16 @@ def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
         return settings[found[1]]
 
     return _SETTING.sub(setting, value)
+
+
+def _with_durations(table: dict[str, Any]) -> dict[str, Any]:
+    read = dict(table)
+    for field in _DURATIONS & table.keys():
+        try:
+            read[field] = read_duration(table[field])
+        except ValueError as mistake:
+            raise _FieldError(field, str(mistake)) from None
+    return read
 
 
 def _problems(route: Route) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,8 @@ from scoring.route import Route
 
 _DATA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NAMED_SO = "use letters, digits and `_`, the first a letter"
+_LEAST = {"instance_count": 1, "mini_batch_size": 1, "error_threshold": -1, "max_retries": 0}
+_LARGEST_SETTING = 2**31 - 1
 _LARGEST_NUMBER = 2**63 - 1  # that comes back from the ledger as it was
 
 
@@ -17,6 +19,10 @@ def submission_problems(route: Route) -> Iterator[tuple[str, str]]:
         if not _DATA_NAME.fullmatch(getattr(route, field)):
             yield field, _NAMED_SO
     yield from _param_problems(route)
+    for field, least in _LEAST.items():
+        value = getattr(route, field)
+        if value is not None and not least <= value <= _LARGEST_SETTING:
+            yield field, f"must be at least {least} and at most {_LARGEST_SETTING}"
 
 
 def _param_problems(route: Route) -> Iterator[tuple[str, str]]:

@@ -234,6 +234,7 @@ async def _post(
         input_name=job.route.input_name,
         output_name=job.route.output_name,
         params=job.route.params,
+        settings=job.route,
     )
     return await services.endpoints.submit(endpoint, submission)
 

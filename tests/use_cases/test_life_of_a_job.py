@@ -102,9 +102,10 @@ async def test_a_landing_that_no_route_takes_is_left_alone(path: str) -> None:
 
 async def test_what_a_route_asks_of_its_batch_jobs_is_submitted() -> None:
     asked = {"input_name": "heart_data", "output_name": "scores", "params": {"top": 3}}
-    world = World(msgspec.structs.replace(HEART, **asked))
+    world = World(msgspec.structs.replace(HEART, **asked, instance_count=4))
     await world.land(FILE)
     (submission,) = world.endpoints.submissions
+    assert submission.settings.instance_count == 4
     assert asked.items() <= msgspec.structs.asdict(submission).items()
 
 
