@@ -15,6 +15,7 @@ from azure.core.exceptions import AzureError
 from scoring.authorized_http import TIMEOUT, AuthorizedHttp, what_it_says
 from scoring.azure_errors import told_as_ours
 from scoring.errors import SetupError, Unavailable
+from scoring.invoke_body import invoke_body
 from scoring.ports import (
     Accepted,
     Answer,
@@ -26,7 +27,6 @@ from scoring.ports import (
     Submission,
     Unclear,
 )
-from scoring.route import Kind
 
 STATES = {
     "completed": JobState.COMPLETED,
@@ -38,7 +38,6 @@ STATES = {
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 _MOST_PAGES = 2_000  # a listing that leads in circles comes to an end
-_KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
 
 
 class AzureBatchEndpoints:
@@ -65,7 +64,7 @@ class AzureBatchEndpoints:
                 answer = await self._http.send(
                     "POST",
                     endpoint.scoring_uri,
-                    json=_body(submission),
+                    json=invoke_body(submission),
                     headers=headers,
                     timeout=self._timeout,
                 )
@@ -104,18 +103,6 @@ class AzureBatchEndpoints:
     async def _get(self, url: str) -> httpx.Response:
         with told_as_ours(f"GET {url}"):
             return await self._http.send("GET", url)
-
-
-def _body(submission: Submission) -> dict[str, Any]:
-    kind, mark = _KINDS[submission.kind], submission.tag
-    return {
-        "properties": {
-            "InputData": {"input": {"JobInputType": kind, "Uri": submission.input_uri}},
-            "OutputData": {"output": {"JobOutputType": "UriFile", "Uri": submission.output_uri}},
-            "description": mark,
-            "tags": {"landfall": mark},
-        }
-    }
 
 
 def _answer(answer: httpx.Response) -> Answer:

@@ -99,7 +99,7 @@ def before_submission(job: Job, seen: Seen) -> Outcome | Newer | None:
         )
     if job.route.input == "folder":
         return _empty_folder(job, seen.files)
-    return _unfit(blob)
+    return _unfit(job, blob)
 
 
 def _empty_folder(job: Job, files: Sequence[Blob] | Forbidden) -> Outcome | None:
@@ -108,12 +108,12 @@ def _empty_folder(job: Job, files: Sequence[Blob] | Forbidden) -> Outcome | None
     return _rejected("folder-empty", "no file but the marker lies directly in it")
 
 
-def _unfit(blob: Blob) -> Outcome | None:
+def _unfit(job: Job, blob: Blob) -> Outcome | None:
     if not blob.block:
         return _rejected("not-a-block-blob", "page and append blobs cannot be scored")
     if blob.archived:
         return _rejected("archived", "it lies in the archive tier and cannot be read")
-    if blob.size == 0:
+    if blob.size == 0 and job.route.on_empty == "reject":
         return _rejected("empty", "it has no content")
     return None
 

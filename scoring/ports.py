@@ -13,7 +13,7 @@ import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Aware, Landing
-from scoring.route import Kind, Route
+from scoring.route import JobSettings, Kind, Param, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -175,6 +175,11 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     input_uri: str
     output_uri: str
+    # What a pipeline calls them; a model takes one of each under any name.
+    input_name: str = "input"
+    output_name: str = "output"
+    params: dict[str, Param] = {}
+    settings: JobSettings = JobSettings()
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ docs/routes.md is the reference of the fields; `routes_file` reads them.
 import functools
 import re
 from collections.abc import Callable, Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ _GLOB = re.compile(
 
 Captures = dict[str, str]
 Kind = Literal["file", "folder"]
+Param = str | int | float | bool
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +27,17 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     marker: str  # pattern of the blob whose landing says so
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch job does otherwise than its deployment says; None: as the deployment says."""
+
+    instance_count: int | None = None
+    mini_batch_size: int | None = None  # files
+    error_threshold: int | None = None  # failures of files that are borne; -1: any number
+    max_retries: int | None = None  # of one mini-batch
+    timeout: timedelta | None = None  # of one mini-batch
+
+
+class Route(JobSettings, frozen=True, kw_only=True):
     """A rule of `routes.toml`. The ledger keeps it with each job as it was."""
 
     name: str
@@ -39,9 +50,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None = None  # None: the endpoint's default
     ready: Ready | None = None  # folders only
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
+    # Of the data in the request; a pipeline wants those that it declares.
+    input_name: str = "input"
+    output_name: str = "output"
+    params: dict[str, Param] = {}  # literals that a pipeline is given beside its data
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # where the first sweep begins
+    on_empty: Literal["reject", "score"] = "reject"  # a file without content
 
     @property
     def trigger(self) -> str:

@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from scoring.route import Mistake, Ready, Route, literal_beginning, names_in, without_loops
+from scoring.durations import read_duration
+from scoring.route import Mistake, Param, Ready, Route, literal_beginning, names_in, without_loops
+from scoring.submission_fields import submission_problems
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -19,6 +21,7 @@ _OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
 _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
 _URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
+_DURATIONS = frozenset({"timeout"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
 
 
@@ -60,8 +63,10 @@ def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Rou
     _check_fields(table, Route)
     if isinstance(table.get("ready"), dict):
         _check_fields(table["ready"], Ready, "ready.")
+    if isinstance(table.get("params"), dict):
+        _check_params(table["params"])
     try:
-        route = msgspec.convert(_fill_in(table, settings), Route)
+        route = msgspec.convert(_with_durations(_fill_in(table, settings)), Route)
     except msgspec.ValidationError as mistake:
         raise _field_error(str(mistake)) from None
     if route.name in taken:
@@ -78,6 +83,12 @@ def _check_fields(table: dict[str, Any], kind: type[msgspec.Struct], within: str
             near = difflib.get_close_matches(field, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "docs/routes.md lists the fields"
             raise _FieldError(within + field, f"no such field; {hint}")
+
+
+def _check_params(params: dict[str, Any]) -> None:
+    for name, value in params.items():
+        if not isinstance(value, Param):
+            raise _FieldError(f"params.{name}", "must be text, a number, true or false")
 
 
 def _field_error(said: str) -> _FieldError:
@@ -107,6 +118,16 @@ def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
     return _SETTING.sub(setting, value)
 
 
+def _with_durations(table: dict[str, Any]) -> dict[str, Any]:
+    read = dict(table)
+    for field in _DURATIONS & table.keys():
+        try:
+            read[field] = read_duration(table[field])
+        except ValueError as mistake:
+            raise _FieldError(field, str(mistake)) from None
+    return read
+
+
 def _problems(route: Route) -> Iterator[tuple[str, str]]:
     """Yield the field and the problem of each rule that a route breaks."""
     yield from _name_problems(route)
@@ -119,6 +140,7 @@ def _problems(route: Route) -> Iterator[tuple[str, str]]:
     yield from _output_problems(route)
     yield from _template_problems("uri", route.uri, _URI_FIELDS)
     yield from _uri_problems(route.uri)
+    yield from submission_problems(route)
 
 
 def _name_problems(route: Route) -> Iterator[tuple[str, str]]:

@@ -186,6 +186,10 @@ async def _post(
         kind=job.route.input,
         input_uri=job.input_uri,
         output_uri=job.output_uri(attempt),
+        input_name=job.route.input_name,
+        output_name=job.route.output_name,
+        params=job.route.params,
+        settings=job.route,
     )
     return await services.endpoints.submit(endpoint, submission)
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from scoring.durations import read_duration
 from scoring.errors import SetupError
 from scoring.log import Action, line
 from scoring.route import Mistake, Ready, Route, pattern
@@ -127,7 +128,13 @@ def test_the_example_of_a_field_is_read(name: str, example: str) -> None:
     (made,), mistakes = read_routes(_route(base | {name: example.strip("`")}), {})
     assert mistakes == []
     (value,) = tomllib.loads(example.strip("`")).values()
-    assert getattr(made, name) == (Ready(**value) if name == "ready" else value)
+    assert getattr(made, name) == _as_read(name, value)
+
+
+def _as_read(name: str, value: Any) -> Any:
+    if name == "ready":
+        return Ready(**value)
+    return read_duration(value) if name == "timeout" else value
 
 
 def _route(lines: Mapping[str, str], leave_out: str = "") -> str:

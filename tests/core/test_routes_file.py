@@ -1,6 +1,7 @@
 """routes.toml: all good routes, and one mistake for each of the others."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,14 @@ def test_every_optional_field_is_read() -> None:
         "uri": "https://landingzone.blob.core.windows.net/{container}/{path}",
         "max_attempts": 3,
         "enabled": False,
+        "on_empty": "score",
+        "input_name": "heart_data",
+        "output_name": "Scores2",
+        "params": {"a": "x", "b": 7, "c": 0.5, "d": True},
+        "instance_count": 4,
+        "mini_batch_size": 10,
+        "error_threshold": -1,
+        "max_retries": 0,
     }
     (made,), mistakes = read(FILES | fields)
     assert mistakes == []
@@ -117,6 +126,33 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"input": "files"}, "input", 'must be "file" or "folder"'),
     ({"max_active": 20}, "max_active", 'must be "unlimited"'),
     ({"max_attempts": 0}, "max_attempts", "must be at least 1"),
+    ({"on_empty": "keep"}, "on_empty", 'must be "reject" or "score"'),
+    # what passes through to the batch job
+    ({"input_name": ""}, "input_name", "use letters, digits and `_`"),
+    ({"input_name": "7up"}, "input_name", "the first a letter"),
+    ({"input_name": "_data"}, "input_name", "the first a letter"),
+    ({"output_name": "heart-data"}, "output_name", "use letters, digits and `_`"),
+    ({"output_name": "größe"}, "output_name", "use letters, digits and `_`"),
+    ({"output_name": "scores\n"}, "output_name", "use letters, digits and `_`"),
+    ({"params": 7}, "params", "Expected `object`, got `int`"),
+    ({"params": {"a": ["x"]}}, "params.a", "must be text, a number, true or false"),
+    ({"params": {"a": {"b": 1}}}, "params.a", "must be text, a number, true or false"),
+    ({"params": {"a-b": 1}}, "params.a-b", "use letters, digits and `_`"),
+    ({"params": {"": 1}}, "params.", "use letters, digits and `_`"),
+    ({"params": {"input": 1}}, "params.input", "is the name of the input, too"),
+    ({"params": {"x": 1}, "input_name": "x"}, "params.x", "is the name of the input, too"),
+    ({"params": {"a": 2**63}}, "params.a", "is too large for a number"),
+    ({"params": {"a": -(2**70)}}, "params.a", "is too large for a number"),
+    ({"instance_count": 0}, "instance_count", "must be at least 1"),
+    ({"instance_count": "4"}, "instance_count", "Expected `int | null`, got `str`"),
+    ({"instance_count": 2**70}, "instance_count", "at most 2147483647"),
+    ({"mini_batch_size": 0}, "mini_batch_size", "must be at least 1"),
+    ({"error_threshold": -2}, "error_threshold", "must be at least -1"),
+    ({"max_retries": -1}, "max_retries", "must be at least 0"),
+    ({"timeout": 0}, "timeout", "must be seconds, or a text"),
+    ({"timeout": "soon"}, "timeout", "must be seconds, or a text"),
+    ({"timeout": True}, "timeout", "must be seconds, or a text"),
+    ({"timeout": {"s": 1}}, "timeout", "must be seconds, or a text"),
     # names
     ({"name": "Files"}, "name", "use lower-case letters"),
     ({"name": "-files"}, "name", "use lower-case letters"),
@@ -213,6 +249,32 @@ def test_a_route_of_folders_with_a_mistake_is_left_out_and_the_field_named(
     assert problem in mistake.problem
 
 
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_a_parameter_that_no_json_can_hold_is_told(value: str) -> None:
+    text = f"routes = {toml([FILES | {'params': {'a': 0}}])}".replace("= 0", f"= {value}")
+    _, (mistake,) = read_routes(text, {})
+    assert (mistake.field, mistake.problem) == ("params.a", "must be a finite number")
+
+
+def test_a_date_is_no_parameter() -> None:
+    text = f"routes = {toml([FILES | {'params': {'a': 0}}])}".replace("= 0", "= 2026-11-24")
+    _, (mistake,) = read_routes(text, {})
+    assert (mistake.field, mistake.problem) == ("params.a", "must be text, a number, true or false")
+
+
+def test_parameters_are_the_same_after_the_ledger() -> None:
+    params = {"a": "1", "b": 7, "c": 1.0, "d": True, "e": 1e300, "f": -(2**63) + 1}
+    (made,), _ = read(FILES | {"params": params})
+    again = msgspec.json.decode(msgspec.json.encode(made), type=Route)
+    assert [repr(one) for one in again.params.values()] == [repr(one) for one in params.values()]
+
+
+def test_a_duration_is_read_also_where_an_app_setting_says_it_and_after_the_ledger() -> None:
+    (made,), _ = read(FILES | {"timeout": "${TIMEOUT}"}, settings={"TIMEOUT": "5m"})
+    assert made.timeout == timedelta(minutes=5)
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Route) == made
+
+
 def test_a_broken_route_does_not_stop_the_others_and_each_mistake_is_told() -> None:
     third = FILES | {"name": "third"}
     routes, mistakes = read(FILES, without(FILES, "name"), FOLDERS | {"output": "x"}, third)
@@ -260,7 +322,20 @@ def test_a_route_that_is_no_table_is_told(text: str) -> None:
 TEXT = st.text(alphabet="ab*?{}/.key$", max_size=9)
 VALUES = st.booleans() | st.integers(-1, 2) | TEXT
 TABLES = st.dictionaries(
-    st.sampled_from([*FOLDERS, "uri", "deployment", "max_attempts", "enabled", "x"]),
+    st.sampled_from(
+        [
+            *FOLDERS,
+            "uri",
+            "deployment",
+            "max_attempts",
+            "enabled",
+            "on_empty",
+            "params",
+            "timeout",
+            "max_retries",
+            "x",
+        ]
+    ),
     VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(TEXT, VALUES, max_size=1),
     max_size=3,
 )

@@ -29,6 +29,7 @@ from scoring.ports import (
     Submission,
     Unclear,
 )
+from scoring.route import JobSettings
 from tests.tokens import StaticCredential
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -39,6 +40,7 @@ SUBMISSION = Submission(
     kind="file",
     input_uri="azureml://datastores/d/paths/landing/a.csv",
     output_uri="azureml://datastores/d/paths/scored/k/predictions.csv",
+    settings=JobSettings(instance_count=4),
 )
 TAKEN = {"name": "batchjob-1", "id": "/x//jobs/batchjob-1", "properties": {"name": "witty_fig"}}
 
@@ -366,6 +368,7 @@ async def test_the_request_is_the_articles(folder: RunFolder) -> None:
         SUBMISSION.tag,
         {"landfall": SUBMISSION.tag},
     )
+    assert properties["compute"] == {"instanceCount": 4}
     assert properties["InputData"] == {
         "input": {"JobInputType": "UriFile", "Uri": SUBMISSION.input_uri}
     }

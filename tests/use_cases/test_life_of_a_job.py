@@ -100,6 +100,15 @@ async def test_a_landing_that_no_route_takes_is_left_alone(path: str) -> None:
     assert world.endpoints.submissions == []
 
 
+async def test_what_a_route_asks_of_its_batch_jobs_is_submitted() -> None:
+    asked = {"input_name": "heart_data", "output_name": "scores", "params": {"top": 3}}
+    world = World(msgspec.structs.replace(HEART, **asked, instance_count=4))
+    await world.land(FILE)
+    (submission,) = world.endpoints.submissions
+    assert submission.settings.instance_count == 4
+    assert asked.items() <= msgspec.structs.asdict(submission).items()
+
+
 # --- odd landings -------------------------------------------------------------------------------
 
 
@@ -119,6 +128,20 @@ async def test_what_cannot_be_scored_is_rejected(
     assert world.publisher.ends == [("rejected", reason)]
     assert world.endpoints.submissions == []
     assert world.ledger.open == {}
+
+
+async def test_an_empty_file_is_scored_where_the_route_says_so() -> None:
+    world = World(msgspec.structs.replace(HEART, on_empty="score"))
+    await world.land(FILE, size=0)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+
+
+async def test_an_empty_folder_is_rejected_even_where_empty_files_are_scored() -> None:
+    world = World(msgspec.structs.replace(DIGITS, on_empty="score"))
+    await world.land("landing/digits/b1.done", size=0)
+    assert world.publisher.ends == [("rejected", "folder-empty")]
 
 
 async def test_a_file_deleted_before_its_turn_is_rejected() -> None:

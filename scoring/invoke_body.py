@@ -1,0 +1,56 @@
+"""The body of the POST that makes a batch job.
+
+As in "Deploy models using batch endpoints with REST APIs" of the Azure documentation.
+"""
+
+from typing import Any
+
+from scoring.durations import iso8601
+from scoring.ports import Submission
+from scoring.route import JobSettings, Kind, Param
+
+_KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
+
+
+def invoke_body(submission: Submission) -> dict[str, Any]:
+    """Return what is POSTed; the tag is in it twice, for the batch job to be found by."""
+    return {
+        "properties": {
+            "InputData": _inputs(submission),
+            "OutputData": _outputs(submission),
+            "description": submission.tag,
+            "tags": {"landfall": submission.tag},
+            **_settings(submission.settings),
+        }
+    }
+
+
+def _inputs(submission: Submission) -> dict[str, Any]:
+    kind = _KINDS[submission.kind]
+    data = {submission.input_name: {"JobInputType": kind, "Uri": submission.input_uri}}
+    return {name: _literal(value) for name, value in submission.params.items()} | data
+
+
+def _literal(value: Param) -> dict[str, Any]:
+    """Azure ML types the value of a literal as text; the component that declares it parses it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return {"JobInputType": "Literal", "Value": text}
+
+
+def _outputs(submission: Submission) -> dict[str, Any]:
+    return {submission.output_name: {"JobOutputType": "UriFile", "Uri": submission.output_uri}}
+
+
+def _settings(asked: JobSettings) -> dict[str, Any]:
+    """Leave out what is not asked for: then the deployment's settings hold."""
+    timeout = iso8601(asked.timeout) if asked.timeout else None
+    return _given(
+        compute=_given(instanceCount=asked.instance_count),
+        miniBatchSize=asked.mini_batch_size,
+        errorThreshold=asked.error_threshold,
+        retrySettings=_given(maxRetries=asked.max_retries, timeout=timeout),
+    )
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, {})}
