@@ -14,8 +14,13 @@ async def running(
     folder: RunFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Site, Host]]:
     """A site, and the host that runs the app on it."""
-    routes = [file_route("files"), folder_route("folders"), file_route("again", "max_attempts = 2")]
-    endpoints = ("files", "folders", "again")
+    routes = [
+        file_route("files"),
+        folder_route("folders"),
+        file_route("again", "max_attempts = 2"),
+        file_route("lenient", 'error_threshold = -1\non_empty = "score"'),
+    ]
+    endpoints = ("files", "folders", "again", "lenient")
     tmp = tmp_path_factory.mktemp("site")
     async with site(folder, tmp, routes, endpoints) as made, made.host() as host:
         yield made, host

@@ -184,6 +184,19 @@ async def test_a_failed_batch_job_is_tried_again_where_its_route_says_so(here: S
     assert len({job.output_uri for job in here.batch_jobs("again", path)}) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "output"),
+    [("fails.txt", b"fail: as asked", ""), ("empty.txt", b"", "empty.txt 0\n")],
+)
+async def test_a_batch_job_does_what_its_route_says_otherwise_than_the_deployment(
+    here: Site, name: str, content: bytes, output: str
+) -> None:
+    await here.drop(f"landing/lenient/{name}", content)
+    event = await here.event(f"landing/lenient/{name}")
+    assert event["type"] == "Landfall.JobCompleted"
+    assert await here.output(event) == output
+
+
 @pytest.mark.parametrize("name", NASTY_NAMES)
 async def test_a_file_of_any_name_is_scored(here: Site, name: str) -> None:
     path = f"landing/files/{name}"
