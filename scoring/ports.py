@@ -12,7 +12,7 @@ import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Aware
-from scoring.route import JobSettings, Kind, Param, Route
+from scoring.route import JobSettings, Kind, OutputKind, Param, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -101,6 +101,9 @@ class LandingStorage(Protocol):
     async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
         """List the blobs directly in a folder."""
 
+    async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
+        """Return the newest of the blobs at any depth of a folder; None: there is none."""
+
 
 # --- the workspace ------------------------------------------------------------------------------
 
@@ -135,7 +138,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None
     kind: Kind
     input_uri: str
-    output_uri: str
+    output_uri: str  # empty without an output
+    output_kind: OutputKind = "file"
     # What a pipeline calls them; a model takes one of each under any name.
     input_name: str = "input"
     output_name: str = "output"
