@@ -43,8 +43,8 @@ class Output(msgspec.Struct, kw_only=True, rename="camel"):
 
     uri: str
     blob_url: str
-    size: int | None
-    etag: str | None
+    size: int | None  # bytes; of a file
+    etag: str | None  # of a file
     verified: bool
 
 
@@ -165,13 +165,14 @@ def _input(job: Job, progress: Progress, overwritten: bool | None) -> Input:
 
 
 def _output(job: Job, progress: Progress, outcome: Outcome) -> Output | None:
-    if not progress.batch_job:
+    if not progress.batch_job or job.route.output_kind == "none":
         return None
-    path, found = job.output_path(progress.attempt), outcome.output
+    folder = job.route.output_kind == "folder"
+    path, found = job.output_path(progress.attempt) + "/" * folder, outcome.output
     return Output(
         uri=job.output_uri(progress.attempt),
         blob_url=blob_url(job.place.account_url, job.place.container, path),
-        size=found.size if found else None,
-        etag=found.etag if found else None,
+        size=found.size if found and not folder else None,
+        etag=found.etag if found and not folder else None,
         verified=found is not None,
     )

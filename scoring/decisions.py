@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""  # the reason; empty for a completed job
     message: str = ""
     batch_job: BatchJob | None = None  # as the endpoint last described it
-    output: Blob | None = None  # what was found there
+    output: Blob | None = None  # what was found there; in an output folder the newest
 
 
 class Save(msgspec.Struct, frozen=True):

@@ -48,7 +48,8 @@ async def finish_attempt(
     output, seen = await asyncio.gather(
         _look_at_output(services, opened, job, outcome), look_at_input(services, job)
     )
-    outcome = verdict(outcome, opened.progress, output)
+    if job.route.output_kind != "none":
+        outcome = verdict(outcome, opened.progress, output)
     again = another_attempt(job, opened.progress, outcome)
     if again is None:
         changed = overwritten(job, opened.progress, seen)
@@ -97,9 +98,11 @@ async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
 async def _look_at_output(
     services: Services, opened: OpenJob, job: Job, outcome: Outcome
 ) -> Blob | Forbidden | None:
-    if outcome.status is not Status.COMPLETED:
+    if outcome.status is not Status.COMPLETED or job.route.output_kind == "none":
         return None
-    return await services.storage.blob(job.place, job.output_path(opened.progress.attempt))
+    folder = job.route.output_kind == "folder"
+    look = services.storage.newest if folder else services.storage.blob
+    return await look(job.place, job.output_path(opened.progress.attempt))
 
 
 async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> None:
@@ -118,6 +121,7 @@ async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> 
 
 
 def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:
+    unseen = outcome.output is None and job.route.output_kind != "none"
     say = error if outcome.status is Status.FAILED else info
     say(
         Action(outcome.status),
@@ -127,7 +131,7 @@ def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:
         batch_job=opened.progress.batch_job or None,
         attempt=opened.progress.attempt,
         output=job.output_path(opened.progress.attempt) if outcome.output else None,
-        verified=None if outcome.output or outcome.status is not Status.COMPLETED else "no",
+        verified="no" if unseen and outcome.status is Status.COMPLETED else None,
         reason=outcome.code or None,
         message=outcome.message or None,
     )

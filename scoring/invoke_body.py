@@ -7,9 +7,9 @@ from typing import Any
 
 from scoring.durations import iso8601
 from scoring.ports import Submission
-from scoring.route import JobSettings, Kind, Param
+from scoring.route import JobSettings, Kind, OutputKind, Param
 
-_KINDS: dict[Kind, str] = {"file": "UriFile", "folder": "UriFolder"}
+_KINDS: dict[Kind | OutputKind, str] = {"file": "UriFile", "folder": "UriFolder"}
 
 
 def invoke_body(submission: Submission) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def invoke_body(submission: Submission) -> dict[str, Any]:
     return {
         "properties": {
             "InputData": _inputs(submission),
-            "OutputData": _outputs(submission),
+            **_outputs(submission),
             "description": submission.tag,
             "tags": {"landfall": submission.tag},
             **_settings(submission.settings),
@@ -38,7 +38,11 @@ def _literal(value: Param) -> dict[str, Any]:
 
 
 def _outputs(submission: Submission) -> dict[str, Any]:
-    return {submission.output_name: {"JobOutputType": "UriFile", "Uri": submission.output_uri}}
+    if submission.output_kind == "none":
+        return {}
+    kind = _KINDS[submission.output_kind]
+    output = {"JobOutputType": kind, "Uri": submission.output_uri}
+    return {"OutputData": {submission.output_name: output}}
 
 
 def _settings(asked: JobSettings) -> dict[str, Any]:

@@ -51,15 +51,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     place: Place  # where the route's datastore was
     path: str  # what is scored: the file, or the folder without a slash at its end
     input_uri: str
-    output_base: str  # path on the datastore, with `{key}` still in it
+    output_base: str  # path on the datastore, with `{key}` still in it; empty: no output
 
     def output_path(self, attempt: int) -> str:
-        """Return the path on the datastore that no other attempt is given."""
+        """Return the path on the datastore that no other attempt is given; empty: no output."""
         key = self.key if attempt == 1 else f"{self.key}-{attempt}"
         return self.output_base.replace("{key}", key)
 
     def output_uri(self, attempt: int) -> str:
         """Return the URI of that path; its characters are the same in every form."""
+        if self.route.output_kind == "none":
+            return ""
         return datastore_uri(self.route.datastore, self.output_path(attempt), "literal")
 
 

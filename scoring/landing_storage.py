@@ -72,6 +72,22 @@ class AzureLandingStorage:
             next=str(getattr(pages, "continuation_token", None) or ""),
         )
 
+    async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
+        """List all that lies below a folder."""
+        container = self._container(place)
+        newest: Blob | None = None
+        try:
+            with told_as_ours(f"below {place.account}/{place.container}/{path}"):
+                async for found in container.list_blobs(f"{path}/", include=["metadata"]):
+                    younger = newest is None or found.last_modified > newest.modified
+                    if younger and not _is_directory(found):
+                        newest = _blob(found)
+        except ResourceNotFoundError:
+            return None
+        except Denied:
+            return Forbidden()
+        return newest
+
     async def close(self) -> None:
         """Close the clients' connections."""
         for client in self._clients.values():

@@ -13,7 +13,7 @@ import msgspec
 
 from scoring.job import Job, OpenJob, Place, Progress
 from scoring.landing import Aware, Landing
-from scoring.route import JobSettings, Kind, Param, Route
+from scoring.route import JobSettings, Kind, OutputKind, Param, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -140,6 +140,9 @@ class LandingStorage(Protocol):
     async def page(self, place: Place, prefix: str, start: str) -> Page:
         """List the blobs whose paths begin with a prefix, directories left out, from a place on."""
 
+    async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
+        """Return the newest of the blobs at any depth of a folder; None: there is none."""
+
 
 # --- the workspace ------------------------------------------------------------------------------
 
@@ -174,7 +177,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str | None
     kind: Kind
     input_uri: str
-    output_uri: str
+    output_uri: str  # empty without an output
+    output_kind: OutputKind = "file"
     # What a pipeline calls them; a model takes one of each under any name.
     input_name: str = "input"
     output_name: str = "output"

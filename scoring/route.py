@@ -18,6 +18,7 @@ _GLOB = re.compile(
 
 Captures = dict[str, str]
 Kind = Literal["file", "folder"]
+OutputKind = Literal["file", "folder", "none"]
 Param = str | int | float | bool
 
 
@@ -45,8 +46,9 @@ class Route(JobSettings, frozen=True, kw_only=True):
     match: str  # `*`, `**`, `?` and `{name}` for one segment or a part of it
     input: Kind
     endpoint: str
-    output: str  # template of a path on the datastore; holds `{key}`
     max_active: Literal["unlimited"]
+    output: str = ""  # template of a path on the datastore; holds `{key}`; empty: no output
+    output_kind: OutputKind = "file"
     deployment: str | None = None  # None: the endpoint's default
     ready: Ready | None = None  # folders only
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
@@ -148,6 +150,8 @@ def without_loops(
 
 
 def _overlap(route: Route, other: Route) -> bool:
+    if not route.output:
+        return False
     output = literal_beginning(route.output)
     inputs = [literal_beginning(glob) for glob in (other.match, other.trigger)]
     return any(output.startswith(one) or one.startswith(output) for one in inputs)

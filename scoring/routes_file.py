@@ -162,6 +162,12 @@ def _uri_problems(uri: str) -> Iterator[tuple[str, str]]:
 
 
 def _output_problems(route: Route) -> Iterator[tuple[str, str]]:
+    if route.output_kind == "none":
+        if route.output:
+            yield "output", 'goes not with output_kind = "none": leave one of them out'
+        return
+    if not route.output:
+        yield "output", "is missing"
     names = frozenset(names_in(route.trigger))
     yield from _template_problems("output", route.output, _OUTPUT_FIELDS | names)
     if "{key}" not in route.output:

@@ -186,6 +186,7 @@ async def _post(
         kind=job.route.input,
         input_uri=job.input_uri,
         output_uri=job.output_uri(attempt),
+        output_kind=job.route.output_kind,
         input_name=job.route.input_name,
         output_name=job.route.output_name,
         params=job.route.params,
@@ -222,7 +223,7 @@ async def _write_down(services: Services, opened: OpenJob, job: Job, step: Save)
             path=job.path,
             attempt=progress.attempt,
             batch_job=progress.batch_job or None,
-            output=job.output_path(progress.attempt) if taken else None,
+            output=(job.output_path(progress.attempt) or None) if taken else None,
             reason=step.reason,
             until=progress.not_before.isoformat() if progress.not_before else None,
         )

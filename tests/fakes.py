@@ -171,6 +171,12 @@ class FakeStorage:
             next="".join(paths[self.page_size : self.page_size + 1]),
         )
 
+    async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
+        if path in self.forbidden:
+            return Forbidden()
+        below = [blob for name, blob in self.blobs.items() if name.startswith(f"{path}/")]
+        return max(below, key=lambda blob: blob.modified, default=None)
+
 
 class FakeWorkspace:
     """A workspace with one datastore and whatever endpoints are asked for."""
@@ -242,7 +248,7 @@ class FakeEndpoints:
         self.jobs[name] = BatchJob(
             name=name,
             state=JobState.OPEN,
-            outputs=(submission.output_uri,),
+            outputs=(submission.output_uri,) if submission.output_uri else (),
             marks=(submission.tag,),
         )
         return Accepted(batch_job=name)
@@ -304,8 +310,8 @@ class World:
 
     def complete(self, batch_job: str) -> None:
         """Let a batch job write its output and complete."""
-        (uri,) = self.endpoints.jobs[batch_job].outputs
-        self.storage.put(uri.partition("/paths/")[2])
+        for uri in self.endpoints.jobs[batch_job].outputs:
+            self.storage.put(uri.partition("/paths/")[2])
         self.endpoints.turn(batch_job, JobState.COMPLETED)
 
     async def land(self, path: str, **properties: Any) -> Landing:

@@ -89,6 +89,8 @@ JOBS: dict[str, Callable[[], Job]] = {
     ),
     "deployment": lambda: job(of=route(deployment="blue")),
     "https": lambda: job(of=route(uri="https://landingzone.blob.core.windows.net/c/{path}")),
+    "output folder": lambda: job(of=route(output="scored/{key}", output_kind="folder")),
+    "no output": lambda: job(of=route(output="", output_kind="none")),
     "emulator": lambda: job(
         place=place(account_url="https://localhost:10000/landingzone", container="data")
     ),
@@ -262,9 +264,9 @@ WRONG: list[tuple[dict[str, Any], str, Any]] = [
     (FULL, "data.status", "done"),
     (FULL, "data.reason", {"code": "refused", "message": ""}),
     (FULL, "data.batchJob", None),
-    (FULL, "data.output", None),
     (FULL, "data.output.verified", False),  # with size and etag
     (FULL, "data.output.size", None),  # though verified
+    (FULL, "data.output.blobUrl", "https://x.blob.core.windows.net/c/scored/a/"),  # with a size
     (FULL, "data.output.uri", "azureml://datastores/w/paths/a b"),
     (FULL, "data.times.submitted", None),
     (FULL, "data.input.files", 1),

@@ -67,3 +67,10 @@ def test_what_is_not_asked_for_is_not_sent() -> None:
     assert sent["retrySettings"] == {"timeout": "PT30S"}
     assert sent["errorThreshold"] == 0
     assert "compute" not in sent
+
+
+def test_an_output_is_a_file_or_a_folder_or_not_told() -> None:
+    assert properties()["OutputData"]["output"]["JobOutputType"] == "UriFile"
+    folder = properties(output_kind="folder")["OutputData"]["output"]
+    assert folder["JobOutputType"] == "UriFolder"
+    assert "OutputData" not in properties(output_kind="none", output_uri="")

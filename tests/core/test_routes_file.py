@@ -71,6 +71,7 @@ def test_every_optional_field_is_read() -> None:
         "max_attempts": 3,
         "enabled": False,
         "on_empty": "score",
+        "output_kind": "folder",
         "input_name": "heart_data",
         "output_name": "Scores2",
         "params": {"a": "x", "b": 7, "c": 0.5, "d": True},
@@ -82,6 +83,13 @@ def test_every_optional_field_is_read() -> None:
     (made,), mistakes = read(FILES | fields)
     assert mistakes == []
     assert fields.items() <= msgspec.structs.asdict(made).items()
+
+
+def test_a_route_without_output_is_read_and_can_loop_nowhere() -> None:
+    silent = without(FILES, "output") | {"output_kind": "none"}
+    (made,), mistakes = read(silent)
+    assert mistakes == []
+    assert made.output == ""
 
 
 def test_an_empty_file_has_no_routes_and_no_mistakes() -> None:
@@ -198,6 +206,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"output": "scored/.{stem}/{key}.csv"}, "output", "may begin or end with a dot"),
     ({"output": "scored/{stem}./{key}.csv"}, "output", "may begin or end with a dot"),
     ({"output": "scored/{key}."}, "output", "may begin or end with a dot"),
+    ({"output_kind": "files"}, "output_kind", 'must be "file" or "folder" or "none"'),
+    ({"output_kind": "none"}, "output", 'goes not with output_kind = "none"'),
+    ({"output_kind": "folder", "output": ""}, "output", "is missing"),
+    ({"output_kind": "folder", "output": "scored/{key}/"}, "output", "must be names of"),
+    ({"output_kind": "folder", "output": "landing/{key}"}, "output", "may lie where route"),
     # URIs
     ({"uri": "azureml://datastores/{store}/paths/{path}"}, "uri", "knows no {store}"),
     ({"uri": "https://x.blob.core.windows.net/{path}?sig=x"}, "uri", "takes no query"),
@@ -330,6 +343,7 @@ TABLES = st.dictionaries(
             "max_attempts",
             "enabled",
             "on_empty",
+            "output_kind",
             "params",
             "timeout",
             "max_retries",

@@ -1,5 +1,6 @@
 """What the app sees of landed blobs and outputs, on Azurite."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -113,6 +114,23 @@ async def test_a_folder_holds_what_lies_directly_in_it(
     assert [file.path for file in files] == [f"{folder}/1.png", f"{folder}/2.png"]
 
 
+async def test_the_newest_of_a_folder_is_found_at_any_depth(
+    container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    """Directories of hierarchical namespaces are no files, whenever they were made."""
+    folder = f"scored/{uuid.uuid4().hex}"
+    assert await landing_storage.newest(place, folder) is None
+    await container.upload_blob(f"{folder}/z.csv", b"1")
+    await asyncio.sleep(1.1)  # times have whole seconds
+    await container.upload_blob(f"{folder}/nested/deeper/a.csv", b"12")
+    await asyncio.sleep(1.1)
+    await container.upload_blob(f"{folder}/nested", b"", metadata={"hdi_isfolder": "true"})
+    await container.upload_blob(f"{folder}-beside.csv", b"123")
+    newest = await landing_storage.newest(place, folder)
+    assert isinstance(newest, Blob)
+    assert (newest.path, newest.size) == (f"{folder}/nested/deeper/a.csv", 2)
+
+
 async def test_a_folder_and_a_blob_have_the_same_etag_for_a_file(
     container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
 ) -> None:
@@ -126,6 +144,7 @@ async def test_where_the_app_may_not_look_it_says_so(place: Place, container: ob
     refused = _storage("https://elsewhere.example")
     assert isinstance(await refused.blob(place, "landing/a"), Forbidden)
     assert isinstance(await refused.folder(place, "landing"), Forbidden)
+    assert isinstance(await refused.newest(place, "landing"), Forbidden)
     await refused.close()
 
 

@@ -216,6 +216,84 @@ async def test_what_lay_at_the_output_before_is_not_taken_for_the_result() -> No
     assert world.publisher.ends == [("failed", "output-older")]
 
 
+# --- outputs that are no file --------------------------------------------------------------------
+
+REPORTS = msgspec.structs.replace(HEART, output="scored/{key}", output_kind="folder")
+SILENT = msgspec.structs.replace(HEART, output="", output_kind="none", max_attempts=2)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "nested/deeper/a.csv"])
+async def test_an_output_folder_is_believed_when_something_lies_in_it(name: str) -> None:
+    world = World(REPORTS)
+    await world.land(FILE)
+    (submission,) = world.endpoints.submissions
+    path = submission.output_uri.partition("/paths/")[2]
+    world.storage.put(f"{path}/{name}")
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.tick()
+    (event,) = world.publisher.events
+    assert submission.output_kind == "folder"
+    assert event["data"]["output"] == {
+        "uri": submission.output_uri,
+        "blobUrl": f"https://landingzone.blob.core.windows.net/c/{path}/",
+        "size": None,
+        "etag": None,
+        "verified": True,
+    }
+
+
+async def test_an_empty_output_folder_is_a_failure() -> None:
+    world = World(REPORTS)
+    await world.land(FILE)
+    path = world.endpoints.submissions[0].output_uri.partition("/paths/")[2]
+    world.storage.put(path)
+    world.storage.put(f"{path}-beside.csv")
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.tick()
+    assert world.publisher.ends == [("failed", "output-missing")]
+
+
+async def test_what_lay_in_an_output_folder_before_is_not_taken_for_the_result() -> None:
+    world = World(REPORTS)
+    await world.land(FILE)
+    path = world.endpoints.submissions[0].output_uri.partition("/paths/")[2]
+    older = world.storage.put(f"{path}/a.csv")
+    world.storage.blobs[older.path] = msgspec.structs.replace(
+        older, modified=older.modified - timedelta(seconds=1)
+    )
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.tick()
+    assert world.publisher.ends == [("failed", "output-older")]
+
+
+async def test_without_an_output_the_batch_jobs_word_is_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = World(SILENT)
+    await world.land(FILE)
+    world.endpoints.turn("batchjob-1", JobState.FAILED)
+    await world.ticks(MINUTE)
+    world.endpoints.turn("batchjob-2", JobState.COMPLETED)
+    await world.ticks(MINUTE)
+    assert world.publisher.ends == [("completed", None)]
+    assert world.publisher.events[0]["data"]["output"] is None
+    assert [one.output_uri for one in world.endpoints.submissions] == ["", ""]
+    assert "output" not in caplog.text
+    assert "verified" not in caplog.text
+
+
+async def test_an_unclear_submission_without_an_output_is_found_by_its_tag() -> None:
+    world = World(SILENT)
+    world.endpoints.answers = [lose]
+    await world.land(FILE)
+    await world.land("landing/heart/another.csv")
+    await world.tick()
+    found = {entry.progress.batch_job for _, entry in world.ledger.open.values()}
+    assert found == {"batchjob-1", "batchjob-2"}
+    assert world.workspace.canceled == []
+
+
 # --- folders by marker --------------------------------------------------------------------------
 
 
