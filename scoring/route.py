@@ -58,6 +58,8 @@ class Route(JobSettings, frozen=True, kw_only=True):
     params: dict[str, Param] = {}  # literals that a pipeline is given beside its data
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
+    # What follows an attempt that was never answered and not found.
+    on_unknown: Literal["resubmit", "hold"] = "resubmit"
     on_empty: Literal["reject", "score"] = "reject"  # a file without content
 
     @property
