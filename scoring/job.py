@@ -84,6 +84,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     folder_digest: str = ""  # over paths and ETags of a folder's files when it was submitted
     files: int | None = None  # a folder's, when it was submitted
     size: int | None = None  # bytes of these files
+    on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
@@ -161,7 +162,14 @@ def job_for(
 
 def first_progress(job: Job, state: State, nonce: str) -> Progress:
     """Return the progress of a job that nobody has claimed yet."""
-    return Progress(state=state, nonce=nonce, route=job.route.name, endpoint=job.route.endpoint)
+    held = job.route.on_unknown == "hold"
+    return Progress(
+        state=state,
+        nonce=nonce,
+        route=job.route.name,
+        endpoint=job.route.endpoint,
+        on_unknown="hold" if held else "",
+    )
 
 
 def attempt_tag(key: str, attempt: int) -> str:

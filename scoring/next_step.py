@@ -120,16 +120,21 @@ def _submitting(opened: OpenJob, report: Report | None, tick: Tick, timing: Timi
 
 def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
     progress, last_look = opened.progress, opened.changed + timing.settle[-1]
+    held = progress.on_unknown == "hold"
     if report is None:
         looks = (opened.changed + age for age in timing.settle)
-        due = tick.now >= last_look or any(_in_window(look, tick) for look in looks)
+        late = tick.now >= last_look
+        if late and held:
+            since = (tick.now - last_look) // timing.held_look * timing.held_look
+            late = _in_window(last_look + since, tick)
+        due = late or any(_in_window(look, tick) for look in looks)
         return Look() if due else Wait()
     if isinstance(report, Found) and report.batch_jobs:
         kept = min(report.batch_jobs, key=lambda one: _KEPT.index(one.state))
         adopted = progress.to(State.SUBMITTED, batch_job=kept.name)
         others = (one for one in report.batch_jobs if one.state is JobState.OPEN)
         return Adopt(adopted, tuple(one for one in others if one.name != kept.name))
-    if tick.now < last_look:
+    if tick.now < last_look or held:
         return Wait()
     # h: the attempt is lost; it is never POSTed again.
     again = progress.next_attempt(lost=True)

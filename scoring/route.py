@@ -59,6 +59,8 @@ class Route(JobSettings, frozen=True, kw_only=True):
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # where the first sweep begins
+    # What follows an attempt that was never answered and not found.
+    on_unknown: Literal["resubmit", "hold"] = "resubmit"
     on_empty: Literal["reject", "score"] = "reject"  # a file without content
 
     @property

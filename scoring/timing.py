@@ -29,6 +29,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long a POST may take."""
     settle: tuple[timedelta, ...] = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
     """Ages of an unclear submission at which it is looked for; after the last it is lost."""
+    held_look: timedelta = timedelta(hours=1)
+    """How often it is looked for after the last of these where its route says `hold`."""
     retry_at_most: timedelta = 30 * _MINUTE
     """The longest wait between two POSTs that were refused with 401, 403 or 404."""
     refusal_patience: timedelta = timedelta(hours=24)

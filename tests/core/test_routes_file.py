@@ -71,6 +71,7 @@ def test_every_optional_field_is_read() -> None:
         "max_attempts": 3,
         "enabled": False,
         "on_empty": "score",
+        "on_unknown": "hold",
         "output_kind": "folder",
         "input_name": "heart_data",
         "output_name": "Scores2",
@@ -161,6 +162,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": "soon"}, "timeout", "must be seconds, or a text"),
     ({"timeout": True}, "timeout", "must be seconds, or a text"),
     ({"timeout": {"s": 1}}, "timeout", "must be seconds, or a text"),
+    ({"on_unknown": "fail"}, "on_unknown", 'must be "resubmit" or "hold"'),
     # names
     ({"name": "Files"}, "name", "use lower-case letters"),
     ({"name": "-files"}, "name", "use lower-case letters"),

@@ -492,6 +492,50 @@ async def test_a_listing_that_fails_does_not_make_an_attempt_lost() -> None:
     assert world.progress.attempt == 2
 
 
+HELD = msgspec.structs.replace(HEART, on_unknown="hold")
+
+
+async def test_a_held_attempt_is_looked_for_every_hour_and_never_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(HELD)
+    world.endpoints.answers = [Unclear(message="no answer")]
+    await world.land(FILE)
+    await world.ticks(20 * MINUTE)
+    assert world.endpoints.listings == 4
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    await world.ticks(timedelta(hours=10))
+    assert world.progress.state is State.UNKNOWN
+    assert world.endpoints.listings == 14
+    assert len(world.endpoints.submissions) == 1
+    assert caplog.messages == []
+
+
+async def test_a_held_attempt_that_is_listed_late_is_adopted() -> None:
+    world = World(HELD)
+    world.endpoints.answers = [lose]
+    world.endpoints.unlisted.add("batchjob-1")
+    await world.land(FILE)
+    await world.ticks(timedelta(hours=3), every=MINUTE)
+    world.endpoints.unlisted.clear()
+    await world.ticks(timedelta(minutes=61), every=MINUTE)
+    assert world.progress.batch_job == "batchjob-1"
+
+
+async def test_a_held_attempt_that_an_operator_settles_is_followed_by_another() -> None:
+    """As docs/operate.md says: the metadata's state and attempt."""
+    world = World(HELD)
+    world.endpoints.answers = [Unclear(message="no answer")]
+    await world.land(FILE)
+    await world.ticks(20 * MINUTE)
+    ((_, entry),) = world.ledger.open.values()
+    await world.ledger.save(entry, entry.progress.to(State.PENDING, attempt=2))
+    await world.tick()
+    assert world.progress.state is State.SUBMITTED
+    assert len({one.output_uri for one in world.endpoints.submissions}) == 2
+
+
 async def test_three_lost_attempts_fail_the_job() -> None:
     world = World(HEART)
     world.endpoints.answers = [Unclear(message="no answer")] * 3
