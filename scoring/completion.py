@@ -157,8 +157,8 @@ def _input(job: Job, progress: Progress, overwritten: bool | None) -> Input:
         kind=job.route.input,
         uri=job.input_uri,
         blob_url=blob_url(job.place.account_url, job.place.container, job.path + "/" * folder),
-        etag=job.landing.etag,
-        size=progress.size if folder else job.landing.size,
+        etag=progress.etag or job.landing.etag,
+        size=progress.size if folder or progress.etag else job.landing.size,
         files=progress.files,
         overwritten=overwritten,
     )

@@ -91,7 +91,7 @@ def before_submission(job: Job, seen: Seen) -> Outcome | Newer | None:
         return None
     if blob is None:
         return _rejected("deleted", "it was deleted before its turn")
-    if blob.etag != job.landing.etag:
+    if blob.etag != job.landing.etag and job.route.on_overwrite == "score":
         return Newer(
             msgspec.structs.replace(
                 job.landing, etag=blob.etag, size=blob.size, landed=blob.modified
@@ -206,7 +206,8 @@ def overwritten(job: Job, progress: Progress, seen: Seen) -> bool | None:
         if isinstance(seen.files, Forbidden) or not progress.folder_digest:
             return None
         return folder_digest(seen.files) != progress.folder_digest
-    return seen.trigger.etag != job.landing.etag if isinstance(seen.trigger, Blob) else None
+    submitted = progress.etag or job.landing.etag
+    return seen.trigger.etag != submitted if isinstance(seen.trigger, Blob) else None
 
 
 def folder_digest(files: Sequence[Blob]) -> str:

@@ -83,7 +83,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str = ""  # the one that took the attempt
     folder_digest: str = ""  # over paths and ETags of a folder's files when it was submitted
     files: int | None = None  # a folder's, when it was submitted
-    size: int | None = None  # bytes of these files
+    size: int | None = None  # bytes of these files, or of the file whose version is `etag`
+    etag: str = ""  # the version that was submitted, where it need not be the landing's
     on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again
@@ -148,7 +149,8 @@ def job_for(
 ) -> Job:
     """Return the job that a route makes of a landing."""
     path = landing.path if route.input == "file" else _folder_of(route, captures)
-    key = digest(route.name, landing.account, landing.container, path, landing.etag)
+    version = [landing.etag] if route.on_overwrite == "score" else []
+    key = digest(route.name, landing.account, landing.container, path, *version)
     return Job(
         key=key,
         route=route,

@@ -61,6 +61,7 @@ class Route(JobSettings, frozen=True, kw_only=True):
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # where the first sweep begins
     # What follows an attempt that was never answered and not found.
     on_unknown: Literal["resubmit", "hold"] = "resubmit"
+    on_overwrite: Literal["score", "ignore"] = "score"  # ignore: one job for a path
     on_empty: Literal["reject", "score"] = "reject"  # a file without content
 
     @property

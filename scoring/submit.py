@@ -33,6 +33,7 @@ from scoring.ports import (
     Answer,
     Answered,
     BatchEndpoint,
+    Blob,
     Forbidden,
     NotSent,
     Services,
@@ -201,6 +202,9 @@ def _with_what_was_seen(
     known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
     deployment = job.route.deployment or known
     progress = msgspec.structs.replace(opened.progress, deployment=deployment or "")
+    if job.route.on_overwrite == "ignore" and isinstance(seen.trigger, Blob):
+        size = seen.trigger.size if job.route.input == "file" else None
+        progress = msgspec.structs.replace(progress, etag=seen.trigger.etag, size=size)
     if job.route.input == "folder" and not isinstance(seen.files, Forbidden):
         progress = msgspec.structs.replace(
             progress,

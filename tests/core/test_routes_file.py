@@ -71,6 +71,7 @@ def test_every_optional_field_is_read() -> None:
         "max_attempts": 3,
         "enabled": False,
         "on_empty": "score",
+        "on_overwrite": "ignore",
         "on_unknown": "hold",
         "output_kind": "folder",
         "input_name": "heart_data",
@@ -163,6 +164,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": True}, "timeout", "must be seconds, or a text"),
     ({"timeout": {"s": 1}}, "timeout", "must be seconds, or a text"),
     ({"on_unknown": "fail"}, "on_unknown", 'must be "resubmit" or "hold"'),
+    ({"on_overwrite": "skip"}, "on_overwrite", 'must be "score" or "ignore"'),
     # names
     ({"name": "Files"}, "name", "use lower-case letters"),
     ({"name": "-files"}, "name", "use lower-case letters"),

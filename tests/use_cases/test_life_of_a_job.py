@@ -172,6 +172,54 @@ async def test_an_overwritten_file_whose_own_event_never_comes_is_scored_all_the
     assert world.publisher.ends == [("superseded", "overwritten")]
 
 
+async def test_where_overwriting_is_ignored_a_path_has_one_job() -> None:
+    world = World(msgspec.structs.replace(HEART, on_overwrite="ignore"))
+    await world.land(FILE)
+    await world.land(FILE)
+    await world.land("landing/heart/another.csv")
+    world.complete("batchjob-1")
+    await world.tick()
+    await world.land(FILE)
+    await world.ticks(MINUTE)
+    assert world.publisher.ends == [("completed", None)]
+    assert len(world.endpoints.submissions) == 2
+    assert world.publisher.events[0]["data"]["input"]["overwritten"] is True
+
+
+async def test_where_overwriting_is_ignored_the_version_that_stands_is_scored() -> None:
+    world = World(msgspec.structs.replace(HEART, on_overwrite="ignore"))
+    old = world.landing(world.storage.put(FILE))
+    stands = world.storage.put(FILE, size=77)
+    await submit.land(world.services, old)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+    scored = world.publisher.events[0]["data"]["input"]
+    assert (scored["etag"], scored["size"]) == (stands.etag, 77)
+    assert scored["overwritten"] is False
+
+
+async def test_where_overwriting_is_ignored_a_marker_written_again_makes_no_other_job() -> None:
+    world = World(msgspec.structs.replace(DIGITS, on_overwrite="ignore"))
+    world.storage.put("landing/digits/b1/1.png", size=100)
+    await world.land("landing/digits/b1.done", size=0)
+    await world.land("landing/digits/b1.done", size=0)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.ends == [("completed", None)]
+    assert len(world.endpoints.submissions) == 1
+    assert world.publisher.events[0]["data"]["input"]["size"] == 100
+
+
+async def test_the_size_of_a_folder_that_the_app_may_not_list_is_never_its_markers() -> None:
+    world = World(msgspec.structs.replace(DIGITS, on_overwrite="ignore"))
+    world.storage.forbidden.add("landing/digits/b1")
+    await world.land("landing/digits/b1.done", size=7)
+    world.complete("batchjob-1")
+    await world.tick()
+    assert world.publisher.events[0]["data"]["input"]["size"] is None
+
+
 @pytest.mark.parametrize("overwritten", [True, False])
 async def test_the_event_says_whether_the_input_was_overwritten(*, overwritten: bool) -> None:
     world = World(HEART)
