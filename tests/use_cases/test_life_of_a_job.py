@@ -190,7 +190,7 @@ async def test_where_overwriting_is_ignored_the_version_that_stands_is_scored() 
     world = World(msgspec.structs.replace(HEART, on_overwrite="ignore"))
     old = world.landing(world.storage.put(FILE))
     stands = world.storage.put(FILE, size=77)
-    await submit.land(world.services, old)
+    await landings.land(world.services, old)
     world.complete("batchjob-1")
     await world.tick()
     assert world.publisher.ends == [("completed", None)]
