@@ -80,6 +80,14 @@ class AuthorizedHttp:
         return await self._client.request(method, url, **{**request, "headers": headers})
 
 
+def json_in(answer: httpx.Response) -> Any:
+    """Return the document of an answer; None if it is no JSON."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
 def what_it_says(answer: httpx.Response) -> str:
     """Return the message of an error answer, in one line.
 

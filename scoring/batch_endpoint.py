@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from azure.core.exceptions import AzureError
 
-from scoring.authorized_http import TIMEOUT, AuthorizedHttp, what_it_says
+from scoring.authorized_http import TIMEOUT, AuthorizedHttp, json_in, what_it_says
 from scoring.azure_errors import told_as_ours
 from scoring.errors import SetupError, Unavailable
 from scoring.invoke_body import invoke_body
@@ -107,7 +107,7 @@ class AzureBatchEndpoints:
 
 def _answer(answer: httpx.Response) -> Answer:
     if answer.is_success:
-        job = _batch_job(_json(answer))
+        job = _batch_job(json_in(answer))
         if job is None:
             return Unclear(message=f"{answer.status_code} without a usable name")
         return Accepted(batch_job=job.name)
@@ -173,7 +173,7 @@ def _retry_after(answer: httpx.Response) -> float:
 def _document(answer: httpx.Response) -> dict[str, Any]:
     if not answer.is_success:
         raise Unavailable(f"{answer.url}: {answer.status_code}: {what_it_says(answer)}")
-    document = _json(answer)
+    document = json_in(answer)
     if not isinstance(document, dict):
         raise Unavailable(f"{answer.url}: the answer is no JSON object")
     return document
@@ -184,13 +184,6 @@ def _listed(page: dict[str, Any]) -> list[Any]:
     if not isinstance(value, list):
         raise Unavailable("a listing of batch jobs has no value: a part of a listing is none")
     return value
-
-
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
 
 
 def _dict(value: Any) -> dict[str, Any]:

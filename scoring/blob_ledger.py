@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from azure.core import MatchConditions
@@ -35,6 +35,8 @@ _OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
 _POLL_MARK = "poll"
 _SWEEP_MARK = "sweep-"
 _CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
+
+Mark = TypeVar("Mark", PollMark, SweepMark)
 
 
 class BlobLedger:
@@ -119,25 +121,19 @@ class BlobLedger:
 
     async def poll_mark(self) -> PollMark:
         """Read control/poll."""
-        body, version = await self.recall(_POLL_MARK)
-        mark = msgspec.json.decode(body, type=PollMark) if body else PollMark()
-        return msgspec.structs.replace(mark, version=version)
+        return await self._mark(_POLL_MARK, PollMark())
 
     async def leave_poll_mark(self, mark: PollMark) -> None:
         """Write control/poll."""
-        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
-        await self.remember(_POLL_MARK, body, mark.version)
+        await self._leave_mark(_POLL_MARK, mark)
 
     async def sweep_mark(self, route: str) -> SweepMark:
         """Read control/sweep-<route>."""
-        body, version = await self.recall(_SWEEP_MARK + route)
-        mark = msgspec.json.decode(body, type=SweepMark) if body else SweepMark()
-        return msgspec.structs.replace(mark, version=version)
+        return await self._mark(_SWEEP_MARK + route, SweepMark())
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Write control/sweep-<route>."""
-        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
-        await self.remember(_SWEEP_MARK + route, body, mark.version)
+        await self._leave_mark(_SWEEP_MARK + route, mark)
 
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""
@@ -158,6 +154,15 @@ class BlobLedger:
             except (ResourceExistsError, ResourceModifiedError):
                 return (await self.recall(name))[1]
         return normal_etag(answer["etag"])
+
+    async def _mark(self, name: str, none_yet: Mark) -> Mark:
+        body, version = await self.recall(name)
+        mark = msgspec.json.decode(body, type=type(none_yet)) if body else none_yet
+        return msgspec.structs.replace(mark, version=version)
+
+    async def _leave_mark(self, name: str, mark: PollMark | SweepMark) -> None:
+        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
+        await self.remember(name, body, mark.version)
 
     def _open(self, key: str) -> BlobClient:
         return self._container.get_blob_client(_OPEN + key)

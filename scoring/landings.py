@@ -1,15 +1,11 @@
 """From a queue message to jobs: what landed, which routes take it."""
 
-import asyncio
-
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.job import Job, Place, job_for
 from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
-from scoring.ports import Blob, Forbidden, Services
+from scoring.ports import Forbidden, Services
 from scoring.submit import in_any_case, start
-
-AT_ONCE = 16  # claims of a renamed directory
 
 
 async def on_landing(services: Services, message: bytes) -> None:
@@ -92,15 +88,14 @@ async def _take_directory(services: Services, renamed: Renamed, place: Place) ->
         Unavailable: it was not done in time; the message comes back, and what is claimed is known.
     """
     last_page = services.clock() + services.timing.poll_deadline.total_seconds()
-    limit, next_page = asyncio.Semaphore(AT_ONCE), ""
-
-    async def take(blob: Blob) -> None:
-        async with limit:
-            await land(services, blob.landing(place, renamed.renamed), later=True)
-
+    next_page = ""
     while True:
         page = await services.storage.page(place, f"{renamed.path}/", next_page)
-        await in_any_case(take(blob) for blob in page.blobs if _is_wanted(services, blob.path))
+        await in_any_case(
+            land(services, blob.landing(place, renamed.renamed), later=True)
+            for blob in page.blobs
+            if _is_wanted(services, blob.path)
+        )
         if not page.next:
             return
         if services.clock() >= last_page:

@@ -40,10 +40,18 @@ from scoring.ports import (
     Submission,
 )
 
+AT_ONCE = 16  # of many claims
+
 
 async def in_any_case(tasks: Iterable[Awaitable[None]]) -> None:
-    """Do all of these, whatever becomes of the others; then raise the first failure."""
-    for failure in await asyncio.gather(*tasks, return_exceptions=True):
+    """Do all of these, so many at once, whatever becomes of the others; raise the first failure."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(task: Awaitable[None]) -> None:
+        async with limit:
+            await task
+
+    for failure in await asyncio.gather(*map(one, tasks), return_exceptions=True):
         if failure is not None:
             raise failure
 

@@ -8,7 +8,6 @@
 What lands while a sweep is under way, under a name that it has passed, is younger than page 1.
 """
 
-import asyncio
 from datetime import datetime, timedelta
 
 import msgspec
@@ -18,8 +17,6 @@ from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Page, Services, SweepMark
 from scoring.route import Route, literal_beginning
 from scoring.submit import in_any_case, start
-
-AT_ONCE = 16  # claims
 
 
 async def sweep(services: Services) -> None:
@@ -84,8 +81,7 @@ class _Sweep:
         since = self._since(page.now, mark)
         landed = [blob for blob in page.blobs if blob.modified >= since and self._is_ours(blob)]
         young = {blob for blob in landed if self._is_young(blob, page.now)}
-        limit = asyncio.Semaphore(AT_ONCE)
-        await in_any_case(self._take(blob, limit) for blob in landed if blob not in young)
+        await in_any_case(self._take(blob) for blob in landed if blob not in young)
         first_page = mark.oldest_left or page.now
         oldest_left = min([blob.modified for blob in young] + [first_page])
         if page.next:
@@ -110,15 +106,14 @@ class _Sweep:
         patience = self._timing.empty_patience if empty else self._timing.event_patience
         return now - blob.modified < patience
 
-    async def _take(self, blob: Blob, limit: asyncio.Semaphore) -> None:
+    async def _take(self, blob: Blob) -> None:
         job = self._job(blob)
         if job.key in self._known:
             return
-        async with limit:
-            # Known or not is decided by the claim; this look only saves the claims of what ended.
-            if await self._services.ledger.end(job.key) is None:
-                info(Action.FOUND, job=job.key, route=self._route.name, path=blob.path)
-                await start(self._services, job, later=True)
+        # Known or not is decided by the claim; this look only saves the claims of what ended.
+        if await self._services.ledger.end(job.key) is None:
+            info(Action.FOUND, job=job.key, route=self._route.name, path=blob.path)
+            await start(self._services, job, later=True)
 
     def _job(self, blob: Blob) -> Job:
         landing = blob.landing(self._place, blob.modified)

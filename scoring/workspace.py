@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
-from scoring.authorized_http import AuthorizedHttp, what_it_says
+from scoring.authorized_http import AuthorizedHttp, json_in, what_it_says
 from scoring.azure_errors import told_as_ours
 from scoring.errors import LandfallError, SetupError, Unavailable
 from scoring.job import Place
@@ -196,10 +196,7 @@ class AzureWorkspace:
         if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND:
             return None
         _check(answer, "the workspace")
-        try:
-            document = answer.json()
-        except ValueError:
-            document = None
+        document = json_in(answer)
         if not isinstance(document, dict):
             raise Unavailable(f"the workspace: {url}: the answer is no JSON object")
         return document

@@ -45,6 +45,14 @@ def folder_route(**fields: Any) -> Route:
     return route(**{**dull, **fields})
 
 
+DIGITS = folder_route(
+    name="digits",
+    match="landing/digits/{batch}/*.png",
+    ready=Ready(marker="landing/digits/{batch}.done"),
+    output="scored/digits/{batch}-{key}/predictions.csv",
+)
+
+
 def place(**fields: Any) -> Place:
     """Return where the datastore of `route` is."""
     dull = {

@@ -4,19 +4,17 @@ import asyncio
 import contextlib
 import hashlib
 import ssl
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRetry
 
 from local.azureml.uris import BlobPath, Place, WebUrl
+from local.credential import StaticCredential
 from local.names import STORAGE_AUDIENCE
 from local.run_folder import RunFolder
 from local.tokens import issue
@@ -28,22 +26,6 @@ _MARK = "batchjob"  # metadata that says which job wrote an output
 
 class JobFailed(Exception):
     """The job cannot go on; the message is what the endpoint says of it."""
-
-
-class _Credential:
-    """The compute's identity."""
-
-    async def get_token(self, *_: str, **__: Any) -> AccessToken:
-        return AccessToken(issue(STORAGE_AUDIENCE, client="azureml"), int(time.time()) + 3_600)
-
-    async def close(self) -> None:
-        return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
 
 
 class Blobs:
@@ -93,7 +75,7 @@ class Blobs:
         if place.account not in self._accounts:
             service = BlobServiceClient(
                 f"{self._base}/{place.account}",
-                credential=_Credential(),
+                credential=StaticCredential(issue(STORAGE_AUDIENCE, client="azureml")),
                 connection_verify=str(self._folder.ca_file),
                 retry_policy=LinearRetry(backoff=1, retry_total=3, random_jitter_range=0),
             )

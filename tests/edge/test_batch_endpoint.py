@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from local.credential import StaticCredential
 from local.run_folder import RunFolder
 from scoring.authorized_http import AuthorizedHttp, new_client
 from scoring.batch_endpoint import AzureBatchEndpoints
@@ -30,7 +31,6 @@ from scoring.ports import (
     Unclear,
 )
 from scoring.route import JobSettings
-from tests.tokens import StaticCredential
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from local.credential import StaticCredential
 from local.names import EVENT_GRID_AUDIENCE
 from local.run_folder import RunFolder
 from local.serving import serve
 from local.tokens import issue
 from scoring.event_grid import EventGridTopic
-from tests.tokens import StaticCredential
 
 # Neither the order, nor the spaces, nor the time are as the SDK would write them.
 EVENT = (

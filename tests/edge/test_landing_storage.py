@@ -12,6 +12,7 @@ from azure.identity import CredentialUnavailableError
 from azure.storage.blob import BlobType, StandardBlobTier
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
+from local.credential import StaticCredential
 from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
 from local.storage import Storage
 from local.tokens import issue
@@ -19,7 +20,6 @@ from scoring.errors import SetupError, Unavailable
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.ports import Blob, Forbidden
-from tests.tokens import StaticCredential
 
 NASTY = [
     "a b.csv",

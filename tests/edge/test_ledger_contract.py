@@ -15,6 +15,7 @@ import pytest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.storage.blob.aio import ContainerClient
 
+from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
 from local.run_folder import RunFolder
@@ -28,7 +29,6 @@ from scoring.job import Job, Progress, State, first_progress
 from scoring.ports import Ledger, SweepMark
 from tests.factories import job as make_job
 from tests.fakes import Clock, FakeLedger
-from tests.tokens import StaticCredential
 
 
 @dataclass

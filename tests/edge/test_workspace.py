@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from local.credential import StaticCredential
 from scoring.authorized_http import AuthorizedHttp
 from scoring.errors import SetupError, Unavailable
 from scoring.identity import Identity
 from scoring.job import Place
 from scoring.ports import BatchEndpoint
 from scoring.workspace import AzureWorkspace
-from tests.tokens import StaticCredential
 
 URL = "https://management.azure.com/subscriptions/s/workspaces/w"
 

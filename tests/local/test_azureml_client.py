@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.azureml import Plan
+from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import (
     ARM_AUDIENCE,
@@ -35,7 +36,6 @@ from scoring.ports import (
 )
 from scoring.workspace import AzureWorkspace
 from tests.local.test_azureml_wire import Site, opened
-from tests.tokens import StaticCredential
 
 
 class Forgetful:

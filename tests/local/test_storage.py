@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -20,7 +20,6 @@ import msgspec
 import pytest
 from aiohttp import web
 from azure.core import MatchConditions
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
     ClientAuthenticationError,
     ResourceExistsError,
@@ -32,6 +31,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from azure.storage.queue.aio import QueueClient
 
 from local import storage, tokens
+from local.credential import StaticCredential
 from local.faults import Fault, Handler
 from local.names import (
     ACCOUNT_KEYS,
@@ -69,21 +69,8 @@ NASTY_NAMES = [
 CSV = ContentSettings(content_type="text/csv")
 
 
-class Token:
-    """A credential that always holds a token for one audience."""
-
-    def __init__(self, audience: str) -> None:
-        self._audience = audience
-
-    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return AccessToken(tokens.issue(self._audience, client="test"), int(time.time()) + 3600)
-
-    async def close(self) -> None: ...
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *failure: object) -> None: ...
+def credential(audience: str) -> StaticCredential:
+    return StaticCredential(tokens.issue(audience, client="test"))
 
 
 def bearer(audience: str = STORAGE_AUDIENCE) -> dict[str, str]:
@@ -121,7 +108,7 @@ async def landing(part: Storage, folder: RunFolder) -> AsyncIterator[ContainerCl
     async with ContainerClient(
         f"{part.blob}/{LANDING_ACCOUNT}",
         CONTAINER,
-        credential=Token(STORAGE_AUDIENCE),
+        credential=credential(STORAGE_AUDIENCE),
         connection_verify=str(folder.ca_file),
         retry_total=0,
     ) as client:
@@ -203,7 +190,7 @@ async def test_a_large_file_arrives_whole_in_blocks(
     async with ContainerClient(
         f"{part.blob}/{LANDING_ACCOUNT}",
         CONTAINER,
-        credential=Token(STORAGE_AUDIENCE),
+        credential=credential(STORAGE_AUDIENCE),
         connection_verify=str(folder.ca_file),
         max_single_put_size=1_000_000,
         max_block_size=1_000_000,
@@ -336,7 +323,7 @@ async def test_a_token_opens_the_queue_over_tls(part: Storage, folder: RunFolder
     async with QueueClient(
         f"{part.queue}/{APP_ACCOUNT}",
         LANDINGS_QUEUE,
-        credential=Token(STORAGE_AUDIENCE),
+        credential=credential(STORAGE_AUDIENCE),
         connection_verify=str(folder.ca_file),
     ) as queue:
         await queue.send_message("<hello> & goodbye")

@@ -10,6 +10,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.eventgrid.aio import EventGridPublisherClient
 
 from local import topic as topic_part
+from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import EVENT_GRID_AUDIENCE
 from local.run_folder import RunFolder
@@ -18,7 +19,6 @@ from local.tokens import issue
 from local.topic import Topic, Webhook
 from scoring.errors import SetupError, Unavailable
 from scoring.event_grid import EventGridTopic
-from tests.tokens import StaticCredential
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "T", "subject": "/a/b.csv"}
 

@@ -13,19 +13,11 @@ from scoring import landings, poll, submit, writes
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, NotSent, Unclear
-from scoring.route import Ready
-from tests.factories import job, route
+from tests.factories import DIGITS, job, route
 from tests.fakes import World
 
 FILE = "landing/heart/a.csv"
 HEART = route(name="heart", match="landing/heart/**/*.csv", input="file")
-DIGITS = route(
-    name="digits",
-    match="landing/digits/{batch}/*.png",
-    input="folder",
-    ready=Ready(marker="landing/digits/{batch}.done"),
-    output="scored/digits/{batch}-{key}/predictions.csv",
-)
 MINUTE = timedelta(minutes=1)
 
 

@@ -9,18 +9,10 @@ import pytest
 
 from scoring import landings, sweep
 from scoring.errors import Unavailable
-from scoring.route import Ready
-from tests.factories import route
+from tests.factories import DIGITS, route
 from tests.fakes import START, World
 
 HEART = route(name="heart", match="landing/heart/**/*.csv")
-DIGITS = route(
-    name="digits",
-    match="landing/digits/{batch}/*.png",
-    input="folder",
-    ready=Ready(marker="landing/digits/{batch}.done"),
-    output="scored/digits/{batch}-{key}/predictions.csv",
-)
 MINUTE = timedelta(minutes=1)
 HOUR = 60 * MINUTE
 

@@ -13,10 +13,11 @@ class StaticCredential:
         self._token = token
 
     async def get_token(self, *_: str, **__: Any) -> AccessToken:
+        """Return it, as good for an hour."""
         return AccessToken(self._token, int(time.time()) + 3_600)
 
     async def close(self) -> None:
-        return None
+        """Have nothing to close."""
 
     async def __aenter__(self) -> Self:
         return self
