@@ -85,6 +85,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     files: int | None = None  # a folder's, when it was submitted
     size: int | None = None  # bytes of these files, or of the file whose version is `etag`
     etag: str = ""  # the version that was submitted, where it need not be the landing's
+    landed: Aware | None = None  # the oldest landings are submitted first
+    max_active: int | None = None  # of the route when it was claimed
     on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again
@@ -95,6 +97,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def lost_attempts(self) -> tuple[int, ...]:
         """The attempts that were declared lost."""
         return tuple(int(number) for number in self.lost.split(",") if number)
+
+    def may_be_submitted(self, now: datetime) -> bool:
+        """Tell whether the job is pending and need not wait any longer."""
+        return self.state is State.PENDING and (self.not_before is None or self.not_before <= now)
 
     def to(self, state: State, **changes: object) -> Self:
         """Return the progress after a step; whoever saves it gives it a nonce."""
@@ -170,6 +176,8 @@ def first_progress(job: Job, state: State, nonce: str) -> Progress:
         nonce=nonce,
         route=job.route.name,
         endpoint=job.route.endpoint,
+        landed=job.landing.landed,
+        max_active=job.route.limit,
         on_unknown="hold" if held else "",
     )
 

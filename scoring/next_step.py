@@ -82,7 +82,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 
     now: Aware
     last: Aware | None  # when the last pass that was finished began
-    held_routes: frozenset[str]  # whose pending jobs are not submitted
+    held: frozenset[str] = frozenset()  # keys of the pending jobs that are not submitted
 
 
 # --- poll ---------------------------------------------------------------------------------------
@@ -92,7 +92,8 @@ def next_step(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing
     """Return what to do with an open job, given what the last step reported."""
     match opened.progress.state:
         case State.PENDING:
-            return _pending(opened.progress, tick)
+            due = opened.progress.may_be_submitted(tick.now) and opened.key not in tick.held
+            return Submit() if due else Wait()
         case State.SUBMITTING:
             return _submitting(opened, report, tick, timing)
         case State.UNKNOWN:
@@ -101,11 +102,6 @@ def next_step(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing
             return _submitted(opened, report, tick, timing)
         case State.ENDED:
             return Announce()
-
-
-def _pending(progress: Progress, tick: Tick) -> Step:
-    too_early = progress.not_before is not None and tick.now < progress.not_before
-    return Wait() if too_early or progress.route in tick.held_routes else Submit()
 
 
 def _submitting(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from scoring import writes
+from scoring.admission import Admission
 from scoring.decisions import Finish, Save, of_attempt
 from scoring.errors import SetupError
 from scoring.finish import announce, finish_attempt
@@ -46,10 +47,10 @@ async def poll(services: Services) -> None:
     opened = await services.ledger.open_jobs()
     for key in opened.unreadable:
         error(Action.JOB_ERROR, job=key, error="the ledger entry is no job; mend or delete it")
-    held = frozenset(route.name for route in services.routes if not route.enabled)
-    tick = Tick(now=opened.now, last=mark.finished, held_routes=held)
+    admission = Admission(services, opened)
+    tick = Tick(now=opened.now, last=mark.finished, held=admission.held)
     jobs = sorted((job for job in opened.jobs if job.key >= mark.cursor), key=lambda job: job.key)
-    cut_at = await _work_through(_Pass(services, tick), jobs)
+    cut_at = await _work_through(_Pass(services, tick, admission), jobs)
     await services.ledger.leave_poll_mark(_next_mark(mark, opened, cut_at))
 
 
@@ -90,9 +91,10 @@ async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob]) -> OpenJob |
 class _Pass:
     """What the jobs of one tick share: a listing for each endpoint, and who probes it."""
 
-    def __init__(self, services: Services, tick: Tick) -> None:
+    def __init__(self, services: Services, tick: Tick, admission: Admission) -> None:
         self.services = services
         self._tick = tick
+        self._admission = admission
         self._listings: dict[str, asyncio.Task[list[BatchJob]]] = {}
         self._probes: dict[str, asyncio.Future[bool]] = {}
 
@@ -184,11 +186,11 @@ class _Pass:
             probe = self._probes[endpoint] = asyncio.get_running_loop().create_future()
             taken = False
             try:
-                taken = await resume(self.services, opened)
+                taken = await resume(self.services, opened, self._admission.has_room)
             finally:
                 probe.set_result(taken)
         elif await asyncio.shield(probe):
-            await resume(self.services, opened)
+            await resume(self.services, opened, self._admission.has_room)
 
     async def _save(self, opened: OpenJob, step: Save) -> None:
         saved = await writes.save(self.services, opened, step.progress)

@@ -46,7 +46,7 @@ class Route(JobSettings, frozen=True, kw_only=True):
     match: str  # `*`, `**`, `?` and `{name}` for one segment or a part of it
     input: Kind
     endpoint: str
-    max_active: Literal["unlimited"]
+    max_active: Annotated[int, msgspec.Meta(ge=1)] | Literal["unlimited"]  # batch jobs at once
     output: str = ""  # template of a path on the datastore; holds `{key}`; empty: no output
     output_kind: OutputKind = "file"
     deployment: str | None = None  # None: the endpoint's default
@@ -63,6 +63,11 @@ class Route(JobSettings, frozen=True, kw_only=True):
     on_unknown: Literal["resubmit", "hold"] = "resubmit"
     on_overwrite: Literal["score", "ignore"] = "score"  # ignore: one job for a path
     on_empty: Literal["reject", "score"] = "reject"  # a file without content
+
+    @property
+    def limit(self) -> int | None:
+        """How many batch jobs the route may have at once; None: any number."""
+        return None if self.max_active == "unlimited" else self.max_active
 
     @property
     def trigger(self) -> str:

@@ -99,7 +99,9 @@ def _field_error(said: str) -> _FieldError:
     if missing:
         return _FieldError(".".join(filter(None, [field, missing[1]])), "is missing")
     kind = Route.__annotations__.get(field)
-    if get_origin(kind) is Literal:
+    if field == "max_active":
+        problem = 'must be a number from 1 on, or "unlimited"'
+    elif get_origin(kind) is Literal:
         problem = "must be " + " or ".join(f'"{choice}"' for choice in get_args(kind))
     return _FieldError(field, problem)
 

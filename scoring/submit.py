@@ -9,7 +9,7 @@ and claim after, poll moved the job from open/ to done/, and the file would be s
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -57,30 +57,41 @@ async def in_any_case(tasks: Iterable[Awaitable[None]]) -> None:
 
 
 async def start(services: Services, job: Job, *, later: bool = False) -> None:
-    """Claim a job that nobody has claimed, and submit it unless its route holds it back.
+    """Claim a job that nobody has claimed, and submit it unless its route may hold it back.
 
-    With `later` it is left to poll to submit.
+    A job of a route with a limit, or any with `later`, is left to poll to submit.
     """
-    state = State.SUBMITTING if job.route.enabled and not later else State.PENDING
+    waits = later or not job.route.enabled or job.route.limit is not None
     since = services.clock()
-    opened = await writes.claim(services, job, state)
+    opened = await writes.claim(services, job, State.PENDING if waits else State.SUBMITTING)
     if opened is None:
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="open job")
         return
     async with _sending_nothing(services, opened, job):
-        end, seen = await asyncio.gather(services.ledger.end(job.key), look_at_input(services, job))
+        look = _nothing() if waits else look_at_input(services, job)
+        end, seen = await asyncio.gather(services.ledger.end(job.key), look)
     if end is not None:
         # Its event is out: open/ is deleted only after publishing, and we could create it.
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="ended job")
         await services.ledger.release(opened)
         return
+    state = opened.progress.state
     info(Action.CLAIMED, job=job.key, route=job.route.name, path=job.path, state=state)
-    if state is State.SUBMITTING:
+    if seen is not None:
         await _attempt(services, _Claim(opened, since), job, seen)
 
 
-async def resume(services: Services, opened: OpenJob) -> bool:
-    """Submit a pending job (edge e); tell whether the endpoint may take the next one, too."""
+async def _nothing() -> None:
+    return None
+
+
+async def resume(
+    services: Services, opened: OpenJob, has_room: Callable[[OpenJob], Awaitable[bool]]
+) -> bool:
+    """Submit a pending job (edge e); tell whether the endpoint may take the next one, too.
+
+    `has_room` is asked once the job is marked.
+    """
     # These may be read before the claim: it fails if the entry has changed since it was listed.
     job, end = await asyncio.gather(
         services.ledger.job(opened.key), services.ledger.end(opened.key)
@@ -93,6 +104,9 @@ async def resume(services: Services, opened: OpenJob) -> bool:
     if job is None or mine is None:
         return True  # another poll has it
     async with _sending_nothing(services, mine, job):
+        if not await has_room(mine):
+            await writes.save(services, mine, mine.progress.to(State.PENDING))
+            return True
         seen = await look_at_input(services, job)
     return await _attempt(services, _Claim(mine, since), job, seen)
 

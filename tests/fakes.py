@@ -3,6 +3,7 @@
 The contract tests run over `FakeLedger` and the real ledger alike.
 """
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -344,3 +345,21 @@ class World:
         """The progress of the one open job."""
         ((_, entry),) = self.ledger.open.values()
         return entry.progress
+
+
+class Stalled:
+    """The first call of a port's method waits, before or after its effect, until it may go on."""
+
+    def __init__(self, port: Any, method: str, *, after_effect: bool = False) -> None:
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+        whole = getattr(port, method)
+
+        async def call(*args: Any) -> Any:
+            setattr(port, method, whole)
+            result = await whole(*args) if after_effect else None
+            self.reached.set()
+            await self.go_on.wait()
+            return result if after_effect else await whole(*args)
+
+        setattr(port, method, call)

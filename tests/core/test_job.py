@@ -286,7 +286,7 @@ def test_metadata_that_is_no_progress_is_refused(metadata: dict[str, str]) -> No
 
 def test_a_job_that_nobody_has_claimed_begins_with_its_first_attempt() -> None:
     made = first_progress(job(), State.SUBMITTING, "n1")
-    assert made == progress(State.SUBMITTING)
+    assert made == progress(State.SUBMITTING, landed=NOW)
     assert (made.attempt, made.lost_attempts) == (1, ())
 
 
@@ -299,6 +299,8 @@ def full_progress() -> Progress:
         folder_digest="0f",
         files=2,
         size=20,
+        landed=NOW,
+        max_active=3,
         refused_since=NOW,
         not_before=NOW,
         gone_since=NOW,

@@ -47,7 +47,7 @@ REPORTS: list[Report | None] = [
 
 
 def tick(now: datetime, *, last: datetime | None = None, held: tuple[str, ...] = ()) -> Tick:
-    return Tick(now=now, last=last, held_routes=frozenset(held))
+    return Tick(now=now, last=last, held=frozenset(held))
 
 
 def step(opened: OpenJob, age: timedelta, report: Report | None = None) -> Step:
@@ -68,10 +68,10 @@ def test_a_pending_job_is_not_submitted_before_its_time(age: timedelta, expected
     assert step(open_job(State.PENDING, not_before=NOW + MINUTE), age) == expected
 
 
-def test_a_pending_job_of_a_disabled_route_is_held_and_others_are_not() -> None:
-    now = tick(NOW, held=("files",))
-    assert next_step(open_job(State.PENDING), None, now, TIMING) == Wait()
-    assert next_step(open_job(State.PENDING, route="other"), None, now, TIMING) == Submit()
+def test_a_pending_job_that_is_held_waits_and_others_do_not() -> None:
+    now = tick(NOW, held=("held",))
+    assert next_step(open_job(State.PENDING, key="held"), None, now, TIMING) == Wait()
+    assert next_step(open_job(State.PENDING, key="other"), None, now, TIMING) == Submit()
 
 
 # --- submitting ---------------------------------------------------------------------------------

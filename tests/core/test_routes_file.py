@@ -134,7 +134,9 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"endpoint": 7}, "endpoint", "Expected `str`, got `int`"),
     ({"enabled": "yes"}, "enabled", "Expected `bool`, got `str`"),
     ({"input": "files"}, "input", 'must be "file" or "folder"'),
-    ({"max_active": 20}, "max_active", 'must be "unlimited"'),
+    ({"max_active": 0}, "max_active", 'must be a number from 1 on, or "unlimited"'),
+    ({"max_active": "20"}, "max_active", 'must be a number from 1 on, or "unlimited"'),
+    ({"max_active": True}, "max_active", 'must be a number from 1 on, or "unlimited"'),
     ({"max_attempts": 0}, "max_attempts", "must be at least 1"),
     ({"on_empty": "keep"}, "on_empty", 'must be "reject" or "score"'),
     # what passes through to the batch job

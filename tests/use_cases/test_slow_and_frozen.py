@@ -13,30 +13,12 @@ from scoring.errors import Unavailable
 from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, Unclear
 from tests.factories import route
-from tests.fakes import World
+from tests.fakes import Stalled, World
 
 FILE = "landing/heart/a.csv"
 HEART = route(name="heart", match="landing/heart/**/*.csv")
 MINUTE = timedelta(minutes=1)
 LONG_ENOUGH_TO_BE_LOST = 21 * MINUTE
-
-
-class Stalled:
-    """The first call of a port's method waits, before or after its effect, until it may go on."""
-
-    def __init__(self, port: Any, method: str, *, after_effect: bool = False) -> None:
-        self.reached = asyncio.Event()
-        self.go_on = asyncio.Event()
-        whole = getattr(port, method)
-
-        async def call(*args: Any) -> Any:
-            setattr(port, method, whole)
-            result = await whole(*args) if after_effect else None
-            self.reached.set()
-            await self.go_on.wait()
-            return result if after_effect else await whole(*args)
-
-        setattr(port, method, call)
 
 
 def instead(port: Any, method: str, call: Callable[..., Any]) -> None:

@@ -1,0 +1,41 @@
+"""Letting pending jobs of limited routes through to the endpoint, in one tick of poll."""
+
+import asyncio
+import math
+
+from scoring.job import OpenJob
+from scoring.limits import held_back, room
+from scoring.ports import OpenJobs, Services
+
+
+class Admission:
+    """Who may submit in one tick, and whether there is still room once a job is marked."""
+
+    def __init__(self, services: Services, opened: OpenJobs) -> None:
+        self._services = services
+        names = {job.progress.route for job in opened.jobs}
+        self._limited = {
+            name for name in names if room(name, opened.jobs, services.routes) < math.inf
+        }
+        self._running: asyncio.Task[OpenJobs] | None = None
+        self._next: asyncio.Task[OpenJobs] | None = None
+        self.held = held_back(opened.jobs, services.routes, opened.now)
+
+    async def has_room(self, marked: OpenJob) -> bool:
+        """Tell whether a job that was just marked `submitting` is within its route's limit."""
+        route, routes = marked.progress.route, self._services.routes
+        if route not in self._limited:
+            return True
+        return room(route, (await self._listed_anew()).jobs, routes) >= 0
+
+    async def _listed_anew(self) -> OpenJobs:
+        """Return a listing that begins after this call; all that wait for one share it."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._list_after(self._running))
+        return await asyncio.shield(self._next)
+
+    async def _list_after(self, running: asyncio.Task[OpenJobs] | None) -> OpenJobs:
+        if running is not None:
+            await asyncio.wait([running])
+        self._running, self._next = self._next, None
+        return await self._services.ledger.open_jobs()
