@@ -139,6 +139,23 @@ def summary(event: bytes) -> dict[str, str]:
     return {"job": known.id, "type": known.type, "subject": known.subject}
 
 
+def version_in(event: bytes) -> str:
+    """Return the version of the input that an event is about."""
+    return msgspec.json.decode(event, type=_Versioned).data.input.etag
+
+
+class _VersionedInput(msgspec.Struct):
+    etag: str
+
+
+class _VersionedData(msgspec.Struct):
+    input: _VersionedInput
+
+
+class _Versioned(msgspec.Struct):
+    data: _VersionedData
+
+
 class _Summary(msgspec.Struct):
     id: str
     type: str

@@ -77,7 +77,7 @@ class Newer(msgspec.Struct, frozen=True):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What lies where a job's input should be, just before its submission."""
 
-    trigger: Blob | Forbidden | None  # the landed blob; for a folder its marker
+    trigger: Blob | Forbidden | None = None  # the landed blob; for a folder its marker, if any
     files: Sequence[Blob] | Forbidden = ()  # a folder's
 
 
@@ -86,6 +86,8 @@ def before_submission(job: Job, seen: Seen) -> Outcome | Newer | None:
 
     Where the app may not look, the endpoint has the last word.
     """
+    if job.route.gathers:
+        return _late() if job.late else _empty_folder(job, seen.files)
     blob = seen.trigger
     if isinstance(blob, Forbidden):
         return None
@@ -105,7 +107,12 @@ def before_submission(job: Job, seen: Seen) -> Outcome | Newer | None:
 def _empty_folder(job: Job, files: Sequence[Blob] | Forbidden) -> Outcome | None:
     if isinstance(files, Forbidden) or any(file.path != job.landing.path for file in files):
         return None
-    return _rejected("folder-empty", "no file but the marker lies directly in it")
+    return _rejected("folder-empty", "no file (but a marker) lies directly in it")
+
+
+def _late() -> Outcome:
+    message = "the folder changed after its job was made, and its route scores it once"
+    return _rejected("late", message)
 
 
 def _unfit(job: Job, blob: Blob) -> Outcome | None:

@@ -31,6 +31,8 @@ from scoring.ports import Blob, Forbidden, Services
 
 async def look_at_input(services: Services, job: Job) -> Seen:
     """Look at what lies where a job's input should be."""
+    if job.route.gathers:
+        return Seen(files=await services.storage.folder(job.place, job.path))
     trigger = services.storage.blob(job.place, job.landing.path)
     if job.route.input == "file":
         return Seen(trigger=await trigger)

@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from scoring.landing import Aware, Landing
-from scoring.route import Captures, Route
+from scoring.route import Captures, Ready, Route
 from scoring.uris import Escaping, datastore_uri, escape, safe_name
 
 _DIGEST_LENGTH = 24  # hexadecimal digits
@@ -47,11 +47,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = 1
     key: str  # derived from route, input and version: the same landing gives the same key
     route: Route  # as it was when the job was claimed
-    landing: Landing  # for a folder by marker: the marker's
+    landing: Landing  # for a folder by marker: the marker's; by quiet: see `job_of_folder`
     place: Place  # where the route's datastore was
     path: str  # what is scored: the file, or the folder without a slash at its end
     input_uri: str
     output_base: str  # path on the datastore, with `{key}` still in it; empty: no output
+    late: bool = False  # a folder's later version, which its route does not score
 
     def output_path(self, attempt: int) -> str:
         """Return the path on the datastore that no other attempt is given; empty: no output."""
@@ -150,12 +151,76 @@ class OpenJob(msgspec.Struct, frozen=True, kw_only=True):
     changed: Aware  # the entry's Last-Modified: since when it stands so
 
 
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that is being filled: the body of its mark in the ledger, written once."""
+
+    schema: int = 1
+    route: Route  # as it was when the first file landed
+    place: Place
+    path: str  # without a slash at its end
+
+    @property
+    def ready(self) -> Ready:
+        """When the folder is complete."""
+        return self.route.ready or Ready()
+
+    @property
+    def key(self) -> str:
+        """What identifies the folder of this route."""
+        return digest(self.route.name, self.place.account, self.place.container, self.path)
+
+
+def folder_of(route: Route, path: str, place: Place) -> Folder:
+    """Return the folder that a landed file, or marker, of a route belongs to."""
+    captures = route.triggered_by(path) or {}
+    return Folder(route=route, place=place, path=_folder_path(route, captures))
+
+
 def job_for(
     route: Route, landing: Landing, captures: Captures, place: Place, escaping: Escaping
 ) -> Job:
     """Return the job that a route makes of a landing."""
-    path = landing.path if route.input == "file" else _folder_of(route, captures)
+    path = landing.path if route.input == "file" else _folder_path(route, captures)
     version = [landing.etag] if route.on_overwrite == "score" else []
+    return _job(
+        route, landing, path, captures=captures, place=place, escaping=escaping, version=version
+    )
+
+
+def job_of_folder(
+    folder: Folder, landing: Landing, escaping: Escaping, *, late: bool = False
+) -> Job:
+    """Return the job of a folder that was quiet.
+
+    Its `landing` has the folder's path, a digest over its files as version, and when the newest
+    of them landed. Where late files are ignored a folder has one job, whatever its version, and
+    `late` ones that say so.
+    """
+    route, path = folder.route, folder.path
+    captures = route.folder_captures(path)
+    version = [landing.etag] if late or route.late == "score" else []
+    made = _job(
+        route,
+        landing,
+        path,
+        captures=captures,
+        place=folder.place,
+        escaping=escaping,
+        version=version,
+    )
+    return msgspec.structs.replace(made, late=late)
+
+
+def _job(
+    route: Route,
+    landing: Landing,
+    path: str,
+    *,
+    captures: Captures,
+    place: Place,
+    escaping: Escaping,
+    version: list[str],
+) -> Job:
     key = digest(route.name, landing.account, landing.container, path, *version)
     return Job(
         key=key,
@@ -187,7 +252,7 @@ def attempt_tag(key: str, attempt: int) -> str:
     return f"landfall-{key}-{attempt}"
 
 
-def _folder_of(route: Route, captures: Captures) -> str:
+def _folder_path(route: Route, captures: Captures) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: captures[name[1]], route.folder)
 
 

@@ -1,7 +1,8 @@
 """From a queue message to jobs: what landed, which routes take it."""
 
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.job import Job, Place, job_for
+from scoring.gather import touch
+from scoring.job import Folder, Job, Place, folder_of, job_for
 from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
 from scoring.ports import Forbidden, Services
@@ -36,10 +37,14 @@ async def _take(services: Services, told: Landing | Renamed | Ignored | Unreadab
 
 
 async def land(services: Services, landing: Landing, *, later: bool = False) -> None:
-    """Start a job for each route that takes a landing; with `later` poll submits it."""
+    """Start a job, or fill a folder, for each route that takes a landing.
+
+    With `later` poll submits the jobs.
+    """
     places = await services.workspace.places()
     reason: str | None = "no-route"
     jobs: list[Job] = []
+    folders: list[Folder] = []
     for route in services.routes:
         place = places.get(route.datastore)
         if place is None or (place.account, place.container) != (
@@ -48,14 +53,22 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
         ):
             continue
         captures = route.triggered_by(landing.path)
-        if captures is not None:
+        if captures is not None and route.gathers:
+            info(Action.WAITING, path=landing.path, route=route.name, reason="quiet")
+            folders.append(folder_of(route, landing.path, place))
+        elif captures is not None:
             jobs.append(job_for(route, landing, captures, place, services.escaping))
         elif route.holds(landing.path):
             info(Action.WAITING, path=landing.path, route=route.name, reason="marker")
             reason = None
-    if not jobs and reason:
+    if not jobs and not folders and reason:
         info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
-    await in_any_case(start(services, job, later=later) for job in jobs)
+    await in_any_case(
+        [
+            *(start(services, job, later=later) for job in jobs),
+            *(touch(services, folder) for folder in folders),
+        ]
+    )
 
 
 async def _take_renamed(services: Services, renamed: Renamed) -> None:

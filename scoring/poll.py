@@ -14,6 +14,7 @@ from scoring.admission import Admission
 from scoring.decisions import Finish, Save, of_attempt
 from scoring.errors import SetupError
 from scoring.finish import announce, finish_attempt
+from scoring.gather import gather
 from scoring.job import OpenJob
 from scoring.log import Action, error, info, warning
 from scoring.next_step import (
@@ -43,6 +44,8 @@ async def poll(services: Services) -> None:
     Raises:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
+    began = services.clock()
+    await gather(services, began + services.timing.poll_deadline.total_seconds() / 3)
     mark = await services.ledger.poll_mark()
     opened = await services.ledger.open_jobs()
     for key in opened.unreadable:
@@ -50,7 +53,7 @@ async def poll(services: Services) -> None:
     admission = Admission(services, opened)
     tick = Tick(now=opened.now, last=mark.finished, held=admission.held)
     jobs = sorted((job for job in opened.jobs if job.key >= mark.cursor), key=lambda job: job.key)
-    cut_at = await _work_through(_Pass(services, tick, admission), jobs)
+    cut_at = await _work_through(_Pass(services, tick, admission), jobs, began)
     await services.ledger.leave_poll_mark(_next_mark(mark, opened, cut_at))
 
 
@@ -63,13 +66,15 @@ def _next_mark(mark: PollMark, opened: OpenJobs, cut_at: OpenJob | None) -> Poll
     )
 
 
-async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob]) -> OpenJob | None:
+async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float) -> OpenJob | None:
     """Advance all jobs; return the first that was not begun when time ran out, if any.
+
+    The tick `began` then, by the clock.
 
     One whose step never ends must not keep the pass from going on, so what was begun counts.
     """
     timing, clock = one_pass.services.timing, one_pass.services.clock
-    last_begin = clock() + timing.poll_deadline.total_seconds()
+    last_begin = began + timing.poll_deadline.total_seconds()
     waiting = iter(jobs)
 
     async def worker() -> None:
@@ -77,7 +82,7 @@ async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob]) -> OpenJob |
             await one_pass.advance(job)
 
     try:
-        async with asyncio.timeout(timing.poll_cut.total_seconds()):
+        async with asyncio.timeout(timing.poll_cut.total_seconds() - (clock() - began)):
             await asyncio.gather(*(worker() for _ in range(min(AT_ONCE, len(jobs)))))
     except TimeoutError:
         warning(Action.POLL_CUT, reason="a job's step took too long")

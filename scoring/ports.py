@@ -5,13 +5,13 @@ Every method raises `Unavailable` when its service cannot be reached or gives no
 """
 
 import enum
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
 
-from scoring.job import Job, OpenJob, Place, Progress
+from scoring.job import Folder, Job, OpenJob, Place, Progress
 from scoring.landing import Aware, Landing
 from scoring.route import JobSettings, Kind, OutputKind, Param, Route
 from scoring.timing import Timing
@@ -89,6 +89,63 @@ class Ledger(Protocol):
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Leave this for the next sweep, unless another one did since `sweep_mark`."""
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+class FolderMark(msgspec.Struct, frozen=True, kw_only=True):
+    """The entry of a folder that is being filled, as it stands."""
+
+    key: str
+    version: str
+    changed: Aware  # the entry's Last-Modified: when a host last saw a file land
+    since: Aware  # from when `at_most` counts
+    quiet: timedelta  # of the route
+    at_most: timedelta
+
+
+class Filling(msgspec.Struct, frozen=True, kw_only=True):
+    """All folders that are being filled, as one listing showed them."""
+
+    now: Aware  # the storage's time when the listing began
+    marks: list[FolderMark]
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """The last submission of a folder."""
+
+    tag: str  # of the attempt
+    taken: Aware
+    version: str
+
+
+class Folders(Protocol):
+    """What the ledger keeps of folders, by `Folder.key`."""
+
+    async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
+        """See to it that the mark of a folder has changed since this call; return it.
+
+        Who saw it before and tries to delete it fails. `known` is how the caller saw it last.
+        """
+
+    async def filling(self) -> Filling:
+        """List the marks of all folders that are being filled."""
+
+    async def folder(self, key: str) -> Folder | None:
+        """Return the folder that a mark stands for; None: there is no such mark."""
+
+    async def count_anew(self, mark: FolderMark, since: datetime) -> None:
+        """Let `at_most` count from another time, whoever touches the mark meanwhile."""
+
+    async def settle(self, mark: FolderMark) -> None:
+        """Delete a mark if it still is as `mark` shows it."""
+
+    async def turn(self, key: str) -> Turn | None:
+        """Return the last submission of a folder; None: there was none."""
+
+    async def take_turn(self, key: str, tag: str, last: Turn | None) -> bool:
+        """Write down that an attempt is submitted; False: another one was since `last`."""
 
 
 # --- the landing storage ------------------------------------------------------------------------
@@ -264,10 +321,18 @@ class Publisher(Protocol):
 # --- all together -------------------------------------------------------------------------------
 
 
+class Touch(msgspec.Struct, frozen=True):
+    """When a host set out to touch a folder's mark, and what became of it."""
+
+    began: float  # of the clock
+    mark: Awaitable[FolderMark]
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What a use case is given: the ports, and the app's own set-up."""
 
     ledger: Ledger
+    folders: Folders
     storage: LandingStorage
     workspace: Workspace
     endpoints: BatchEndpoints
@@ -277,4 +342,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     escaping: Escaping
     timing: Timing
     nonce: Callable[[], str]
+    touches: MutableMapping[str, Touch]  # this host's last ones, by the folder's key
     clock: Callable[[], float]  # seconds that have passed since whenever; never the time of day

@@ -23,9 +23,11 @@ Param = str | int | float | bool
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """When a folder is complete."""
+    """When a folder is complete: once its marker lands, or nothing has landed for a while."""
 
-    marker: str  # pattern of the blob whose landing says so
+    marker: str = ""  # pattern of the blob
+    quiet: timedelta = timedelta(0)
+    at_most: timedelta = timedelta(0)  # with `quiet`: then, however much still lands
 
 
 class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,9 @@ class Route(JobSettings, frozen=True, kw_only=True):
     output_kind: OutputKind = "file"
     deployment: str | None = None  # None: the endpoint's default
     ready: Ready | None = None  # folders only
+    # What files are that come to a folder after its job was made; only where it was quiet.
+    late: Literal["score", "ignore"] = "score"
+    minimum_gap: timedelta | None = None  # between two submissions of one folder
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
     # Of the data in the request; a pipeline wants those that it declares.
     input_name: str = "input"
@@ -70,9 +75,14 @@ class Route(JobSettings, frozen=True, kw_only=True):
         return None if self.max_active == "unlimited" else self.max_active
 
     @property
+    def gathers(self) -> bool:
+        """Whether landings make no jobs, but fill folders that get theirs once they are quiet."""
+        return self.ready is not None and not self.ready.marker
+
+    @property
     def trigger(self) -> str:
-        """The pattern of the blobs whose landing makes a job."""
-        return self.ready.marker if self.ready else self.match
+        """The pattern of the blobs whose landing makes a job, or fills a folder."""
+        return self.ready.marker if self.ready and self.ready.marker else self.match
 
     @property
     def folder(self) -> str:
@@ -80,9 +90,14 @@ class Route(JobSettings, frozen=True, kw_only=True):
         return self.match.rpartition("/")[0]
 
     def triggered_by(self, path: str) -> Captures | None:
-        """Return what `{name}` stood for if the landing of `path` makes a job, else None."""
+        """Return what `{name}` stood for if `path` matches the trigger, else None."""
         found = pattern(self.trigger).fullmatch(path)
         return found.groupdict() if found else None
+
+    def folder_captures(self, path: str) -> Captures:
+        """Return what `{name}` stood for in the path of a folder."""
+        found = pattern(self.folder).fullmatch(path)
+        return found.groupdict() if found else {}
 
     def holds(self, path: str) -> bool:
         """Tell whether `path` is one of the files that the route scores."""

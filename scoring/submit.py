@@ -26,8 +26,9 @@ from scoring.decisions import (
     folder_digest,
 )
 from scoring.errors import SetupError, Unavailable
+from scoring.filling import gathered_again
 from scoring.finish import announce, finish, look_at_input
-from scoring.job import Job, OpenJob, State, attempt_tag, job_for
+from scoring.job import Folder, Job, OpenJob, State, attempt_tag, job_for
 from scoring.log import Action, info, warning
 from scoring.ports import (
     Answer,
@@ -43,11 +44,11 @@ from scoring.ports import (
 AT_ONCE = 16  # of many claims
 
 
-async def in_any_case(tasks: Iterable[Awaitable[None]]) -> None:
+async def in_any_case(tasks: Iterable[Awaitable[object]]) -> None:
     """Do all of these, so many at once, whatever becomes of the others; raise the first failure."""
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def one(task: Awaitable[None]) -> None:
+    async def one(task: Awaitable[object]) -> None:
         async with limit:
             await task
 
@@ -56,17 +57,19 @@ async def in_any_case(tasks: Iterable[Awaitable[None]]) -> None:
             raise failure
 
 
-async def start(services: Services, job: Job, *, later: bool = False) -> None:
-    """Claim a job that nobody has claimed, and submit it unless its route may hold it back.
+async def start(services: Services, job: Job, *, later: bool = False) -> bool:
+    """Claim a job and submit it; False: it was claimed before, and may have ended.
 
-    A job of a route with a limit, or any with `later`, is left to poll to submit.
+    Where its route may hold it back, and with `later`, it is left to poll to submit.
     """
-    waits = later or not job.route.enabled or job.route.limit is not None
+    route = job.route
+    held_back = not route.enabled or route.limit is not None or route.minimum_gap is not None
+    waits = later or held_back
     since = services.clock()
     opened = await writes.claim(services, job, State.PENDING if waits else State.SUBMITTING)
     if opened is None:
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="open job")
-        return
+        return False
     async with _sending_nothing(services, opened, job):
         look = _nothing() if waits else look_at_input(services, job)
         end, seen = await asyncio.gather(services.ledger.end(job.key), look)
@@ -74,11 +77,12 @@ async def start(services: Services, job: Job, *, later: bool = False) -> None:
         # Its event is out: open/ is deleted only after publishing, and we could create it.
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="ended job")
         await services.ledger.release(opened)
-        return
+        return False
     state = opened.progress.state
     info(Action.CLAIMED, job=job.key, route=job.route.name, path=job.path, state=state)
     if seen is not None:
         await _attempt(services, _Claim(opened, since), job, seen)
+    return True
 
 
 async def _nothing() -> None:
@@ -140,9 +144,14 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     """POST an attempt that is claimed; tell whether the endpoint may take the next one."""
     if isinstance(seen.trigger, Forbidden):
         warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
-    obstacle = before_submission(job, seen)
+    obstacle = before_submission(job, seen) or await _overtaken(services, job, seen)
     if obstacle is not None:
         await _leave_out(services, claim, job, obstacle)
+        return True
+    next_turn = await _next_turn(services, claim, job)
+    if next_turn is not None:
+        wait = claim.opened.progress.to(State.PENDING, not_before=next_turn)
+        await _write_down(services, claim.opened, job, Save(wait, Action.HELD, "minimum_gap"))
         return True
     endpoint = await _endpoint(services, job)
     if claim.age(services) > services.timing.post_starts_within:
@@ -180,6 +189,35 @@ async def _leave_out(
         message = f"overwritten before its turn; the version now is {obstacle.landing.etag}"
         obstacle = Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
     await _finish_if_ours(services, claim, job, obstacle)
+
+
+async def _overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:
+    """Return why a folder is left to a later job of it, if there is one for what lies there now."""
+    if not job.route.gathers or isinstance(seen.files, Forbidden):
+        return None
+    now = gathered_again(job, seen.files, services.escaping)
+    if now.key == job.key:
+        return None
+    if await services.ledger.job(now.key) is None and await services.ledger.end(now.key) is None:
+        return None
+    message = f"the folder changed before its turn; its job now is {now.key}"
+    return Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
+
+
+async def _next_turn(services: Services, claim: _Claim, job: Job) -> datetime | None:
+    """Return when the folder of a job may be submitted again; None: now, and it is written down."""
+    gap = job.route.minimum_gap
+    if gap is None:
+        return None
+    folder = Folder(route=job.route, place=job.place, path=job.path)
+    tag, now = attempt_tag(job.key, claim.opened.progress.attempt), claim.now(services)
+    last = await services.folders.turn(folder.key)
+    # An attempt that comes again was refused: it was no submission.
+    if last is not None and last.tag != tag and now < last.taken + gap:
+        return last.taken + gap
+    if await services.folders.take_turn(folder.key, tag, last):
+        return None
+    return now + gap  # another job of this folder was faster
 
 
 async def _endpoint(services: Services, job: Job) -> BatchEndpoint | NotSent | Answered:
@@ -231,6 +269,7 @@ def _with_what_was_seen(
         progress = msgspec.structs.replace(
             progress,
             folder_digest=folder_digest(seen.files),
+            etag=folder_digest(seen.files) if job.route.gathers else progress.etag,
             files=len(seen.files),
             size=sum(file.size for file in seen.files),
         )

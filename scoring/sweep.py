@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from scoring.job import Job, Place, job_for
+from scoring.gather import touch
+from scoring.job import Job, Place, folder_of, job_for
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Page, Services, SweepMark
 from scoring.route import Route, literal_beginning
@@ -107,6 +108,9 @@ class _Sweep:
         return now - blob.modified < patience
 
     async def _take(self, blob: Blob) -> None:
+        if self._route.gathers:
+            await touch(self._services, folder_of(self._route, blob.path, self._place))
+            return
         job = self._job(blob)
         if job.key in self._known:
             return

@@ -16,6 +16,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from scoring.authorized_http import AuthorizedHttp, new_client
 from scoring.batch_endpoint import AzureBatchEndpoints
+from scoring.blob_folders import BlobFolders
 from scoring.blob_ledger import BlobLedger
 from scoring.errors import SetupError
 from scoring.event_grid import EventGridTopic
@@ -110,11 +111,10 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
     http = new_client()
     arm = AuthorizedHttp(http, identity, settings.arm_scope, settings.allowed_hosts)
     ml = AuthorizedHttp(http, identity, settings.ml_scope, settings.allowed_hosts)
-    ledger = BlobLedger(
-        _blob_service(settings.storage, identity, settings).get_container_client(
-            settings.ledger_container
-        )
+    container = _blob_service(settings.storage, identity, settings).get_container_client(
+        settings.ledger_container
     )
+    ledger = BlobLedger(container)
     timing = Timing(
         tick=timedelta(seconds=settings.poll_seconds),
         sweep=timedelta(minutes=settings.sweep_minutes),
@@ -131,6 +131,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
 
     return Services(
         ledger=ledger,
+        folders=BlobFolders(container),
         storage=AzureLandingStorage(connect_landing),
         workspace=AzureWorkspace(
             arm,
@@ -146,6 +147,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
         escaping=settings.escaping,
         timing=timing,
         nonce=lambda: secrets.token_hex(8),
+        touches={},
         clock=time.monotonic,
     )
 

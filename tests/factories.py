@@ -1,6 +1,6 @@
 """Records for tests: each factory fills in the dull fields."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -43,6 +43,12 @@ def folder_route(**fields: Any) -> Route:
         "output": "scored/{batch}-{key}/predictions.csv",
     }
     return route(**{**dull, **fields})
+
+
+def quiet_route(**fields: Any) -> Route:
+    """Return a route that scores each folder below `landing/` once it was quiet for 5 minutes."""
+    ready = Ready(quiet=timedelta(minutes=5), at_most=timedelta(hours=1))
+    return folder_route(**{"ready": ready, **fields})
 
 
 DIGITS = folder_route(

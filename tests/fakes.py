@@ -13,7 +13,7 @@ import msgspec
 
 from scoring import landings, poll, sweep
 from scoring.errors import Unavailable
-from scoring.job import Job, OpenJob, Place, Progress
+from scoring.job import Folder, Job, OpenJob, Place, Progress
 from scoring.landing import Landing
 from scoring.ports import (
     Accepted,
@@ -21,6 +21,8 @@ from scoring.ports import (
     BatchEndpoint,
     BatchJob,
     Blob,
+    Filling,
+    FolderMark,
     Forbidden,
     JobState,
     OpenJobs,
@@ -29,6 +31,7 @@ from scoring.ports import (
     Services,
     Submission,
     SweepMark,
+    Turn,
 )
 from scoring.route import Route
 from scoring.timing import Timing
@@ -130,6 +133,57 @@ class FakeLedger:
         )
 
 
+class FakeFolders:
+    """The reference model of what the ledger keeps of folders."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._versions = itertools.count(1)
+        self.marks: dict[str, tuple[Folder, FolderMark]] = {}
+        self.turns: dict[str, Turn] = {}
+        self.touches = 0
+
+    async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
+        self.touches += 1
+        folder, mark = self.marks.get(folder.key, (folder, None))
+        return self._write(folder, mark.since if mark else self._clock.now)
+
+    async def filling(self) -> Filling:
+        return Filling(now=self._clock.now, marks=[mark for _, mark in self.marks.values()])
+
+    async def folder(self, key: str) -> Folder | None:
+        return self.marks[key][0] if key in self.marks else None
+
+    async def count_anew(self, mark: FolderMark, since: datetime) -> None:
+        if mark.key in self.marks:
+            self._write(self.marks[mark.key][0], since)
+
+    async def settle(self, mark: FolderMark) -> None:
+        if mark.key in self.marks and self.marks[mark.key][1].version == mark.version:
+            del self.marks[mark.key]
+
+    async def turn(self, key: str) -> Turn | None:
+        return self.turns.get(key)
+
+    async def take_turn(self, key: str, tag: str, last: Turn | None) -> bool:
+        if self.turns.get(key) == last:
+            version = str(next(self._versions))
+            self.turns[key] = Turn(tag=tag, taken=self._clock.now, version=version)
+        return self.turns[key].tag == tag
+
+    def _write(self, folder: Folder, since: datetime) -> FolderMark:
+        mark = FolderMark(
+            key=folder.key,
+            version=str(next(self._versions)),
+            changed=self._clock.now,
+            since=since,
+            quiet=folder.ready.quiet,
+            at_most=folder.ready.at_most,
+        )
+        self.marks[folder.key] = folder, mark
+        return mark
+
+
 class FakeStorage:
     """Blobs without contents."""
 
@@ -139,6 +193,7 @@ class FakeStorage:
         self.blobs: dict[str, Blob] = {}
         self.forbidden: set[str] = set()
         self.page_size = 5_000
+        self.folder_listings = 0
 
     def put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
         self.blobs[path] = Blob(
@@ -154,6 +209,7 @@ class FakeStorage:
         return Forbidden() if path in self.forbidden else self.blobs.get(path)
 
     async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+        self.folder_listings += 1
         if path in self.forbidden:
             return Forbidden()
         inside = f"{path}/"
@@ -290,6 +346,7 @@ class World:
     def __init__(self, *routes: Route) -> None:
         self.clock = Clock()
         self.ledger = FakeLedger(self.clock)
+        self.folders = FakeFolders(self.clock)
         self.storage = FakeStorage(self.clock)
         self.endpoints = FakeEndpoints()
         self.workspace = FakeWorkspace(self.endpoints)
@@ -297,6 +354,7 @@ class World:
         nonces = itertools.count(1)
         self.services = Services(
             ledger=self.ledger,
+            folders=self.folders,
             storage=self.storage,
             workspace=self.workspace,
             endpoints=self.endpoints,
@@ -306,6 +364,7 @@ class World:
             escaping="literal",
             timing=Timing(),
             nonce=lambda: f"nonce-{next(nonces)}",
+            touches={},
             clock=self.clock.seconds,
         )
 

@@ -102,7 +102,12 @@ FILES = {
     "output": 'output = "scored/{key}.csv"',
     "max_active": 'max_active = "unlimited"',
 }
-FOLDERS = FILES | {"match": 'match = "landing/digits/{batch}/*"', "input": 'input = "folder"'}
+FOLDERS = FILES | {
+    "match": 'match = "landing/digits/{batch}/*"',
+    "input": 'input = "folder"',
+    "ready": 'ready = { quiet = "5m", at_most = "1h" }',
+}
+OF_FOLDERS = {"ready", "late", "minimum_gap"}
 FIELDS = rows(section(ROUTES, "Fields"))
 # The settings that the document's routes name.
 APP_SETTINGS = {"DATASTORE": "workspaceblobstore", "STAGE": "test", "SUBSCRIPTION": "0000"}
@@ -124,7 +129,7 @@ def test_routes_says_which_fields_are_required() -> None:
     ("name", "example"), [(cells[0].strip("`"), cells[-1]) for cells in FIELDS]
 )
 def test_the_example_of_a_field_is_read(name: str, example: str) -> None:
-    base = FOLDERS if name == "ready" else FILES
+    base = FOLDERS if name in OF_FOLDERS else FILES
     (made,), mistakes = read_routes(_route(base | {name: example.strip("`")}), {})
     assert mistakes == []
     (value,) = tomllib.loads(example.strip("`")).values()
@@ -134,7 +139,7 @@ def test_the_example_of_a_field_is_read(name: str, example: str) -> None:
 def _as_read(name: str, value: Any) -> Any:
     if name == "ready":
         return Ready(**value)
-    return read_duration(value) if name == "timeout" else value
+    return read_duration(value) if name in {"timeout", "minimum_gap"} else value
 
 
 def _route(lines: Mapping[str, str], leave_out: str = "") -> str:

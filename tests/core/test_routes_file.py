@@ -223,6 +223,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     # folders
     ({"ready": {"marker": "landing/done"}}, "ready", 'goes with input = "folder" only'),
     ({"input": "folder"}, "ready", "a folder needs one"),
+    ({"minimum_gap": "1h"}, "minimum_gap", 'goes with input = "folder" only'),
+    ({"late": "ignore"}, "late", 'goes with input = "folder" only'),
 ]
 
 
@@ -238,12 +240,27 @@ def test_a_route_with_a_mistake_is_left_out_and_the_field_named(
     assert problem in mistake.problem
 
 
+QUIET = {"quiet": "5m", "at_most": "1h"}
 FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"ready": "landing/{batch}.done"}, "ready", "Expected `object | null`"),
-    ({"ready": {}}, "ready.marker", "is missing"),
+    ({"ready": {}}, "ready", "needs a marker, or both of quiet and at_most"),
     ({"ready": {"marker": 7}}, "ready.marker", "Expected `str`, got `int`"),
     ({"ready": {"markr": "landing/{batch}.done"}}, "ready.markr", "did you mean 'marker'?"),
-    ({"ready": {"quiet": "5m"}}, "ready.quiet", "no such field"),
+    ({"ready": {"quiet": "5m"}}, "ready", "needs a marker, or both of quiet and at_most"),
+    ({"ready": {"at_most": "5m"}}, "ready", "needs a marker, or both of quiet and at_most"),
+    ({"ready": {"quiet": "soon", "at_most": "1h"}}, "ready.quiet", "must be seconds, or a text"),
+    ({"ready": QUIET | {"at_most": "4m"}}, "ready.at_most", "must not be shorter than quiet"),
+    ({"ready": QUIET | {"marker": "landing/{batch}.done"}}, "ready", "not both"),
+    ({"ready": QUIET, "match": "landing/{batch}/**"}, "match", "no `**`"),
+    ({"ready": QUIET, "on_overwrite": "ignore"}, "on_overwrite", 'late = "ignore"'),
+    (
+        {"ready": QUIET, "match": "landing/{batch}/{n}.png", "output": "scored/{n}-{key}"},
+        "output",
+        "knows no {n}",
+    ),
+    ({"late": "ignore"}, "late", "goes with ready = { quiet"),
+    ({"late": "never"}, "late", 'must be "score" or "ignore"'),
+    ({"minimum_gap": "0s"}, "minimum_gap", "must be seconds, or a text"),
     ({"ready": {"marker": "/{batch}.done"}}, "ready.marker", "must begin with a literal folder"),
     ({"ready": {"marker": "landing/{b/x}"}}, "ready.marker", "has a brace"),
     ({"ready": {"marker": "landing/done"}}, "ready.marker", "must name {batch}"),

@@ -1,0 +1,76 @@
+"""Folders that get a job once nothing has landed in them for a while.
+
+    landing ──► touch the mark ┄┄ quiet ┄┄► list the folder ──► claim its job ──► delete the mark,
+                     ▲                          │                                  if untouched
+                     └── a file lands ──────────┴── a file is younger: wait
+
+Whoever lands later touches the mark, so it cannot be deleted, and the folder is listed again.
+A host need not touch a mark that it touched a tenth of `quiet` ago: a folder cannot be quiet
+before the rest has passed. That does not hold for one whose time is over (`at_most`), so its mark
+stays until it is quiet.
+"""
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from scoring.decisions import folder_digest
+from scoring.job import Folder, Job, job_of_folder
+from scoring.landing import Landing
+from scoring.ports import Blob, FolderMark
+from scoring.uris import Escaping
+
+TOUCHES = 10  # at most so many of a host while a folder could become quiet
+
+
+class Due(enum.Enum):
+    """Why a folder gets its job."""
+
+    QUIET = enum.auto()
+    AT_MOST = enum.auto()
+
+
+def may_be_due(mark: FolderMark, now: datetime) -> bool:
+    """Tell whether a folder is worth a listing."""
+    return now - mark.changed >= mark.quiet or _is_over(mark, now)
+
+
+def due(mark: FolderMark, files: Sequence[Blob], now: datetime) -> Due | None:
+    """Return why the folder gets its job now, or None if it does not."""
+    last = max([mark.changed, *(file.modified for file in files)])
+    if now - last >= mark.quiet:
+        return Due.QUIET
+    return Due.AT_MOST if _is_over(mark, now) else None
+
+
+def _is_over(mark: FolderMark, now: datetime) -> bool:
+    return now - mark.since >= mark.at_most
+
+
+def gathered(
+    folder: Folder,
+    files: Sequence[Blob],
+    escaping: Escaping,
+    *,
+    emptied: datetime,
+    late: bool = False,
+) -> Job:
+    """Return the job of a folder with these files; without any they were gone at `emptied`."""
+    landing = Landing(
+        account=folder.place.account,
+        container=folder.place.container,
+        path=folder.path,
+        etag=folder_digest(files),
+        size=sum(file.size for file in files),
+        landed=max((file.modified for file in files), default=emptied),
+    )
+    return job_of_folder(folder, landing, escaping, late=late)
+
+
+def gathered_again(job: Job, files: Sequence[Blob], escaping: Escaping) -> Job:
+    """Return the job that the folder of a job has as it is now."""
+    folder = Folder(route=job.route, place=job.place, path=job.path)
+    again = gathered(folder, files, escaping, emptied=job.landing.landed)
+    return msgspec.structs.replace(again, late=job.late)

@@ -1,0 +1,98 @@
+"""Filling folders, and giving them their jobs; `filling` has the rules."""
+
+import asyncio
+import contextlib
+from datetime import datetime
+
+from scoring.completion import version_in
+from scoring.errors import SetupError
+from scoring.filling import TOUCHES, Due, due, gathered, may_be_due
+from scoring.job import Folder
+from scoring.log import Action, warning
+from scoring.ports import Blob, FolderMark, Forbidden, Services, Touch
+from scoring.submit import in_any_case, start
+
+_MOST_TOUCHES = 10_000  # that a host remembers
+
+
+async def touch(services: Services, folder: Folder) -> None:
+    """Write down that a file landed in a folder, unless this host just did so.
+
+    Raises:
+        Unavailable, SetupError: the ledger cannot be reached, or refuses.
+    """
+    last = services.touches.get(folder.key)
+    now = services.clock()
+    if last is None or now - last.began >= folder.ready.quiet.total_seconds() / TOUCHES:
+        if len(services.touches) >= _MOST_TOUCHES:
+            services.touches.clear()
+        last = Touch(now, asyncio.ensure_future(_touch(services, folder, last)))
+        services.touches[folder.key] = last
+    try:
+        await asyncio.shield(last.mark)
+    except Exception:
+        if services.touches.get(folder.key) is last:
+            del services.touches[folder.key]
+        raise
+
+
+async def _touch(services: Services, folder: Folder, last: Touch | None) -> FolderMark:
+    known: FolderMark | None = None
+    if last is not None:
+        with contextlib.suppress(Exception):
+            known = await last.mark
+    return await services.folders.touch(folder, known)
+
+
+async def gather(services: Services, last_begin: float) -> None:
+    """Give each folder that is due its job; begin none after `last_begin`, of the clock.
+
+    One folder's error is logged and does not stop the others.
+
+    Raises:
+        Unavailable, SetupError: the ledger cannot be reached, or refuses.
+    """
+    filling = await services.folders.filling()
+
+    async def one(mark: FolderMark) -> None:
+        if services.clock() >= last_begin:
+            return  # the next tick sees it
+        try:
+            await _look(services, mark, filling.now)
+        except Exception as failure:  # noqa: BLE001
+            error = f"{type(failure).__name__}: {failure}"
+            warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=error)
+
+    await in_any_case(one(mark) for mark in filling.marks if may_be_due(mark, filling.now))
+
+
+async def _look(services: Services, mark: FolderMark, now: datetime) -> None:
+    # The mark was listed before the folder is: what lands in between touches it.
+    folder = await services.folders.folder(mark.key)
+    if folder is None:
+        return  # another poll was faster
+    files = await services.storage.folder(folder.place, folder.path)
+    if isinstance(files, Forbidden):
+        raise SetupError(f"the app may not list folder {folder.path}")
+    reason = due(mark, files, now)
+    if reason is None:
+        return
+    settled = await _claim(services, folder, files, mark.changed)
+    if settled and reason is Due.QUIET:
+        await services.folders.settle(mark)
+    else:
+        await services.folders.count_anew(mark, now)
+
+
+async def _claim(services: Services, folder: Folder, files: list[Blob], emptied: datetime) -> bool:
+    """Claim the job of a folder; tell whether nothing is left to do for these files."""
+    job = gathered(folder, files, services.escaping, emptied=emptied)
+    if await start(services, job, later=True) or folder.route.late == "score":
+        return True
+    end = await services.ledger.end(job.key)
+    if end is None:
+        return False  # what it will have scored is known at its end
+    if version_in(end) != job.landing.etag:
+        late = gathered(folder, files, services.escaping, emptied=emptied, late=True)
+        await start(services, late, later=True)
+    return True

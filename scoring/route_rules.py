@@ -1,0 +1,143 @@
+"""What a route may say: a sentence for each rule that it breaks."""
+
+import re
+import string
+from collections.abc import Iterator
+
+from scoring.route import Route, literal_beginning, names_in
+from scoring.submission_fields import submission_problems
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
+_DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
+_URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
+_OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
+_URI_FIELDS = frozenset({"datastore", "path", "container"})
+_MARKER_OR_QUIET = '{ marker = "landing/{batch}.done" } or { quiet = "5m", at_most = "1h" }'
+
+
+def problems(route: Route) -> Iterator[tuple[str, str]]:
+    """Yield the field and the problem of each rule that a route breaks."""
+    yield from _name_problems(route)
+    if route.max_attempts < 1:
+        yield "max_attempts", "must be at least 1"
+    yield from _pattern_problems("match", route.match)
+    yield from _folder_problems(route)
+    yield from _output_problems(route)
+    yield from _template_problems("uri", route.uri, _URI_FIELDS)
+    yield from _uri_problems(route.uri)
+    yield from submission_problems(route)
+
+
+def _name_problems(route: Route) -> Iterator[tuple[str, str]]:
+    if not _NAME.fullmatch(route.name):
+        yield "name", "use lower-case letters, digits and `-`, at most 63, the first no `-`"
+    for field in ("datastore", "endpoint", "deployment"):
+        name = getattr(route, field)
+        if name is not None and not _AZURE_NAME.fullmatch(name):
+            yield field, "use letters, digits and `._-`, the first a letter or digit"
+
+
+def _uri_problems(uri: str) -> Iterator[tuple[str, str]]:
+    if "?" in uri:
+        yield "uri", "takes no query: a SAS would stand in the ledger and in events"
+    if not _URI.fullmatch(uri):
+        yield "uri", "must be an azureml:// or https:// URI without a password"
+    if "{path}" not in uri.replace("{{", ""):
+        yield "uri", "needs `{path}`: else each job would score the same input"
+
+
+def _output_problems(route: Route) -> Iterator[tuple[str, str]]:
+    if route.output_kind == "none":
+        if route.output:
+            yield "output", 'goes not with output_kind = "none": leave one of them out'
+        return
+    if not route.output:
+        yield "output", "is missing"
+    names = frozenset(names_in(route.folder if route.gathers else route.trigger))
+    yield from _template_problems("output", route.output, _OUTPUT_FIELDS | names)
+    if "{key}" not in route.output:
+        yield "output", "needs `{key}`: two attempts must never share an output"
+    if not _OUTPUT.fullmatch(route.output):
+        yield (
+            "output",
+            "must be names of `[A-Za-z0-9._-]` and {…} with `/` between them, a literal one first",
+        )
+    if _DOT_AT_AN_END.search(route.output):
+        yield "output", "no name in it may begin or end with a dot"
+
+
+def _pattern_problems(field: str, glob: str) -> Iterator[tuple[str, str]]:
+    if glob.startswith("/") or not literal_beginning(glob):
+        yield field, "must begin with a literal folder, without a slash before it"
+    try:
+        names = names_in(glob)
+    except ValueError as mistake:
+        yield field, str(mistake)
+    else:
+        if len(names) != len(set(names)):
+            yield field, "uses one {name} twice"
+        for name in sorted(_OUTPUT_FIELDS.intersection(names)):
+            yield field, f"{{{name}}} has a meaning of its own in outputs: choose another name"
+    if re.search(r"[^/]\*\*|\*\*[^/]", glob):
+        yield field, "`**` stands for whole folders: only slashes may be beside it"
+
+
+def _folder_problems(route: Route) -> Iterator[tuple[str, str]]:
+    if route.input == "file":
+        of_folders = {"ready": None, "late": "score", "minimum_gap": None}
+        for field, default in of_folders.items():
+            if getattr(route, field) != default:
+                yield field, 'goes with input = "folder" only'
+        return
+    if not route.ready:
+        yield "ready", f"a folder needs one, e.g. {_MARKER_OR_QUIET}"
+        return
+    if not route.folder or re.search(r"[*?]", route.folder):
+        yield "match", "the folder may hold literals and {name} only, e.g. landing/{batch}/*.png"
+    yield from _quiet_problems(route) if route.gathers else _marker_problems(route)
+
+
+def _marker_problems(route: Route) -> Iterator[tuple[str, str]]:
+    marker = route.trigger
+    yield from _pattern_problems("ready.marker", marker)
+    missing = set(names_in(route.folder)) - set(names_in(marker))
+    if missing:
+        yield "ready.marker", f"must name {{{min(missing)}}}, which the folder depends on"
+    if route.ready and (route.ready.quiet or route.ready.at_most):
+        yield (
+            "ready",
+            f"a folder is ready by a marker or by being quiet, not both: {_MARKER_OR_QUIET}",
+        )
+    if route.late == "ignore":
+        yield "late", "goes with ready = { quiet = … }: a marker says itself when it is late"
+
+
+def _quiet_problems(route: Route) -> Iterator[tuple[str, str]]:
+    ready = route.ready
+    if not ready or not ready.quiet or not ready.at_most:
+        yield "ready", f"needs a marker, or both of quiet and at_most: {_MARKER_OR_QUIET}"
+    elif ready.at_most < ready.quiet:
+        yield "ready.at_most", "must not be shorter than quiet"
+    if "**" in route.match:
+        yield "match", "takes the files directly in a folder: no `**` with ready = { quiet = … }"
+    if route.on_overwrite == "ignore":
+        yield "on_overwrite", 'goes not with ready = { quiet = … }: late = "ignore" does that there'
+
+
+def _template_problems(
+    field: str, template: str, known: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as mistake:
+        yield field, str(mistake)
+        return
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if name not in known:
+            yield field, f"knows no {{{name}}}, only {', '.join(sorted(known))}"
+        if form or conversion:
+            yield field, f"{{{name}}} takes no format"
