@@ -21,7 +21,7 @@ _OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
 _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
 _URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
-_DURATIONS = frozenset({"timeout"})
+_DURATIONS = frozenset({"timeout", "queue_timeout", "run_timeout"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
 
 

@@ -134,7 +134,7 @@ def test_the_example_of_a_field_is_read(name: str, example: str) -> None:
 def _as_read(name: str, value: Any) -> Any:
     if name == "ready":
         return Ready(**value)
-    return read_duration(value) if name == "timeout" else value
+    return read_duration(value) if name.endswith("timeout") else value
 
 
 def _route(lines: Mapping[str, str], leave_out: str = "") -> str:
