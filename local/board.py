@@ -21,6 +21,7 @@ _ENDS = {
     "completed": "green",
     "failed": "red",
     "canceled": "yellow",
+    "timed-out": "red",
     "rejected": "red",
     "superseded": "yellow",
 }

@@ -32,8 +32,11 @@ STATES = {
     "completed": JobState.COMPLETED,
     "failed": JobState.FAILED,
     "canceled": JobState.CANCELED,
+    "running": JobState.RUNNING,
+    "finalizing": JobState.RUNNING,
+    "cancelrequested": JobState.CANCELING,
 }
-"""Azure ML's states that are ends. Every other one, known or not yet invented, is not."""
+"""Azure ML's states that make a difference. Every other one, known or not yet invented, is no end."""
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")

@@ -19,6 +19,7 @@ TYPES = {
     Status.COMPLETED: "Landfall.JobCompleted",
     Status.FAILED: "Landfall.JobFailed",
     Status.CANCELED: "Landfall.JobCanceled",
+    Status.TIMED_OUT: "Landfall.JobTimedOut",
     Status.REJECTED: "Landfall.LandingRejected",
     Status.SUPERSEDED: "Landfall.LandingSuperseded",
 }

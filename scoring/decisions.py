@@ -32,6 +32,7 @@ class Status(enum.StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    TIMED_OUT = "timed-out"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
 

@@ -124,7 +124,7 @@ async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> 
 
 def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:
     unseen = outcome.output is None and job.route.output_kind != "none"
-    say = error if outcome.status is Status.FAILED else info
+    say = error if outcome.status in (Status.FAILED, Status.TIMED_OUT) else info
     say(
         Action(outcome.status),
         job=job.key,

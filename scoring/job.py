@@ -6,7 +6,7 @@ docs/design.md draws the states with the letters of their edges.
 import enum
 import hashlib
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 import msgspec
@@ -89,9 +89,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     landed: Aware | None = None  # the oldest landings are submitted first
     max_active: int | None = None  # of the route when it was claimed
     on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
+    queue_timeout: timedelta | None = None  # as the route says
+    run_timeout: timedelta | None = None  # as the route says
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
+    running: Aware | None = None  # when the batch job was first seen running
+    cancel_asked: Aware | None = None  # when a time budget had run out
+    cancel_code: str = ""  # which one: the reason if the job ends so
     rest: dict[str, str] = {}  # what a newer version of the code wrote
 
     @property
@@ -117,6 +122,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             submitted=None,
             batch_job="",
             gone_since=None,
+            running=None,
+            cancel_asked=None,
+            cancel_code="",
             refused_since=None,
             not_before=None,
         )
@@ -244,6 +252,8 @@ def first_progress(job: Job, state: State, nonce: str) -> Progress:
         landed=job.landing.landed,
         max_active=job.route.limit,
         on_unknown="hold" if held else "",
+        queue_timeout=job.route.queue_timeout,
+        run_timeout=job.route.run_timeout,
     )
 
 

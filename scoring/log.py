@@ -39,10 +39,12 @@ class Action(enum.StrEnum):
     MOVED_ON = "moved-on"
     SURPLUS = "surplus"
     SURPLUS_LEFT = "surplus-left"
+    CANCELING = "canceling"
     # its end
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    TIMED_OUT = "timed-out"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
     ANNOUNCED = "announced"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from scoring.budgets import give_up_at, run_out
 from scoring.decisions import Finish, Outcome, Save, Status
 from scoring.job import OpenJob, Progress, State
 from scoring.landing import Aware
@@ -17,7 +18,14 @@ from scoring.timing import Timing
 
 LOST_ATTEMPTS = 3  # so many, and the job has failed
 # Of several batch jobs of one attempt the first of the best state is kept.
-_KEPT = (JobState.COMPLETED, JobState.OPEN, JobState.FAILED, JobState.CANCELED)
+_KEPT = (
+    JobState.COMPLETED,
+    JobState.RUNNING,
+    JobState.OPEN,
+    JobState.CANCELING,
+    JobState.FAILED,
+    JobState.CANCELED,
+)
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -54,7 +62,13 @@ class Adopt(msgspec.Struct, frozen=True):
     surplus: tuple[BatchJob, ...]
 
 
-Step = Wait | Submit | FindEnd | Look | Ask | Announce | Save | Adopt | Finish
+class Cancel(msgspec.Struct, frozen=True):
+    """Write this progress, then ask for the cancel of its batch job."""
+
+    progress: Progress | None  # None: it is written already
+
+
+Step = Wait | Submit | FindEnd | Look | Ask | Announce | Save | Adopt | Cancel | Finish
 
 
 # --- reports ------------------------------------------------------------------------------------
@@ -128,7 +142,7 @@ def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing)
     if isinstance(report, Found) and report.batch_jobs:
         kept = min(report.batch_jobs, key=lambda one: _KEPT.index(one.state))
         adopted = progress.to(State.SUBMITTED, batch_job=kept.name)
-        others = (one for one in report.batch_jobs if one.state is JobState.OPEN)
+        others = (one for one in report.batch_jobs if not one.state.ended)
         return Adopt(adopted, tuple(one for one in others if one.name != kept.name))
     if tick.now < last_look or held:
         return Wait()
@@ -142,11 +156,66 @@ def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing)
 
 def _submitted(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
     progress = opened.progress
+    since = progress.submitted or opened.changed
     if report is None:
-        since = progress.submitted or opened.changed
-        return Ask() if _question_due(since, tick, timing) else Wait()
+        return _question(opened, since, tick, timing)
+    if isinstance(report, BatchJob) and report.state.ended:
+        return _ended(progress, report)
+    if progress.cancel_asked is not None:
+        return _canceling(progress, since, report, tick, timing)
     if isinstance(report, BatchJob):
-        return _reported(progress, report)
+        return _under_way(progress, since, report.state, tick, timing)
+    return _gone(progress, tick, timing)
+
+
+def _question(opened: OpenJob, since: datetime, tick: Tick, timing: Timing) -> Step:
+    given_up = give_up_at(opened.progress, since, timing)
+    if tick.last is not None and tick.last > max(given_up, opened.changed):
+        return _unseen_end(opened.progress, None)  # the last pass asked, in vain
+    due = tick.now >= given_up or _question_due(since, tick, timing)
+    return Ask() if due else Wait()
+
+
+def _ended(progress: Progress, report: BatchJob) -> Step:
+    if report.state is JobState.COMPLETED:
+        return Finish(Outcome(status=Status.COMPLETED, batch_job=report))
+    if progress.cancel_asked is not None:
+        canceled = f"its time was up: its cancel was asked for at {progress.cancel_asked}"
+        message = "; ".join(filter(None, [canceled, report.message]))
+        return _timed_out(progress, message, report)
+    status, code = (
+        (Status.CANCELED, "batch-job-canceled")
+        if report.state is JobState.CANCELED
+        else (Status.FAILED, "batch-job-failed")
+    )
+    return Finish(Outcome(status=status, code=code, message=report.message, batch_job=report))
+
+
+def _canceling(
+    progress: Progress, since: datetime, report: Report, tick: Tick, timing: Timing
+) -> Step:
+    """Return what follows a question about a batch job whose cancel was asked for."""
+    known = report if isinstance(report, BatchJob) else None
+    if tick.now >= give_up_at(progress, since, timing):
+        return _unseen_end(progress, known)
+    return Cancel(None) if known and known.state is not JobState.CANCELING else Wait()
+
+
+def _under_way(
+    progress: Progress, since: datetime, state: JobState, tick: Tick, timing: Timing
+) -> Step:
+    here = progress.to(State.SUBMITTED, gone_since=None)
+    code = run_out(progress, since, state, tick.now, timing)
+    if code is not None:
+        return Cancel(here.to(State.SUBMITTED, cancel_asked=tick.now, cancel_code=code))
+    # That a short one runs is not written down.
+    long_enough = tick.now - since >= timing.ask_at_most
+    if state is JobState.RUNNING and progress.running is None and long_enough:
+        return Save(here.to(State.SUBMITTED, running=tick.now))
+    return Save(here) if progress.gone_since is not None else Wait()
+
+
+def _gone(progress: Progress, tick: Tick, timing: Timing) -> Step:
     if progress.gone_since is None:
         return Save(progress.to(State.SUBMITTED, gone_since=tick.now))
     if tick.now - progress.gone_since < timing.gone_patience:
@@ -155,22 +224,20 @@ def _submitted(opened: OpenJob, report: Report | None, tick: Tick, timing: Timin
     return Finish(Outcome(status=Status.FAILED, code="batch-job-gone", message=message))
 
 
-def _reported(progress: Progress, report: BatchJob) -> Step:
-    match report.state:
-        case JobState.OPEN if progress.gone_since is not None:
-            return Save(progress.to(State.SUBMITTED, gone_since=None))
-        case JobState.OPEN:
-            return Wait()
-        case JobState.COMPLETED:
-            return Finish(Outcome(status=Status.COMPLETED, batch_job=report))
-        case JobState.CANCELED:
-            return _ended(Status.CANCELED, "batch-job-canceled", report)
-        case JobState.FAILED:
-            return _ended(Status.FAILED, "batch-job-failed", report)
+def _unseen_end(progress: Progress, report: BatchJob | None) -> Finish:
+    message = f"nobody has seen {progress.batch_job} end: it may still be running"
+    return _timed_out(progress, message, report)
 
 
-def _ended(status: Status, code: str, report: BatchJob) -> Finish:
-    return Finish(Outcome(status=status, code=code, message=report.message, batch_job=report))
+def _timed_out(progress: Progress, message: str, report: BatchJob | None) -> Finish:
+    return Finish(
+        Outcome(
+            status=Status.TIMED_OUT,
+            code=progress.cancel_code or "whole-timeout",
+            message=message,
+            batch_job=report,
+        )
+    )
 
 
 def _question_due(since: datetime, tick: Tick, timing: Timing) -> bool:

@@ -21,6 +21,7 @@ from scoring.next_step import (
     Adopt,
     Announce,
     Ask,
+    Cancel,
     FindEnd,
     Found,
     Look,
@@ -140,6 +141,8 @@ class _Pass:
                 await self._save(opened, step)
             case Adopt():
                 await self._adopt(opened, step)
+            case Cancel():
+                await self._cancel(opened, step)
             case Finish():
                 await self._finish(opened, step)
         return None
@@ -219,3 +222,17 @@ class _Pass:
         )
         for other in step.surplus:
             await writes.cancel_surplus(self.services, opened.key, other.name)
+
+    async def _cancel(self, opened: OpenJob, step: Cancel) -> None:
+        """Ask for the cancel of a batch job; if that fails, the next question does it again."""
+        progress = step.progress or opened.progress
+        if step.progress and await writes.save(self.services, opened, progress) is None:
+            return
+        warning(
+            Action.CANCELING,
+            job=opened.key,
+            route=progress.route,
+            batch_job=progress.batch_job,
+            reason=progress.cancel_code,
+        )
+        await self.services.workspace.cancel(progress.batch_job)

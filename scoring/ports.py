@@ -278,7 +278,14 @@ class JobState(enum.Enum):
     COMPLETED = enum.auto()
     FAILED = enum.auto()
     CANCELED = enum.auto()
+    RUNNING = enum.auto()
+    CANCELING = enum.auto()  # its cancel was asked for, and it has not ended yet
     OPEN = enum.auto()  # any other
+
+    @property
+    def ended(self) -> bool:
+        """Whether the batch job is in this state for good."""
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 
 
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):

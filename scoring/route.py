@@ -61,6 +61,8 @@ class Route(JobSettings, frozen=True, kw_only=True):
     input_name: str = "input"
     output_name: str = "output"
     params: dict[str, Param] = {}  # literals that a pipeline is given beside its data
+    queue_timeout: timedelta | None = None  # until a batch job runs; None: see Timing
+    run_timeout: timedelta | None = None  # from then on
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job
     enabled: bool = True
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # where the first sweep begins

@@ -14,7 +14,7 @@ from scoring.route_rules import problems
 
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MISSING = re.compile(r"missing required field `(\w+)`")
-_DURATIONS = frozenset({"timeout", "minimum_gap"})
+_DURATIONS = frozenset({"timeout", "queue_timeout", "run_timeout", "minimum_gap"})
 _DURATIONS_OF_READY = frozenset({"quiet", "at_most"})
 
 

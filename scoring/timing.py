@@ -37,6 +37,14 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long such refusals are borne: role assignments and endpoints take time to appear."""
     gone_patience: timedelta = timedelta(hours=1)
     """How long a batch job may be unknown to its endpoint before it counts as gone."""
+    queue: timedelta = timedelta(hours=24)
+    """How long a batch job may take until it runs, where its route does not say."""
+    run: timedelta = timedelta(hours=24)
+    """How long it may run, where its route does not say."""
+    whole: timedelta = timedelta(days=22)
+    """How long it may take in all; one of Azure ML lives for 21 days."""
+    cancel_patience: timedelta = timedelta(hours=1)
+    """How long its end is waited for once its cancel was asked for."""
     event_patience: timedelta = 5 * _MINUTE
     """A sweep leaves alone what is younger: its event is on the way."""
     empty_patience: timedelta = timedelta(hours=1)

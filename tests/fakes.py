@@ -242,7 +242,9 @@ class FakeWorkspace:
         self._endpoints = endpoints
         self.without: set[str] = set()
         self.canceled: list[str] = []
+        self.after_cancel = JobState.CANCELED
         self.failure: Exception | None = None
+        self.cancel_failure: Exception | None = None
 
     async def places(self) -> dict[str, Place]:
         self._fail()
@@ -257,8 +259,11 @@ class FakeWorkspace:
 
     async def cancel(self, batch_job: str) -> None:
         self._fail()
+        if self.cancel_failure is not None:
+            raise self.cancel_failure
         self.canceled.append(batch_job)
-        self._endpoints.turn(batch_job, JobState.CANCELED)
+        if not self._endpoints.jobs[batch_job].state.ended:
+            self._endpoints.turn(batch_job, self.after_cancel)
 
     def _fail(self) -> None:
         if self.failure is not None:
@@ -275,6 +280,7 @@ class FakeEndpoints:
         self.answers: list[Callable[[Answer], Answer] | Answer] = []
         self.unlisted: set[str] = set()
         self.fails: set[str] = set()  # batch jobs that a test means to let fail
+        self.stays: set[str] = set()  # and that it lets come to no end
         self.listings = 0
         self.questions = 0
         self.failure: Exception | None = None

@@ -139,7 +139,7 @@ def test_the_example_of_a_field_is_read(name: str, example: str) -> None:
 def _as_read(name: str, value: Any) -> Any:
     if name == "ready":
         return Ready(**value)
-    return read_duration(value) if name in {"timeout", "minimum_gap"} else value
+    return read_duration(value) if name.endswith(("timeout", "gap")) else value
 
 
 def _route(lines: Mapping[str, str], leave_out: str = "") -> str:

@@ -118,6 +118,12 @@ ENDS: dict[str, Outcome] = {
     "canceled": Outcome(
         status=Status.CANCELED, code="batch-job-canceled", batch_job=batch_job(studio=STUDIO)
     ),
+    "timed out": Outcome(
+        status=Status.TIMED_OUT, code="run-timeout", batch_job=batch_job(studio=STUDIO)
+    ),
+    "timed out, never asked": Outcome(
+        status=Status.TIMED_OUT, code="whole-timeout", message="nobody has seen it end"
+    ),
 }
 LEFT_OUT: dict[str, Outcome] = {
     "refused": Outcome(status=Status.FAILED, code="refused", message="400: BadRequest"),
@@ -385,6 +391,11 @@ async def _canceled(world: World) -> None:
     world.endpoints.turn("batchjob-1", JobState.CANCELED)
 
 
+async def _timed_out(world: World) -> None:
+    await world.land(FILE)
+    await world.ticks(timedelta(hours=24), every=timedelta(hours=1))
+
+
 async def _empty(world: World) -> None:
     await world.land(FILE, size=0)
 
@@ -418,6 +429,7 @@ RUNS: list[tuple[Callable[[World], Any], list[tuple[str, str | None]]]] = [
     (_unknown, [("failed", "outcome-unknown")]),
     (_gone, [("failed", "batch-job-gone")]),
     (_canceled, [("canceled", "batch-job-canceled")]),
+    (_timed_out, [("timed-out", "queue-timeout")]),
     (_empty, [("rejected", "empty")]),
     (_empty_folder, [("rejected", "folder-empty")]),
     (_deleted_at_the_second_attempt, [("rejected", "deleted")]),
@@ -523,6 +535,17 @@ def _examples() -> list[dict[str, Any]]:
                 batch_job=_example_end("batchjob-7d2"),
             ),
             overwritten=True,
+        ),
+        event(
+            heart,
+            of_heart,
+            Outcome(
+                status=Status.TIMED_OUT,
+                code="run-timeout",
+                message="its time was up: its cancel was asked for at 2026-11-24 12:02:30+00:00",
+                batch_job=_example_end("batchjob-7d2"),
+            ),
+            overwritten=False,
         ),
         _rejected(),
         event(

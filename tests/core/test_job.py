@@ -220,6 +220,9 @@ def test_a_job_of_a_newer_version_of_the_code_is_read_without_what_it_added() ->
 # --- progress -----------------------------------------------------------------------------------
 
 TIMES = st.none() | st.datetimes(timezones=st.just(UTC))
+BUDGETS = st.none() | st.timedeltas(min_value=timedelta(seconds=1)).map(
+    lambda budget: budget - timedelta(microseconds=budget.microseconds)
+)
 NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True)
 UNKNOWN = st.dictionaries(
     st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True).filter(
@@ -245,6 +248,11 @@ PROGRESSES = st.builds(
     refused_since=TIMES,
     not_before=TIMES,
     gone_since=TIMES,
+    queue_timeout=BUDGETS,
+    run_timeout=BUDGETS,
+    running=TIMES,
+    cancel_asked=TIMES,
+    cancel_code=st.just("") | NAMES,
     rest=UNKNOWN,
 )
 
@@ -290,6 +298,13 @@ def test_a_job_that_nobody_has_claimed_begins_with_its_first_attempt() -> None:
     assert (made.attempt, made.lost_attempts) == (1, ())
 
 
+def test_a_progress_carries_the_time_budgets_of_its_route() -> None:
+    """Poll sees them in its listing: it need not read the job for each question."""
+    budgets = {"queue_timeout": timedelta(hours=1), "run_timeout": timedelta(days=2)}
+    made = first_progress(job(of=route(**budgets)), State.SUBMITTING, "n1")
+    assert budgets.items() <= msgspec.structs.asdict(made).items()
+
+
 def full_progress() -> Progress:
     """Return a progress with every field that an attempt leaves behind."""
     return progress(
@@ -304,6 +319,11 @@ def full_progress() -> Progress:
         refused_since=NOW,
         not_before=NOW,
         gone_since=NOW,
+        queue_timeout=timedelta(hours=1),
+        run_timeout=timedelta(hours=2),
+        running=NOW,
+        cancel_asked=NOW,
+        cancel_code="run-timeout",
         rest={"new": "1"},
     )
 
@@ -313,6 +333,8 @@ def test_a_lost_attempt_is_remembered_and_the_next_one_starts_afresh() -> None:
     assert (again.state, again.attempt, again.lost_attempts) == (State.PENDING, 3, (1, 2))
     assert again.batch_job == ""
     assert {again.submitted, again.gone_since, again.refused_since, again.not_before} == {None}
+    assert (again.running, again.cancel_asked, again.cancel_code) == (None, None, "")
+    assert (again.queue_timeout, again.run_timeout) == (timedelta(hours=1), timedelta(hours=2))
     assert again.rest == {"new": "1"}
 
 

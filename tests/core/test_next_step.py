@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from scoring.next_step import (
     Adopt,
     Announce,
     Ask,
+    Cancel,
     FindEnd,
     Found,
     Look,
@@ -28,7 +31,7 @@ from scoring.next_step import (
     _first_age,
     next_step,
 )
-from scoring.ports import JobState
+from scoring.ports import BatchJob, JobState
 from scoring.timing import Timing
 from tests.factories import NOW, batch_job, open_job, progress
 
@@ -157,6 +160,14 @@ def test_of_several_batch_jobs_the_first_is_kept_and_the_others_are_surplus() ->
     assert adopted.surplus == (second, third)
 
 
+def test_of_several_batch_jobs_one_that_runs_is_kept_and_what_has_not_ended_is_surplus() -> None:
+    found = tuple(batch_job(state, name=state.name) for state in JobState)
+    adopted = step(UNKNOWN, SECOND, Found(found[1:]))
+    assert isinstance(adopted, Adopt)
+    assert adopted.progress.batch_job == "RUNNING"
+    assert {one.name for one in adopted.surplus} == {"OPEN", "CANCELING"}
+
+
 @pytest.mark.parametrize("age", [SECOND, MINUTE, 15 * MINUTE - SECOND])
 def test_what_is_not_found_before_the_last_look_may_still_come(age: timedelta) -> None:
     assert step(UNKNOWN, age, Found(())) == Wait()
@@ -275,6 +286,172 @@ def test_a_batch_job_that_stays_unknown_for_an_hour_is_gone() -> None:
     assert isinstance(gone, Finish)
     assert (gone.outcome.status, gone.outcome.code) == (Status.FAILED, "batch-job-gone")
     assert "batchjob-1" in gone.outcome.message
+
+
+# --- time budgets -------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+RAN_FROM_1_MINUTE_ON: dict[str, Any] = {"running": NOW + MINUTE}
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "age", "code"),
+    [
+        ({}, JobState.OPEN, DAY, "queue-timeout"),
+        ({}, JobState.CANCELING, DAY, "queue-timeout"),
+        ({"queue_timeout": HOUR}, JobState.OPEN, HOUR, "queue-timeout"),
+        ({"gone_since": NOW}, JobState.OPEN, DAY, "queue-timeout"),
+        (RAN_FROM_1_MINUTE_ON, JobState.RUNNING, DAY + MINUTE, "run-timeout"),
+        (RAN_FROM_1_MINUTE_ON, JobState.OPEN, DAY + MINUTE, "run-timeout"),
+        (RAN_FROM_1_MINUTE_ON | {"run_timeout": HOUR}, JobState.OPEN, HOUR + MINUTE, "run-timeout"),
+        (
+            RAN_FROM_1_MINUTE_ON | {"run_timeout": 30 * DAY},
+            JobState.OPEN,
+            22 * DAY,
+            "whole-timeout",
+        ),
+        ({"queue_timeout": 30 * DAY}, JobState.OPEN, 22 * DAY, "whole-timeout"),
+        ({}, JobState.RUNNING, 22 * DAY, "whole-timeout"),
+    ],
+)
+def test_the_cancel_of_a_batch_job_is_asked_for_when_a_time_budget_has_run_out(
+    fields: dict[str, Any], state: JobState, age: timedelta, code: str
+) -> None:
+    fields = {"changed": NOW + HOUR, **fields}  # entries change; budgets do not count from then on
+    now = NOW + age
+    asked = step(open_job(**fields), age, batch_job(state))
+    del fields["changed"]
+    fields["gone_since"] = None
+    assert asked == Cancel(progress(cancel_asked=now, cancel_code=code, **fields))
+    early = step(open_job(**fields), age - SECOND, batch_job(state))
+    assert not isinstance(early, Cancel)
+
+
+def test_when_a_batch_job_began_to_run_is_written_down_once() -> None:
+    running = batch_job(JobState.RUNNING)
+    assert step(open_job(), MINUTE, running) == Save(progress(running=NOW + MINUTE))
+    assert step(open_job(**RAN_FROM_1_MINUTE_ON), HOUR, running) == Wait()
+
+
+def test_a_batch_job_that_comes_back_running_is_written_down_as_both_at_once() -> None:
+    back = step(open_job(gone_since=NOW), HOUR, batch_job(JobState.RUNNING))
+    assert back == Save(progress(running=NOW + HOUR))
+
+
+def test_a_batch_job_that_is_young_costs_no_write_when_it_runs() -> None:
+    assert step(open_job(), MINUTE - SECOND, batch_job(JobState.RUNNING)) == Wait()
+
+
+@pytest.mark.parametrize("age", [30 * SECOND, HOUR])
+def test_a_batch_job_that_runs_is_past_its_queue_budget(age: timedelta) -> None:
+    opened = open_job(queue_timeout=SECOND)
+    assert not isinstance(step(opened, age, batch_job(JobState.RUNNING)), Cancel)
+
+
+def test_a_pace_shortens_the_budgets_that_no_route_names() -> None:
+    hurried = TIMING.scaled(0.1)
+    now = tick(NOW + 3 * HOUR, last=NOW)
+    assert isinstance(next_step(open_job(), batch_job(), now, hurried), Cancel)
+    named = open_job(queue_timeout=4 * HOUR)
+    assert next_step(named, batch_job(), now, hurried) == Wait()
+
+
+# --- canceling ----------------------------------------------------------------------------------
+
+CANCELING: dict[str, Any] = {"cancel_asked": NOW, "cancel_code": "run-timeout"}
+
+
+@pytest.mark.parametrize("state", [JobState.OPEN, JobState.RUNNING])
+def test_a_cancel_that_the_endpoint_does_not_show_is_asked_for_again_without_a_write(
+    state: JobState,
+) -> None:
+    assert step(open_job(**CANCELING), HOUR - SECOND, batch_job(state)) == Cancel(None)
+
+
+@pytest.mark.parametrize("report", [batch_job(JobState.CANCELING), NotKnown()])
+def test_the_end_of_a_batch_job_that_is_being_canceled_is_waited_for(report: Report) -> None:
+    assert step(open_job(**CANCELING), HOUR - SECOND, report) == Wait()
+
+
+@pytest.mark.parametrize("age", [MINUTE, 30 * DAY])
+def test_completed_beats_timed_out_also_after_the_cancel(age: timedelta) -> None:
+    report = batch_job(JobState.COMPLETED)
+    completed = Finish(Outcome(status=Status.COMPLETED, batch_job=report))
+    assert step(open_job(**CANCELING), age, report) == completed
+
+
+@pytest.mark.parametrize("state", [JobState.CANCELED, JobState.FAILED])
+def test_every_other_end_after_the_cancel_is_timed_out(state: JobState) -> None:
+    report = batch_job(state, message="the node went away")
+    message = f"its time was up: its cancel was asked for at {NOW}; the node went away"
+    assert step(open_job(**CANCELING), MINUTE, report) == Finish(
+        Outcome(status=Status.TIMED_OUT, code="run-timeout", message=message, batch_job=report)
+    )
+
+
+@pytest.mark.parametrize("report", [batch_job(), batch_job(JobState.CANCELING), NotKnown()])
+def test_a_batch_job_that_does_not_end_an_hour_after_the_cancel_is_given_up(
+    report: BatchJob | NotKnown,
+) -> None:
+    given_up = step(open_job(**CANCELING), HOUR, report)
+    assert isinstance(given_up, Finish)
+    assert (given_up.outcome.status, given_up.outcome.code) == (Status.TIMED_OUT, "run-timeout")
+    assert "batchjob-1 end: it may still be running" in given_up.outcome.message
+    assert given_up.outcome.batch_job == (report if isinstance(report, BatchJob) else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "end", "code"),
+    [(CANCELING, HOUR, "run-timeout"), ({}, 22 * DAY + HOUR, "whole-timeout")],
+)
+def test_a_batch_job_that_cannot_be_asked_about_is_asked_about_once_more_and_given_up(
+    fields: dict[str, Any], end: timedelta, code: str
+) -> None:
+    opened = open_job(**fields)
+    assert all(step(opened, end + late * SECOND) == Ask() for late in range(15))
+    given_up = step(opened, end + 16 * SECOND)
+    assert isinstance(given_up, Finish)
+    assert (given_up.outcome.status, given_up.outcome.code) == (Status.TIMED_OUT, code)
+
+
+@pytest.mark.parametrize("adopted", [NOW + 30 * DAY - SECOND, NOW + 30 * DAY])
+def test_a_batch_job_that_is_found_after_a_month_is_asked_about_first(adopted: datetime) -> None:
+    opened = open_job(changed=adopted)
+    now = tick(NOW + 30 * DAY + TIMING.tick, last=NOW + 30 * DAY - SECOND)
+    assert next_step(opened, None, now, TIMING) == Ask()
+
+
+def test_after_a_month_without_poll_a_batch_job_is_asked_about_first() -> None:
+    assert next_step(open_job(), None, tick(NOW + 30 * DAY, last=NOW), TIMING) == Ask()
+
+
+@given(
+    reports=st.lists(
+        st.sampled_from([None, NotKnown(), *(batch_job(one) for one in JobState if not one.ended)]),
+        min_size=60,
+        max_size=60,
+    )
+)
+def test_whatever_is_reported_a_batch_job_is_not_followed_for_ever(
+    reports: list[Report | None],
+) -> None:
+    """None stands for a question that raised."""
+    timing = Timing(queue=HOUR, run=HOUR, whole=2 * HOUR, cancel_patience=HOUR)
+    gap, opened, asked = 5 * MINUTE, open_job(), 0
+    for number, report in enumerate(reports):
+        now = tick(NOW + (number + 1) * gap, last=NOW + number * gap)
+        taken = next_step(opened, None, now, timing)
+        if isinstance(taken, Ask) and report is not None:
+            taken = next_step(opened, report, now, timing)
+        if isinstance(taken, Finish):
+            break
+        if isinstance(taken, Save | Cancel) and taken.progress:
+            opened = open_job(changed=now.now)
+            opened = msgspec.structs.replace(opened, progress=taken.progress)
+            asked += isinstance(taken, Cancel)
+    assert isinstance(taken, Finish)
+    assert asked <= 1
+    assert now.now <= NOW + 4 * HOUR + 3 * gap
 
 
 # --- ended, and all of them ---------------------------------------------------------------------

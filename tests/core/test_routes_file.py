@@ -165,6 +165,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": "soon"}, "timeout", "must be seconds, or a text"),
     ({"timeout": True}, "timeout", "must be seconds, or a text"),
     ({"timeout": {"s": 1}}, "timeout", "must be seconds, or a text"),
+    ({"queue_timeout": "soon"}, "queue_timeout", "must be seconds, or a text"),
+    ({"run_timeout": 0}, "run_timeout", "must be seconds, or a text"),
     ({"on_unknown": "fail"}, "on_unknown", 'must be "resubmit" or "hold"'),
     ({"on_overwrite": "skip"}, "on_overwrite", 'must be "score" or "ignore"'),
     # names

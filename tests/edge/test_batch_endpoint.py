@@ -391,7 +391,10 @@ async def ask(document: object, folder: RunFolder, status: int = 200) -> object:
     ("status", "state"),
     [
         *[(one, JobState.OPEN) for one in ("NotStarted", "Starting", "Provisioning", "Preparing")],
-        *[(one, JobState.OPEN) for one in ("Queued", "Running", "Finalizing", "CancelRequested")],
+        ("Queued", JobState.OPEN),
+        ("Running", JobState.RUNNING),
+        ("Finalizing", JobState.RUNNING),
+        ("CancelRequested", JobState.CANCELING),
         *[(one, JobState.OPEN) for one in ("NotResponding", "Paused", "Unknown", "JustInvented")],
         ("Completed", JobState.COMPLETED),
         ("completed", JobState.COMPLETED),

@@ -18,9 +18,10 @@ async def running(
         file_route("files"),
         folder_route("folders"),
         file_route("again", "max_attempts = 2"),
+        file_route("impatient", 'queue_timeout = "2s"\nmax_attempts = 2'),
         file_route("lenient", 'error_threshold = -1\non_empty = "score"'),
     ]
-    endpoints = ("files", "folders", "again", "lenient")
+    endpoints = ("files", "folders", "again", "impatient", "lenient")
     tmp = tmp_path_factory.mktemp("site")
     async with site(folder, tmp, routes, endpoints) as made, made.host() as host:
         yield made, host

@@ -162,6 +162,17 @@ async def test_a_page_blob_is_rejected(here: Site) -> None:
     assert event["data"]["reason"]["code"] == "not-a-block-blob"
 
 
+async def test_a_batch_job_that_queues_for_too_long_is_canceled_and_timed_out(here: Site) -> None:
+    path = "landing/impatient/queued.txt"
+    async with here.held("impatient"):
+        await here.drop(path)
+        event = await here.event(path)
+    assert event["type"] == "Landfall.JobTimedOut"
+    assert event["data"]["reason"]["code"] == "queue-timeout"
+    (batch_job,) = here.batch_jobs("impatient", path)
+    assert (batch_job.name, batch_job.status) == (event["data"]["batchJob"], "Canceled")
+
+
 async def test_what_lies_at_an_output_already_fails_the_job_and_stays(here: Site) -> None:
     path = "landing/files/taken.txt"
     async with here.held("files"):

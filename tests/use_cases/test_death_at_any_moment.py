@@ -22,7 +22,7 @@ from tests.factories import route
 from tests.fakes import World
 
 PORTS = ("ledger", "storage", "workspace", "endpoints", "publisher")
-HEART = route(name="heart", max_attempts=2)
+HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5))
 DIGITS = route(
     name="digits",
     match="landing/digits/{batch}/*.png",
@@ -121,6 +121,11 @@ def a_failing_batch_job(world: World) -> Landing:
     return a_file(world)
 
 
+def a_batch_job_that_stays_queued(world: World) -> Landing:
+    world.endpoints.stays.add("batchjob-1")
+    return a_file(world)
+
+
 SCENARIOS = [
     a_file,
     an_overwritten_file,
@@ -130,6 +135,7 @@ SCENARIOS = [
     a_post_that_never_arrives,
     a_throttled_one,
     a_failing_batch_job,
+    a_batch_job_that_stays_queued,
 ]
 
 
@@ -199,7 +205,7 @@ async def _tick(world: World, services: Services) -> None:
 def _work(world: World) -> None:
     """Let every batch job come to its end."""
     for name, batch_job in list(world.endpoints.jobs.items()):
-        if batch_job.state is not JobState.OPEN:
+        if batch_job.state.ended or name in world.endpoints.stays:
             continue
         if name in world.endpoints.fails:
             world.endpoints.turn(name, JobState.FAILED)
@@ -213,6 +219,7 @@ def check_promises(world: World) -> None:
     assert world.ledger.done
     per_output = collections.Counter(job.outputs for job in world.endpoints.jobs.values())
     assert all(count == 1 for count in per_output.values()), "2, 5: one batch job for an attempt"
+    assert all(job.state.ended for job in world.endpoints.jobs.values()), "none is left to run"
     contents = collections.defaultdict(set)
     for event in world.publisher.published:
         contents[msgspec.json.decode(event)["id"]].add(event)

@@ -702,6 +702,120 @@ async def test_a_missed_hour_of_poll_is_made_up_for_by_one_question() -> None:
     assert world.publisher.ends == [("completed", None)]
 
 
+# --- time budgets -------------------------------------------------------------------------------
+
+HASTY = msgspec.structs.replace(
+    HEART, queue_timeout=60 * MINUTE, run_timeout=120 * MINUTE, max_attempts=3
+)
+
+
+async def submitted(*, after_cancel: JobState = JobState.CANCELED) -> World:
+    """Return a world with one batch job, and what a cancel makes of it."""
+    world = World(HASTY)
+    world.workspace.after_cancel = after_cancel
+    await world.land(FILE)
+    return world
+
+
+async def test_a_batch_job_that_stays_queued_is_canceled_and_the_job_timed_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = await submitted()
+    await world.ticks(59 * MINUTE)
+    assert world.workspace.canceled == []
+    await world.ticks(5 * MINUTE)
+    assert world.workspace.canceled == ["batchjob-1"]
+    assert world.publisher.ends == [("timed-out", "queue-timeout")]
+    assert len(world.endpoints.submissions) == 1, "though the route grants more attempts"
+    assert "reason=queue-timeout" in _line_of("canceling", caplog)
+    (told,) = [one for one in caplog.records if one.message.startswith("timed-out ")]
+    assert told.levelno == logging.ERROR
+
+
+@pytest.mark.parametrize("later", [JobState.RUNNING, JobState.OPEN], ids=["runs", "not-responding"])
+async def test_a_batch_job_that_has_begun_to_run_has_its_run_budget(later: JobState) -> None:
+    world = await submitted()
+    await world.ticks(50 * MINUTE)
+    world.endpoints.turn("batchjob-1", JobState.RUNNING)
+    await world.ticks(3 * MINUTE)
+    world.endpoints.turn("batchjob-1", later)
+    await world.ticks(115 * MINUTE)
+    assert world.publisher.ends == []
+    await world.ticks(5 * MINUTE)
+    assert world.publisher.ends == [("timed-out", "run-timeout")]
+
+
+@pytest.mark.parametrize("state", [JobState.OPEN, JobState.RUNNING, JobState.CANCELING])
+async def test_a_batch_job_that_no_cancel_ends_is_given_up_after_an_hour(state: JobState) -> None:
+    world = await submitted(after_cancel=state)
+    await world.ticks(115 * MINUTE)
+    assert world.publisher.ends == []
+    await world.ticks(10 * MINUTE)
+    assert world.publisher.ends == [("timed-out", "queue-timeout")]
+    assert "may still be running" in world.publisher.events[0]["data"]["reason"]["message"]
+
+
+async def test_a_batch_job_that_disappears_after_its_cancel_is_given_up_after_an_hour() -> None:
+    world = await submitted(after_cancel=JobState.CANCELING)
+    await world.ticks(65 * MINUTE)
+    del world.endpoints.jobs["batchjob-1"]
+    await world.ticks(60 * MINUTE)
+    assert world.publisher.ends == [("timed-out", "queue-timeout")]
+
+
+async def test_a_batch_job_that_completes_after_its_cancel_is_completed() -> None:
+    world = await submitted(after_cancel=JobState.CANCELING)
+    await world.ticks(65 * MINUTE)
+    assert world.workspace.canceled == ["batchjob-1"]
+    world.complete("batchjob-1")
+    await world.ticks(2 * MINUTE)
+    assert world.publisher.ends == [("completed", None)]
+
+
+async def test_while_arm_is_down_the_cancel_is_asked_for_again_at_each_question(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = await submitted()
+    world.workspace.cancel_failure = Unavailable("ARM is away")
+    await world.ticks(65 * MINUTE)
+    before = world.progress
+    assert caplog.text.count('error="Unavailable: ARM is away"') >= 3
+    await world.ticks(5 * MINUTE)
+    assert world.progress == before, "no further write"
+    world.workspace.cancel_failure = None
+    await world.ticks(3 * MINUTE)
+    assert world.publisher.ends == [("timed-out", "queue-timeout")]
+    assert world.endpoints.jobs["batchjob-1"].state is JobState.CANCELED
+
+
+async def test_two_polls_at_once_ask_for_one_cancel() -> None:
+    world = await submitted(after_cancel=JobState.CANCELING)
+    await world.ticks(58 * MINUTE)
+    ask = world.endpoints.batch_job
+
+    async def another_poll_is_faster(*args: Any) -> Any:
+        answer = await ask(*args)
+        world.endpoints.batch_job = ask  # type: ignore[method-assign]
+        await poll.poll(world.services)
+        return answer
+
+    world.endpoints.batch_job = another_poll_is_faster  # type: ignore[method-assign,assignment]
+    await world.tick(3 * MINUTE)
+    assert world.workspace.canceled == ["batchjob-1"]
+    await world.ticks(5 * MINUTE)
+    assert world.workspace.canceled == ["batchjob-1"]
+
+
+async def test_a_batch_job_that_nobody_can_ask_about_is_given_up_after_22_days() -> None:
+    world = await submitted()
+    world.endpoints.failure = Unavailable("the endpoint is away")
+    hour = timedelta(hours=1)
+    await world.ticks(22 * 24 * hour, every=hour)
+    assert world.publisher.ends == []
+    await world.ticks(3 * hour, every=hour)
+    assert world.publisher.ends == [("timed-out", "whole-timeout")]
+
+
 # --- the end ------------------------------------------------------------------------------------
 
 
