@@ -6,8 +6,15 @@ import azure.functions as func
 
 from scoring.invocation import answered
 from scoring.landings import on_landing as take_message
+from scoring.poison import on_poison as take_poison
 from scoring.poll import poll as run_poll
-from scoring.settings import LANDINGS_QUEUE, STORAGE_CONNECTION, poll_schedule, sweep_schedule
+from scoring.settings import (
+    LANDINGS_QUEUE,
+    POISON_QUEUE,
+    STORAGE_CONNECTION,
+    poll_schedule,
+    sweep_schedule,
+)
 from scoring.sweep import sweep as run_sweep
 from scoring.wiring import services
 
@@ -19,6 +26,13 @@ app = func.FunctionApp()
 async def on_landing(message: func.QueueMessage) -> None:
     """Start the jobs of what landed."""
     await take_message(await services(), message.get_body())
+
+
+@app.queue_trigger(arg_name="message", queue_name=POISON_QUEUE, connection=STORAGE_CONNECTION)
+@answered
+async def on_poison(message: func.QueueMessage) -> None:
+    """Take or keep what was delivered in vain."""
+    await take_poison(await services(), message.get_body())
 
 
 @app.timer_trigger(arg_name="timer", schedule=poll_schedule(os.environ), run_on_startup=False)

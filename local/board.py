@@ -26,7 +26,15 @@ _ENDS = {
     "superseded": "yellow",
 }
 _SHOWN = 30  # rows
-_WITHOUT_A_ROW = ("ignored ", "unreadable ", "route-broken ", "last-answer-used ")
+_WITHOUT_A_ROW = (
+    "ignored ",
+    "unreadable ",
+    "quarantined ",
+    "stuck ",
+    "unstuck ",
+    "route-broken ",
+    "last-answer-used ",
+)
 _USUAL_STEPS = len("claimed → submitted → completed → announced")
 
 

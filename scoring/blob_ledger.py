@@ -3,6 +3,8 @@
     open/<key>       body: the job, written once; metadata: its progress
     done/<key>       the completion event, written once
     control/<name>   the marks of poll and of each sweep, the workspace's last answers
+    quarantine/<digest>, stuck/<digest>
+                     body: a message as it arrived; metadata: why it is kept
 
 Every write is conditional. A conflict is read back before it is believed, because the client
 repeats a write whose answer was lost and then conflicts with itself; the nonce in the progress
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import quote, unquote
 
 import msgspec
 from azure.core import MatchConditions
@@ -29,12 +32,13 @@ from scoring.azure_errors import told_as_ours
 from scoring.errors import SetupError, Unavailable
 from scoring.job import Job, OpenJob, Progress
 from scoring.landing import normal_etag
-from scoring.ports import OpenJobs, PollMark, SweepMark
+from scoring.ports import Kept, OpenJobs, PollMark, Shelf, SweepMark
 
 _OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
 _POLL_MARK = "poll"
 _SWEEP_MARK = "sweep-"
 _CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
+_READABLE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"  # stays as it is in metadata, which are ASCII
 
 Mark = TypeVar("Mark", PollMark, SweepMark)
 
@@ -135,6 +139,42 @@ class BlobLedger:
         """Write control/sweep-<route>."""
         await self._leave_mark(_SWEEP_MARK + route, mark)
 
+    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
+        """Create quarantine/ or stuck/."""
+        blob = self._container.get_blob_client(f"{shelf}/{digest}")
+        metadata = {"reason": quote(reason, safe=_READABLE)}
+        with _told():
+            for _ in range(_CLAIMS):
+                with contextlib.suppress(ResourceExistsError, ResourceModifiedError):
+                    await blob.upload_blob(message, overwrite=False, metadata=metadata)
+                # Read back in any case: an answer to a creation does not tell its time.
+                with contextlib.suppress(ResourceNotFoundError):
+                    return _kept(await blob.get_blob_properties())
+        raise Unavailable(f"the ledger: entry {shelf}/{digest} came and went {_CLAIMS} times")
+
+    async def kept(self, shelf: Shelf) -> list[Kept]:
+        """List quarantine/ or stuck/."""
+        listing = self._container.list_blobs(name_starts_with=f"{shelf}/", include=["metadata"])
+        with _told():
+            return [_kept(found) async for found in listing]
+
+    async def message(self, kept: Kept) -> bytes | None:
+        """Read the body of quarantine/ or stuck/."""
+        return await self._read(self._container.get_blob_client(kept.entry))
+
+    async def mark_announced(self, kept: Kept) -> None:
+        """Change the metadata of quarantine/."""
+        metadata = {"reason": quote(kept.reason, safe=_READABLE), "announced": "yes"}
+        blob = self._container.get_blob_client(kept.entry)
+        with _told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
+            await blob.set_blob_metadata(metadata, **_only_if(kept.version))
+
+    async def drop(self, kept: Kept) -> None:
+        """Delete stuck/."""
+        blob = self._container.get_blob_client(kept.entry)
+        with _told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
+            await blob.delete_blob(**_only_if(kept.version))
+
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""
         with _told():
@@ -211,6 +251,20 @@ def _listed(found: BlobProperties) -> OpenJob:
         progress=Progress.from_metadata(found.metadata or {}),
         version=normal_etag(found.etag),
         changed=found.last_modified,
+    )
+
+
+def _kept(found: BlobProperties) -> Kept:
+    shelf, _, digest = found.name.partition("/")
+    metadata = found.metadata or {}
+    return Kept(
+        shelf=Shelf(shelf),
+        digest=digest,
+        since=found.creation_time,
+        reason=unquote(metadata.get("reason") or ""),  # a listing tells an empty one as None
+        size=found.size,
+        announced="announced" in metadata,
+        version=normal_etag(found.etag),
     )
 
 

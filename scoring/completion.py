@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from scoring.cloud_event import CloudEvent, Reason
 from scoring.decisions import Outcome, Status
 from scoring.job import Job, Progress
 from scoring.landing import Aware
@@ -49,13 +50,6 @@ class Output(msgspec.Struct, kw_only=True, rename="camel"):
     verified: bool
 
 
-class Reason(msgspec.Struct, kw_only=True):
-    """Why a job ended otherwise than completed."""
-
-    code: str
-    message: str
-
-
 class Times(msgspec.Struct, kw_only=True):
     """When, by the storage service's clock."""
 
@@ -81,20 +75,6 @@ class Data(msgspec.Struct, kw_only=True, rename="camel"):
     times: Times
 
 
-class Event(msgspec.Struct, kw_only=True):
-    """A CloudEvent in structured mode."""
-
-    specversion: str = "1.0"
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: Aware
-    datacontenttype: str = "application/json"
-    dataschema: str = DATA_SCHEMA
-    data: Data
-
-
 def completion_event(
     *,
     job: Job,
@@ -110,12 +90,13 @@ def completion_event(
     """
     folder = job.route.input == "folder"
     return msgspec.json.encode(
-        Event(
+        CloudEvent(
             id=job.key,
             source=source,
             type=TYPES[outcome.status],
             subject=subject(job.landing.container, f"{job.path}/" if folder else job.path),
             time=ended,
+            dataschema=DATA_SCHEMA,
             data=Data(
                 job=job.key,
                 route=job.route.name,

@@ -1,5 +1,7 @@
 """From a queue message to jobs: what landed, which routes take it."""
 
+from collections.abc import Iterable
+
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.gather import touch
 from scoring.job import Folder, Job, Place, folder_of, job_for
@@ -7,6 +9,8 @@ from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
 from scoring.ports import Forbidden, Services
 from scoring.submit import in_any_case, start
+
+Event = Landing | Renamed | Ignored
 
 
 async def on_landing(services: Services, message: bytes) -> None:
@@ -19,21 +23,43 @@ async def on_landing(services: Services, message: bytes) -> None:
         UnreadableMessage: an event cannot be understood.
         Unavailable, SetupError: ledger, storage or workspace cannot be reached, or refuses.
     """
-    told = list(read_message(message))
-    await in_any_case(_take(services, one) for one in told)
+    events, mistakes = understood(message)
+    for mistake in mistakes:
+        warning(Action.UNREADABLE, reason=str(mistake))
+    await take(services, events)
+    if mistakes:
+        raise mistakes[0]
 
 
-async def _take(services: Services, told: Landing | Renamed | Ignored | UnreadableMessage) -> None:
-    if isinstance(told, UnreadableMessage):
-        warning(Action.UNREADABLE, reason=str(told))
-        raise told
-    if isinstance(told, Ignored):
-        info(Action.IGNORED, path=told.path, reason=told.reason)
+def understood(message: bytes) -> tuple[list[Event], list[UnreadableMessage]]:
+    """Return the events of a message, and for each that cannot be understood why."""
+    events: list[Event] = []
+    mistakes: list[UnreadableMessage] = []
+    for told in read_message(message):
+        if isinstance(told, UnreadableMessage):
+            mistakes.append(told)
+        else:
+            events.append(told)
+    return events, mistakes
+
+
+async def take(services: Services, events: Iterable[Event], *, later: bool = False) -> None:
+    """Start the jobs of all these events; with `later` poll submits them.
+
+    Raises:
+        Unavailable, SetupError: the first failure, when all the others are done.
+    """
+    await in_any_case(_take(services, event, later=later) for event in events)
+
+
+async def _take(services: Services, event: Event, *, later: bool) -> None:
+    if isinstance(event, Ignored):
+        info(Action.IGNORED, path=event.path, reason=event.reason)
         return
-    if isinstance(told, Renamed):
-        await _take_renamed(services, told)
+    if isinstance(event, Renamed):
+        await _take_renamed(services, event, later=later)
         return
-    await land(services, told)
+    await land(services, event, later=later)
 
 
 async def land(services: Services, landing: Landing, *, later: bool = False) -> None:
@@ -71,7 +97,7 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
     )
 
 
-async def _take_renamed(services: Services, renamed: Renamed) -> None:
+async def _take_renamed(services: Services, renamed: Renamed, *, later: bool) -> None:
     """Take what has a new path: its version has to be looked for."""
     here = (renamed.account, renamed.container)
     places = (await services.workspace.places()).values()
@@ -81,17 +107,17 @@ async def _take_renamed(services: Services, renamed: Renamed) -> None:
     elif renamed.directory:
         await _take_directory(services, renamed, place)
     else:
-        await _take_blob(services, renamed, place)
+        await _take_blob(services, renamed, place, later=later)
 
 
-async def _take_blob(services: Services, renamed: Renamed, place: Place) -> None:
+async def _take_blob(services: Services, renamed: Renamed, place: Place, *, later: bool) -> None:
     blob = await services.storage.blob(place, renamed.path)
     if isinstance(blob, Forbidden):
         raise SetupError(f"the app may not look at {renamed.path}, which was renamed")
     if blob is None:
         info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="deleted")
         return
-    await land(services, blob.landing(place, renamed.renamed))
+    await land(services, blob.landing(place, renamed.renamed), later=later)
 
 
 async def _take_directory(services: Services, renamed: Renamed, place: Place) -> None:

@@ -26,6 +26,10 @@ class Action(enum.StrEnum):
     WAITING = "waiting"
     FOUND = "found"
     UNREADABLE = "unreadable"
+    # a message that on_landing gave up
+    QUARANTINED = "quarantined"
+    STUCK = "stuck"
+    UNSTUCK = "unstuck"
     # a job, step by step
     CLAIMED = "claimed"
     UNSEEN = "unseen"

@@ -49,6 +49,32 @@ class SweepMark(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None  # of the mark as it was read; never written
 
 
+class Shelf(enum.StrEnum):
+    """Where the ledger keeps messages that on_landing gave up."""
+
+    QUARANTINE = "quarantine"
+    """They cannot be understood."""
+    STUCK = "stuck"
+    """They can, and a service failed."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the ledger keeps, but for its bytes."""
+
+    shelf: Shelf
+    digest: str  # of the bytes
+    since: Aware  # the storage's time of the entry's creation, whatever changes later
+    reason: str
+    size: int  # bytes
+    announced: bool
+    version: str  # the entry's ETag, which the next change must name
+
+    @property
+    def entry(self) -> str:
+        """The entry's name in the ledger."""
+        return f"{self.shelf}/{self.digest}"
+
+
 class Ledger(Protocol):
     """Where jobs are kept; the only truth.
 
@@ -89,6 +115,21 @@ class Ledger(Protocol):
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Leave this for the next sweep, unless another one did since `sweep_mark`."""
+
+    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
+        """Keep a message unless it is kept; return the entry that stands."""
+
+    async def kept(self, shelf: Shelf) -> list[Kept]:
+        """List the messages that are kept."""
+
+    async def message(self, kept: Kept) -> bytes | None:
+        """Return the bytes of a message; None: it is not kept any more."""
+
+    async def mark_announced(self, kept: Kept) -> None:
+        """Mark a message as announced if its entry still is as `kept` shows it."""
+
+    async def drop(self, kept: Kept) -> None:
+        """Delete the entry of a message if it still is as `kept` shows it."""
 
 
 # --- folders ------------------------------------------------------------------------------------

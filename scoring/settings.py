@@ -11,6 +11,7 @@ from scoring.errors import SetupError
 from scoring.uris import Escaping, may_receive_token
 
 LANDINGS_QUEUE = "landings"
+POISON_QUEUE = f"{LANDINGS_QUEUE}-poison"  # as the host names it
 STORAGE_CONNECTION = "AzureWebJobsStorage"
 TOPIC_CONNECTION = "CompletionTopic"
 LANDING_CONNECTION = "LandingStorage_"  # and the account's name

@@ -45,16 +45,23 @@ AT_ONCE = 16  # of many claims
 
 
 async def in_any_case(tasks: Iterable[Awaitable[object]]) -> None:
-    """Do all of these, so many at once, whatever becomes of the others; raise the first failure."""
-    limit = asyncio.Semaphore(AT_ONCE)
+    """Do all of these, so many at once, whatever becomes of the others; raise the first failure.
 
-    async def one(task: Awaitable[object]) -> None:
-        async with limit:
-            await task
+    None is asked for before its turn, so that a cut leaves none behind that was never begun.
+    """
+    waiting = iter(tasks)
+    failures: list[Exception] = []
 
-    for failure in await asyncio.gather(*map(one, tasks), return_exceptions=True):
-        if failure is not None:
-            raise failure
+    async def worker() -> None:
+        for task in waiting:
+            try:
+                await task
+            except Exception as failure:  # noqa: BLE001
+                failures.append(failure)
+
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    if failures:
+        raise failures[0]
 
 
 async def start(services: Services, job: Job, *, later: bool = False) -> bool:

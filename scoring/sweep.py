@@ -1,4 +1,4 @@
-"""The sweep: finds the landings whose events never came.
+"""The sweep: goes on with kept messages, then finds the landings whose events never came.
 
     page 1 ── page 2 ── … ── last page ──► watermark = the time of page 1, or of the oldest blob
        │                                   that was left alone, less an overlap
@@ -6,12 +6,15 @@
        └── time runs out ───────────────► the place is kept, the next sweep goes on from there
 
 What lands while a sweep is under way, under a name that it has passed, is younger than page 1.
+Kept messages come first: they are few, and a listing that uses up all the time would leave them
+for ever, while each route is given a page at the least.
 """
 
 from datetime import datetime, timedelta
 
 import msgspec
 
+from scoring import poison
 from scoring.gather import touch
 from scoring.job import Job, Place, folder_of, job_for
 from scoring.log import Action, error, info, warning
@@ -21,7 +24,7 @@ from scoring.submit import in_any_case, start
 
 
 async def sweep(services: Services) -> None:
-    """Claim what landed since the last sweep and is not known, route by route.
+    """Go on with kept messages; claim what landed since the last sweep and is not known.
 
     One route's error does not stop the others.
 
@@ -29,6 +32,7 @@ async def sweep(services: Services) -> None:
         Unavailable, SetupError: ledger or workspace cannot be reached, or refuses.
     """
     last_page = services.clock() + services.timing.poll_deadline.total_seconds()
+    await poison.go_on(services)
     places = await services.workspace.places()
     known = frozenset(opened.key for opened in (await services.ledger.open_jobs()).jobs)
     for route in services.routes:

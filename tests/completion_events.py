@@ -1,4 +1,4 @@
-"""What every completion event is held to: docs/completion-event.schema.json, more strictly.
+"""What every event is held to: the schemas in docs/, more strictly.
 
 The schema that subscribers have lets new fields and reason codes pass. Here they must not: a field
 or a code that the schema does not name is one that no document names.
@@ -12,8 +12,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parent.parent / "docs" / "completion-event.schema.json").read_text("utf-8")
+_DOCS = Path(__file__).parent.parent / "docs"
+SCHEMA: dict[str, Any] = json.loads((_DOCS / "completion-event.schema.json").read_text("utf-8"))
+QUARANTINE_SCHEMA: dict[str, Any] = json.loads(
+    (_DOCS / "quarantine-event.schema.json").read_text("utf-8")
 )
 
 # RFC 3986: nothing but its characters, and percent signs in escapes only.
@@ -59,6 +61,8 @@ LENIENT = Draft202012Validator(SCHEMA, format_checker=_formats)
 """The schema as it is, for what a subscriber would accept."""
 
 STRICT = Draft202012Validator(strict(SCHEMA), format_checker=_formats)
+QUARANTINE_LENIENT = Draft202012Validator(QUARANTINE_SCHEMA, format_checker=_formats)
+QUARANTINE_STRICT = Draft202012Validator(strict(QUARANTINE_SCHEMA), format_checker=_formats)
 
 
 def check_event(event: dict[str, Any] | bytes) -> None:
@@ -67,8 +71,25 @@ def check_event(event: dict[str, Any] | bytes) -> None:
     Raises:
         AssertionError: it breaks the schema, or has what the schema does not name.
     """
-    document = json.loads(event) if isinstance(event, bytes) else event
-    wrong = [f"{error.json_path}: {error.message}" for error in STRICT.iter_errors(document)]
-    assert not wrong, "\n".join(wrong)
+    document = _checked(event, STRICT)
     assert document["id"] == document["data"]["job"], "the id is the job's key"
     assert document["time"] == document["data"]["times"]["ended"], "the job's end"
+
+
+def check_quarantine_event(event: dict[str, Any] | bytes) -> None:
+    """Hold the event of a message in quarantine to its schema.
+
+    Raises:
+        AssertionError: it breaks the schema, or has what the schema does not name.
+    """
+    document = _checked(event, QUARANTINE_STRICT)
+    assert document["id"] == document["data"]["message"], "the id is the message's digest"
+    assert document["subject"] == f"/{document['data']['entry']}"
+    assert document["data"]["entry"] == f"quarantine/{document['id']}"
+
+
+def _checked(event: dict[str, Any] | bytes, validator: Draft202012Validator) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(event) if isinstance(event, bytes) else event
+    wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    assert not wrong, "\n".join(wrong)
+    return document

@@ -19,6 +19,26 @@ def landing(path: str = "landing/a.csv", **fields: Any) -> Landing:
     return Landing(path=path, **{**dull, **fields})
 
 
+def created(landed: Landing, **fields: Any) -> dict[str, Any]:
+    """Return the BlobCreated event of a landing."""
+    account = f"{landed.account}.blob.core.windows.net"
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "source": f"/providers/Microsoft.Storage/storageAccounts/{landed.account}",
+        "subject": f"/blobServices/default/containers/{landed.container}/blobs/{landed.path}",
+        "type": "Microsoft.Storage.BlobCreated",
+        "time": landed.landed.isoformat(),
+        "data": {
+            "api": "PutBlob",
+            "eTag": landed.etag,
+            "contentLength": landed.size,
+            "url": f"https://{account}/{landed.container}/{landed.path}",
+        },
+        **fields,
+    }
+
+
 def route(**fields: Any) -> Route:
     """Return a route that scores each file below `landing/`."""
     dull = {

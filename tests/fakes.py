@@ -25,10 +25,12 @@ from scoring.ports import (
     FolderMark,
     Forbidden,
     JobState,
+    Kept,
     OpenJobs,
     Page,
     PollMark,
     Services,
+    Shelf,
     Submission,
     SweepMark,
     Turn,
@@ -69,6 +71,7 @@ class FakeLedger:
         self.done: dict[str, bytes] = {}
         self.mark = PollMark()
         self.sweep_marks: dict[str, SweepMark] = {}
+        self.messages: dict[str, tuple[bytes, Kept]] = {}  # by their entries' names
         self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -122,6 +125,37 @@ class FakeLedger:
     async def leave_poll_mark(self, mark: PollMark) -> None:
         if mark.version == self.mark.version:
             self.mark = msgspec.structs.replace(mark, version=str(next(self._versions)))
+
+    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
+        kept = Kept(
+            shelf=shelf,
+            digest=digest,
+            since=self._clock.now,
+            reason=reason,
+            size=len(message),
+            announced=False,
+            version=str(next(self._versions)),
+        )
+        return self.messages.setdefault(kept.entry, (message, kept))[1]
+
+    async def kept(self, shelf: Shelf) -> list[Kept]:
+        return [kept for _, kept in self.messages.values() if kept.shelf is shelf]
+
+    async def message(self, kept: Kept) -> bytes | None:
+        return self.messages[kept.entry][0] if kept.entry in self.messages else None
+
+    async def mark_announced(self, kept: Kept) -> None:
+        if self._stands(kept):
+            version = str(next(self._versions))
+            marked = msgspec.structs.replace(kept, announced=True, version=version)
+            self.messages[kept.entry] = self.messages[kept.entry][0], marked
+
+    async def drop(self, kept: Kept) -> None:
+        if self._stands(kept):
+            del self.messages[kept.entry]
+
+    def _stands(self, kept: Kept) -> bool:
+        return self.messages.get(kept.entry, (b"", None))[1] == kept
 
     def _entry(self, key: str, progress: Progress) -> OpenJob:
         metadata = progress.metadata()

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from scoring.completion import DATA_SCHEMA, TYPES, Event, completion_event
+from scoring.cloud_event import CloudEvent
+from scoring.completion import DATA_SCHEMA, TYPES, completion_event
 from scoring.decisions import Outcome, Seen, Status, before_submission
 from scoring.job import Job, Place, Progress, State
 from scoring.landings import land
@@ -584,7 +585,7 @@ def test_the_schema_requires_each_field_that_the_code_writes_and_no_other() -> N
     for name in ("data", "input", "output", "reason", "times"):
         of = SCHEMA["$defs"][name]
         assert of["required"] == list(of["properties"])
-    assert SCHEMA["required"] == [*Event.__struct_fields__]
+    assert SCHEMA["required"] == [*CloudEvent.__struct_fields__]
 
 
 def _fields_of_the_schema(within: str, schema: dict[str, Any]) -> Iterator[str]:

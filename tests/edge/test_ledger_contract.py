@@ -4,10 +4,11 @@ The faults are those of a client whose answers get lost: it repeats the write an
 itself.
 """
 
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from scoring.blob_ledger import BlobLedger
 from scoring.errors import SetupError
 from scoring.identity import Identity
 from scoring.job import Job, Progress, State, first_progress
-from scoring.ports import Ledger, SweepMark
+from scoring.ports import Ledger, Shelf, SweepMark
 from tests.factories import job as make_job
 from tests.fakes import Clock, FakeLedger
 
@@ -37,20 +38,22 @@ class Tried:
 
     ledger: Ledger
     lose_answer: Callable[[], None]
+    pass_a_second: Callable[[], None]
 
 
 @pytest.fixture(params=["model", "azurite"])
 async def tried(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterator[Tried]:
     if request.param == "model":
-        fake = FakeLedger(Clock())
+        clock = Clock()
+        fake = FakeLedger(clock)
 
         def lose() -> None:
             fake.answers_get_lost = True
 
-        yield Tried(fake, lose)
+        yield Tried(fake, lose, lambda: clock.pass_(timedelta(seconds=1)))
         return
     async with _container(storage) as container:
-        yield Tried(BlobLedger(container), lambda: _lose(storage))
+        yield Tried(BlobLedger(container), lambda: _lose(storage), lambda: time.sleep(1.1))
     storage.blob_faults.pending.clear()
 
 
@@ -68,7 +71,9 @@ def _container(storage: Storage, name: str = LEDGER_CONTAINER, **options: Any) -
 
 
 def _lose(storage: Storage) -> None:
-    storage.blob_faults.pending.append(Fault(kind="drop-after", method="PUT", path=r"open|done"))
+    storage.blob_faults.pending.append(
+        Fault(kind="drop-after", method="PUT", path=r"open|done|stuck|quar")
+    )
     storage.blob_faults.pending.append(Fault(kind="drop-after", method="DELETE"))
 
 
@@ -179,6 +184,58 @@ async def test_of_two_sweeps_of_a_route_the_first_leaves_its_mark(tried: Tried) 
     await tried.ledger.leave_sweep_mark(route, msgspec.structs.replace(stands, place=""))
     assert (await tried.ledger.sweep_mark(route)).place == ""
     assert await tried.ledger.sweep_mark("another") == SweepMark()
+
+
+async def test_a_message_is_kept_once_as_it_arrived(tried: Tried) -> None:
+    digest, message = uuid.uuid4().hex, b"\xff\x00\r\n"
+    tried.lose_answer()
+    first = await tried.ledger.keep(Shelf.STUCK, digest, message, "first")
+    again = await tried.ledger.keep(Shelf.STUCK, digest, message, "second")
+    assert first == again
+    assert (first.reason, first.size, first.announced) == ("first", 4, False)
+    assert await tried.ledger.message(first) == message
+    assert first in await tried.ledger.kept(Shelf.STUCK)
+    assert digest not in {one.digest for one in await tried.ledger.kept(Shelf.QUARANTINE)}
+
+
+@pytest.mark.parametrize(
+    "reason", ["", "100% of 'ü' \x7f \U0001f642 \ud7ff; {\"a\\b\"}", "😀" * 500]
+)
+async def test_a_reason_of_any_characters_is_kept(tried: Tried, reason: str) -> None:
+    kept = await tried.ledger.keep(Shelf.QUARANTINE, uuid.uuid4().hex, b"", reason)
+    await tried.ledger.mark_announced(kept)
+    (listed,) = [
+        one for one in await tried.ledger.kept(Shelf.QUARANTINE) if one.digest == kept.digest
+    ]
+    assert kept.reason == listed.reason == reason
+
+
+async def test_the_mark_of_a_message_does_not_move_the_time_since_when_it_is_kept(
+    tried: Tried,
+) -> None:
+    digest = uuid.uuid4().hex
+    kept = await tried.ledger.keep(Shelf.QUARANTINE, digest, b"message", "why")
+    tried.pass_a_second()
+    tried.lose_answer()
+    await tried.ledger.mark_announced(kept)
+    marked = await tried.ledger.keep(Shelf.QUARANTINE, digest, b"message", "why")
+    assert marked == msgspec.structs.replace(kept, announced=True, version=marked.version)
+    assert await tried.ledger.message(marked) == b"message"
+    assert marked in await tried.ledger.kept(Shelf.QUARANTINE)
+
+
+async def test_a_message_is_dropped_only_as_it_stands(tried: Tried) -> None:
+    kept = await tried.ledger.keep(Shelf.STUCK, uuid.uuid4().hex, b"message", "why")
+    await tried.ledger.mark_announced(kept)
+    await tried.ledger.drop(kept)
+    (stands,) = [one for one in await tried.ledger.kept(Shelf.STUCK) if one.digest == kept.digest]
+    await tried.ledger.mark_announced(kept)
+    tried.lose_answer()
+    await tried.ledger.drop(stands)
+    assert await tried.ledger.message(stands) is None
+    await tried.ledger.drop(stands)
+    await tried.ledger.mark_announced(stands)
+    assert stands not in await tried.ledger.kept(Shelf.STUCK)
 
 
 async def test_an_entry_that_is_no_job_is_named_and_does_not_hide_the_others(

@@ -7,6 +7,7 @@ import collections
 import contextlib
 import inspect
 import itertools
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, poll
+from scoring import landings, poison, poll, sweep
+from scoring.errors import Unavailable
 from scoring.landing import Landing
-from scoring.ports import Answered, JobState, Services, Unclear
+from scoring.ports import Answered, JobState, Services, Shelf, Unclear
 from scoring.route import Ready
-from tests.factories import route
+from tests.factories import created, route
 from tests.fakes import World
 
 PORTS = ("ledger", "storage", "workspace", "endpoints", "publisher")
@@ -180,6 +182,40 @@ async def test_a_late_duplicate_whose_host_dies_scores_nothing_twice(
         if not death.came:
             break
     assert at_call > 4
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
+async def test_a_message_in_poison_is_scored_and_announced_whenever_a_host_dies(
+    *, after_effect: bool
+) -> None:
+    """One of its events cannot be understood; the other one's service is down at first."""
+    for at_call in itertools.count(1):
+        world = World(HEART)
+        message = json.dumps([{"odd": True}, created(a_file(world))]).encode()
+        death = Death(at_call, after_effect=after_effect)
+        mortal = death.befalls(world.services)
+        world.workspace.failure = Unavailable("503")
+        try:
+            await poison.on_poison(mortal, message)
+        except KilledError:
+            world.clock.pass_(timedelta(minutes=10))
+            await poison.on_poison(world.services, message)  # the message comes back
+        world.workspace.failure = None
+        with contextlib.suppress(KilledError):
+            await sweep.sweep(mortal)
+        for _ in range(2):
+            world.clock.pass_(timedelta(minutes=10))
+            await sweep.sweep(world.services)
+            await poll.poll(world.services)
+        assert [job.input_uri for job in world.endpoints.submissions] == [
+            f"azureml://datastores/workspaceblobstore/paths/{FILE}"
+        ]
+        assert len(set(world.publisher.published)) == 1
+        ((_, kept),) = world.ledger.messages.values()
+        assert (kept.shelf, kept.announced) == (Shelf.QUARANTINE, True)
+        if not death.came:
+            break
+    assert at_call > 10
 
 
 async def _live(world: World, landing: Landing, death: Death) -> None:

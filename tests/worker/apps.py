@@ -19,6 +19,15 @@ BINDINGS = {
             "connection": "AzureWebJobsStorage",
         }
     ],
+    "on_poison": [
+        {
+            "direction": "IN",
+            "type": "queueTrigger",
+            "name": "message",
+            "queueName": "landings-poison",
+            "connection": "AzureWebJobsStorage",
+        }
+    ],
     "poll": [
         {
             "direction": "IN",

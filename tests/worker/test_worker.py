@@ -1,6 +1,7 @@
 """Microsoft's worker library indexes the app and runs its functions with what the host sends."""
 
 import base64
+import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -74,9 +75,10 @@ def test_nothing_but_importing_happens_at_import(worker: Worker) -> None:
 
 
 async def test_missing_settings_are_reported_together_at_each_invocation(worker: Worker) -> None:
-    calls = [message("on_landing", EVENTS["event-grid-put-blob"]), tick("poll"), tick("sweep")]
+    calls = [message(name, EVENTS["event-grid-put-blob"]) for name in ("on_landing", "on_poison")]
+    calls += [tick("poll"), tick("sweep")]
     ran = await worker.run(ROOT, {}, *calls, *calls)
-    assert len(ran.answers) == 6
+    assert len(ran.answers) == 8
     for answer in ran.answers:
         assert (answer.answered, answer.ok) == (True, False)
         assert answer.failure is not None
@@ -89,11 +91,12 @@ async def test_a_cancellation_in_any_function_is_answered(worker: Worker, tmp_pa
     app = copied(tmp_path, "")
     with (app / "scoring" / "wiring.py").open("a") as file:
         file.write(CANCELLED)
-    calls = [message("on_landing", EVENTS["event-grid-put-blob"]), tick("poll"), tick("sweep")]
+    calls = [message(name, EVENTS["event-grid-put-blob"]) for name in ("on_landing", "on_poison")]
+    calls += [tick("poll"), tick("sweep")]
     answers = (await worker.run(app, {}, *calls)).answers
     assert [answer.failure for answer in answers] == [
         f"RuntimeError('{name} was ended by CancelledError()')"
-        for name in ("on_landing", "poll", "sweep")
+        for name in ("on_landing", "on_poison", "poll", "sweep")
     ]
 
 
@@ -163,6 +166,18 @@ async def test_a_message_that_is_no_event_is_answered_as_a_failure(
         assert (answer.answered, answer.ok) == (True, False)
         assert answer.failure is not None
         assert answer.failure.startswith("UnreadableMessage(")
+
+
+async def test_what_the_host_put_aside_is_kept(
+    worker: Worker, settings: dict[str, str], storage: Storage, ledger: str
+) -> None:
+    ran = await worker.run(ROOT, settings, message("on_poison", "?"))
+    (answer,) = ran.answers
+    assert (answer.answered, answer.ok, answer.returns) == (True, True, False), answer.failure
+    assert [line.split()[1] for line in answer.lines] == ["quarantined", "announced"]
+    async with _app_account(storage) as account:
+        names = [name async for name in account.get_container_client(ledger).list_blob_names()]
+    assert f"quarantine/{hashlib.sha256(b'?').hexdigest()}" in names
 
 
 async def test_poll_with_an_empty_ledger_leaves_its_mark(
