@@ -72,6 +72,7 @@ class Data(msgspec.Struct, kw_only=True, rename="camel"):
     reason: Reason | None
     input: Input
     output: Output | None
+    correlation: dict[str, str]  # metadata of the landed blob
     endpoint: str
     deployment: str | None
     batch_job: str | None
@@ -122,6 +123,7 @@ def completion_event(
                 reason=_reason(outcome),
                 input=_input(job, progress, overwritten),
                 output=_output(job, progress, outcome),
+                correlation=msgspec.json.decode(progress.correlation or "{}"),
                 endpoint=job.route.endpoint,
                 deployment=progress.deployment or job.route.deployment,
                 batch_job=progress.batch_job or None,

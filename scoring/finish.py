@@ -11,8 +11,11 @@ publishes the same bytes.
 import asyncio
 from datetime import datetime
 
+import msgspec
+
 from scoring import writes
 from scoring.completion import completion_event, summary
+from scoring.correlation import correlation
 from scoring.decisions import (
     Outcome,
     Save,
@@ -38,6 +41,18 @@ async def look_at_input(services: Services, job: Job) -> Seen:
     return Seen(trigger=blob, files=files)
 
 
+def with_correlation(services: Services, opened: OpenJob, job: Job, seen: Seen) -> OpenJob:
+    """Keep the landed blob's metadata for the event, if the version that is scored was seen."""
+    blob, version = seen.trigger, opened.progress.etag or job.landing.etag
+    if not isinstance(blob, Blob) or blob.etag != version:
+        return opened
+    text, left_out = correlation(blob.metadata, services.metadata_prefix)
+    if left_out:
+        warning(Action.METADATA_CUT, job=job.key, path=blob.path, names=",".join(left_out))
+    progress = msgspec.structs.replace(opened.progress, correlation=text)
+    return msgspec.structs.replace(opened, progress=progress)
+
+
 async def finish_attempt(
     services: Services, opened: OpenJob, outcome: Outcome, now: datetime
 ) -> Save | None:
@@ -48,6 +63,8 @@ async def finish_attempt(
     output, seen = await asyncio.gather(
         _look_at_output(services, opened, job, outcome), look_at_input(services, job)
     )
+    if not opened.progress.correlation:  # else it is known since the submission
+        opened = with_correlation(services, opened, job, seen)
     if job.route.output_kind != "none":
         outcome = verdict(outcome, opened.progress, output)
     again = another_attempt(job, opened.progress, outcome)

@@ -85,6 +85,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     files: int | None = None  # a folder's, when it was submitted
     size: int | None = None  # bytes of these files, or of the file whose version is `etag`
     etag: str = ""  # the version that was submitted, where it need not be the landing's
+    correlation: str = ""  # that version's metadata for the event: a JSON object in ASCII
     on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again

@@ -107,6 +107,8 @@ def _blob(found: BlobProperties) -> Blob:
         modified=found.last_modified,
         block=found.blob_type == "BlockBlob",
         archived=found.blob_tier == "Archive",
+        # Listings show an empty value as None.
+        metadata={name: value or "" for name, value in (found.metadata or {}).items()},
     )
 
 

@@ -29,6 +29,7 @@ class Action(enum.StrEnum):
     # a job, step by step
     CLAIMED = "claimed"
     UNSEEN = "unseen"
+    METADATA_CUT = "metadata-cut"
     DUPLICATE = "duplicate"
     SUBMITTED = "submitted"
     HELD = "held"

@@ -103,6 +103,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     modified: Aware
     block: bool = True  # a block blob; page and append blobs cannot be scored
     archived: bool = False
+    metadata: dict[str, str] = {}
 
     def landing(self, place: Place, landed: datetime) -> Landing:
         """Return the landing of this version."""
@@ -275,6 +276,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     routes: Sequence[Route]
     source: str  # of the completion events
     escaping: Escaping
+    metadata_prefix: str  # of the landed blob's metadata that stand in its event
     timing: Timing
     nonce: Callable[[], str]
     clock: Callable[[], float]  # seconds that have passed since whenever; never the time of day

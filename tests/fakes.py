@@ -303,6 +303,7 @@ class World:
             routes=list(routes),
             source="/workspace",
             escaping="literal",
+            metadata_prefix="landfall_",
             timing=Timing(),
             nonce=lambda: f"nonce-{next(nonces)}",
             clock=self.clock.seconds,

@@ -242,6 +242,7 @@ PROGRESSES = st.builds(
     folder_digest=st.just("") | NAMES,
     files=st.none() | st.integers(min_value=0),
     size=st.none() | st.integers(min_value=0),
+    correlation=st.just("") | st.just('{"landfall_order": "\\u00e4"}'),
     refused_since=TIMES,
     not_before=TIMES,
     gone_since=TIMES,

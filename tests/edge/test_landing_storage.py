@@ -131,13 +131,18 @@ async def test_the_newest_of_a_folder_is_found_at_any_depth(
     assert (newest.path, newest.size) == (f"{folder}/nested/deeper/a.csv", 2)
 
 
-async def test_a_folder_and_a_blob_have_the_same_etag_for_a_file(
+async def test_properties_and_listings_tell_the_same_of_a_file(
     container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
 ) -> None:
     folder = f"landing/{uuid.uuid4().hex}"
-    await container.upload_blob(f"{folder}/1.png", b"1")
-    files = await landing_storage.folder(place, folder)
-    assert files == [await landing_storage.blob(place, f"{folder}/1.png")]
+    metadata = {"Landfall_Order": 'No. "1" \\ 100%', "landfall_empty": "", "owner": "ward-3"}
+    await container.upload_blob(f"{folder}/1.png", b"1", metadata=metadata)
+    seen = await landing_storage.blob(place, f"{folder}/1.png")
+    assert isinstance(seen, Blob)
+    assert seen.metadata == metadata
+    assert await landing_storage.folder(place, folder) == [seen]
+    assert (await landing_storage.page(place, folder, "")).blobs == [seen]
+    assert await landing_storage.newest(place, folder) == seen
 
 
 async def test_where_the_app_may_not_look_it_says_so(place: Place, container: object) -> None:
