@@ -141,6 +141,15 @@ def summary(event: bytes) -> dict[str, str]:
     return {"job": known.id, "type": known.type, "subject": known.subject}
 
 
+def receipt(event: bytes) -> tuple[int, bytes]:
+    """Return the attempt beside whose output an event's receipt lies, and the receipt's content.
+
+    Both depend on the event alone, so every copy is the same.
+    """
+    data = msgspec.json.decode(event)["data"]
+    return data["attempt"], msgspec.json.format(msgspec.json.encode(data), indent=2)
+
+
 class _Summary(msgspec.Struct):
     id: str
     type: str

@@ -1,11 +1,11 @@
 """The end of a job: written once, then published, then forgotten.
 
-    create done/ ──► publish ──► delete open/
-         │              └─ refused: mark open/ `ended`; the next tick only publishes
-         └─ another one was first: publish what that one wrote
+    create done/ ──► [receipt] ──► publish ──► delete open/
+         │               └────────────┴─ away: mark open/ `ended`; the next tick goes on here
+         └─ another one was first: go on with what that one wrote
 
-Dying between any two of these leaves open/ behind, and poll goes on: it finds done/ and
-publishes the same bytes.
+Dying between any two of these leaves open/ behind, and poll goes on: it finds done/, leaves the
+same receipt and publishes the same bytes.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 
 from scoring import writes
-from scoring.completion import completion_event, summary
+from scoring.completion import completion_event, receipt, summary
 from scoring.correlation import correlation
 from scoring.decisions import (
     Outcome,
@@ -95,13 +95,20 @@ async def finish(
     stands = await services.ledger.conclude(job.key, event)
     if stands == event:
         _log_end(job, opened, outcome)
-    await announce(services, opened, stands)
+    await announce(services, opened, stands, job)
     await _cancel_found_again(services, opened, job)
 
 
-async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
-    """Publish the event of a job that has ended, and forget the job."""
+async def announce(
+    services: Services, opened: OpenJob, event: bytes, job: Job | None = None
+) -> None:
+    """Publish the event of a job that has ended, and forget the job.
+
+    Its receipt comes first. The job is read for that, unless it is given.
+    """
     try:
+        if opened.progress.receipt:
+            await _leave_receipt(services, opened, event, job)
         await services.publisher.publish(event)
     except (Unavailable, SetupError) as failure:
         warning(Action.NOT_ANNOUNCED, **summary(event), error=str(failure))
@@ -110,6 +117,21 @@ async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
         return
     info(Action.ANNOUNCED, **summary(event))
     await services.ledger.release(opened)
+
+
+async def _leave_receipt(
+    services: Services, opened: OpenJob, event: bytes, job: Job | None
+) -> None:
+    """Write the receipt. A role that is missing must not hold back the event."""
+    job = job or await services.ledger.job(opened.key)
+    if job is None:
+        return  # another poll was faster
+    attempt, content = receipt(event)
+    path = job.receipt_path(attempt)
+    try:
+        await services.storage.leave(job.place, path, content)
+    except SetupError as refusal:
+        warning(Action.NO_RECEIPT, job=job.key, path=path, error=str(refusal))
 
 
 async def _look_at_output(

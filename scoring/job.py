@@ -58,6 +58,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         key = self.key if attempt == 1 else f"{self.key}-{attempt}"
         return self.output_base.replace("{key}", key)
 
+    def receipt_path(self, attempt: int) -> str:
+        """Return the path of the receipt, beside the output of the job's last attempt."""
+        return f"{self.output_path(attempt)}.receipt.json"
+
     def output_uri(self, attempt: int) -> str:
         """Return the URI of that path; its characters are the same in every form."""
         if self.route.output_kind == "none":
@@ -87,6 +91,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     etag: str = ""  # the version that was submitted, where it need not be the landing's
     correlation: str = ""  # that version's metadata for the event: a JSON object in ASCII
     on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
+    receipt: bool = False  # one is left before its event is published
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
@@ -120,7 +125,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         fields = msgspec.to_builtins(self)
         rest: dict[str, str] = fields.pop("rest")
         return rest | {
-            name: str(value) for name, value in fields.items() if value not in (None, "")
+            name: str(value)
+            for name, value in fields.items()
+            if value not in (None, "") and value is not False
         }
 
     @classmethod
@@ -172,6 +179,7 @@ def first_progress(job: Job, state: State, nonce: str) -> Progress:
         route=job.route.name,
         endpoint=job.route.endpoint,
         on_unknown="hold" if held else "",
+        receipt=job.route.receipt,
     )
 
 

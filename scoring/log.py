@@ -46,6 +46,7 @@ class Action(enum.StrEnum):
     CANCELED = "canceled"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
+    NO_RECEIPT = "no-receipt"
     ANNOUNCED = "announced"
     NOT_ANNOUNCED = "not-announced"
     # the app itself

@@ -130,7 +130,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LandingStorage(Protocol):
-    """The storage where files land and outputs are written. Contents are never read."""
+    """The storage where files land, and outputs and receipts are written.
+
+    Contents are never read, and nothing but receipts is written by Landfall itself.
+    """
 
     async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
         """Return a blob's properties; None: there is none."""
@@ -143,6 +146,9 @@ class LandingStorage(Protocol):
 
     async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
         """Return the newest of the blobs at any depth of a folder; None: there is none."""
+
+    async def leave(self, place: Place, path: str, content: bytes) -> None:
+        """Create a blob of JSON unless there is one."""
 
 
 # --- the workspace ------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ async def resume(services: Services, opened: OpenJob) -> bool:
         services.ledger.job(opened.key), services.ledger.end(opened.key)
     )
     if end is not None:
-        await announce(services, opened, end)
+        await announce(services, opened, end, job)
         return True
     since = services.clock()
     mine = await writes.save(services, opened, opened.progress.to(State.SUBMITTING))

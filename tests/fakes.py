@@ -130,7 +130,7 @@ class FakeLedger:
 
 
 class FakeStorage:
-    """Blobs without contents."""
+    """Blobs without contents, but for receipts."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -138,6 +138,8 @@ class FakeStorage:
         self.blobs: dict[str, Blob] = {}
         self.forbidden: set[str] = set()
         self.page_size = 5_000
+        self.receipts: dict[str, bytes] = {}
+        self.failure: Exception | None = None  # of a receipt
 
     def put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
         self.blobs[path] = Blob(
@@ -176,6 +178,11 @@ class FakeStorage:
             return Forbidden()
         below = [blob for name, blob in self.blobs.items() if name.startswith(f"{path}/")]
         return max(below, key=lambda blob: blob.modified, default=None)
+
+    async def leave(self, place: Place, path: str, content: bytes) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.receipts.setdefault(path, content)
 
 
 class FakeWorkspace:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from scoring.completion import DATA_SCHEMA, TYPES, Event, completion_event
+from scoring.completion import DATA_SCHEMA, TYPES, Event, completion_event, receipt
 from scoring.decisions import Outcome, Seen, Status, before_submission
 from scoring.job import Job, Place, Progress, State
 from scoring.landings import land
@@ -553,6 +553,20 @@ def test_the_documents_example_is_what_the_code_makes(type_: str) -> None:
     (example,) = [one for one in shown if one.get("type") == type_]
     check_event(example)
     assert example == EXAMPLES[type_], json.dumps(EXAMPLES[type_], indent=2)
+
+
+def test_the_receipt_that_is_shown_is_what_the_code_makes() -> None:
+    (shown,) = re.findall(
+        r"leaves `([^`]+)`:\n\n```json\n(.*?)```",
+        (DOCS / "routes.md").read_text("utf-8"),
+        re.DOTALL,
+    )
+    example = EXAMPLES["Landfall.LandingRejected"]
+    attempt, made = receipt(msgspec.json.encode(example))
+    path, content = shown
+    rejected = _example_job(HEART, "landing/heart/b.csv", etag="0x8DE2B5C0F3A1B20", size=0)
+    assert path == rejected.receipt_path(attempt)
+    assert content == f"{made.decode()}\n"
 
 
 def test_the_document_has_a_row_for_each_field_and_no_other() -> None:

@@ -16,7 +16,7 @@ from local.credential import StaticCredential
 from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
 from local.storage import Storage
 from local.tokens import issue
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import Denied, SetupError, Unavailable
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.ports import Blob, Forbidden
@@ -172,6 +172,39 @@ async def test_an_identity_endpoint_that_is_away_is_not_taken_for_a_refusal(plac
     with pytest.raises(Unavailable):
         await storage.blob(place, "landing/a")
     await storage.close()
+
+
+# --- receipts -----------------------------------------------------------------------------------
+
+
+async def test_a_receipt_is_left_as_json_and_never_written_again(
+    container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    path = f"scored/{uuid.uuid4().hex}/predictions.csv.receipt.json"
+    await landing_storage.leave(place, path, b"{}")
+    await landing_storage.leave(place, path, b"[]")
+    written = await container.download_blob(path)
+    assert await written.readall() == b"{}"
+    assert written.properties.content_settings.content_type == "application/json"
+
+
+async def test_a_receipt_that_may_not_be_left_says_which_role_is_missing(place: Place) -> None:
+    refused = _storage("https://elsewhere.example")
+    with pytest.raises(Denied, match=r"403: .* role Storage Blob Data Contributor"):
+        await refused.leave(place, "scored/receipt.json", b"{}")
+    await refused.close()
+
+
+async def test_a_receipt_without_its_container_or_storage_is_told(
+    place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    with pytest.raises(SetupError, match="there is no container nowhere"):
+        await landing_storage.leave(
+            msgspec.structs.replace(place, container="nowhere"), "scored/receipt.json", b"{}"
+        )
+    away = msgspec.structs.replace(place, account_url="https://localhost:1/a")
+    with pytest.raises(Unavailable):
+        await landing_storage.leave(away, "scored/receipt.json", b"{}")
 
 
 # --- listing for the sweep ----------------------------------------------------------------------

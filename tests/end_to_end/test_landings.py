@@ -184,6 +184,9 @@ async def test_a_failed_batch_job_is_tried_again_where_its_route_says_so(here: S
     assert "as asked" in event["data"]["reason"]["message"]
     assert event["data"]["attempt"] == 2
     assert len({job.output_uri for job in here.batch_jobs("again", path)}) == 2
+    output = event["data"]["output"]["uri"].partition("/paths/")[2]
+    receipt = await here.landing.download_blob(f"{output}.receipt.json")
+    assert json.loads(await receipt.readall()) == event["data"]
 
 
 @pytest.mark.parametrize(
