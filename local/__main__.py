@@ -135,7 +135,7 @@ async def _part(name: str, folder: RunFolder, _: argparse.Namespace) -> None:
 
 
 async def _drop(folder: RunFolder, options: argparse.Namespace) -> None:
-    for path in await drop(folder, options.files, options.to):
+    for path in await drop(folder, options.files, options.to, dict(options.metadata)):
         _console.print(f"dropped {path}")
 
 
@@ -165,8 +165,23 @@ def _parser() -> argparse.ArgumentParser:
     dropping = add("drop", _drop, "upload files as people do")
     dropping.add_argument("files", nargs="+", type=Path, metavar="FILE")
     dropping.add_argument("--to", required=True, metavar="FOLDER", help="e.g. landing/cancer/")
+    dropping.add_argument(
+        "--metadata",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="e.g. landfall_order=4711",
+    )
     add("get", _get, "write a result to standard output").add_argument("path", metavar="PATH")
     return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, is_pair, value = text.partition("=")
+    if not is_pair:
+        raise argparse.ArgumentTypeError(f"write NAME=VALUE, not {text!r}")
+    return name, value
 
 
 def _add(commands: Any, name: str, work: Work, says: str, *, stays: bool = False) -> Any:

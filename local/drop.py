@@ -33,14 +33,16 @@ async def landing_container(folder: RunFolder) -> AsyncIterator[ContainerClient]
             ) from None
 
 
-async def drop(folder: RunFolder, files: Iterable[Path], to: str) -> list[str]:
+async def drop(
+    folder: RunFolder, files: Iterable[Path], to: str, metadata: dict[str, str]
+) -> list[str]:
     """Upload files to a folder of the container; return the paths that they have there."""
     paths = []
     async with landing_container(folder) as container:
         for file in files:
             paths.append(f"{to.strip('/')}/{file.name}")
             with file.open("rb") as content:
-                await container.upload_blob(paths[-1], content, overwrite=True)
+                await container.upload_blob(paths[-1], content, overwrite=True, metadata=metadata)
     return paths
 
 

@@ -67,6 +67,7 @@ class Data(msgspec.Struct, kw_only=True, rename="camel"):
     reason: Reason | None
     input: Input
     output: Output | None
+    correlation: dict[str, str]  # metadata of the landed blob
     endpoint: str
     deployment: str | None
     batch_job: str | None
@@ -104,6 +105,7 @@ def completion_event(
                 reason=_reason(outcome),
                 input=_input(job, progress, overwritten),
                 output=_output(job, progress, outcome),
+                correlation=msgspec.json.decode(progress.correlation or "{}"),
                 endpoint=job.route.endpoint,
                 deployment=progress.deployment or job.route.deployment,
                 batch_job=progress.batch_job or None,
@@ -123,19 +125,17 @@ def summary(event: bytes) -> dict[str, str]:
 
 def version_in(event: bytes) -> str:
     """Return the version of the input that an event is about."""
-    return msgspec.json.decode(event, type=_Versioned).data.input.etag
+    etag: str = msgspec.json.decode(event)["data"]["input"]["etag"]
+    return etag
 
 
-class _VersionedInput(msgspec.Struct):
-    etag: str
+def receipt(event: bytes) -> tuple[int, bytes]:
+    """Return the attempt beside whose output an event's receipt lies, and the receipt's content.
 
-
-class _VersionedData(msgspec.Struct):
-    input: _VersionedInput
-
-
-class _Versioned(msgspec.Struct):
-    data: _VersionedData
+    Both depend on the event alone, so every copy is the same.
+    """
+    data = msgspec.json.decode(event)["data"]
+    return data["attempt"], msgspec.json.format(msgspec.json.encode(data), indent=2)
 
 
 class _Summary(msgspec.Struct):

@@ -1,18 +1,21 @@
 """The end of a job: written once, then published, then forgotten.
 
-    create done/ ──► publish ──► delete open/
-         │              └─ refused: mark open/ `ended`; the next tick only publishes
-         └─ another one was first: publish what that one wrote
+    create done/ ──► [receipt] ──► publish ──► delete open/
+         │               └────────────┴─ away: mark open/ `ended`; the next tick goes on here
+         └─ another one was first: go on with what that one wrote
 
-Dying between any two of these leaves open/ behind, and poll goes on: it finds done/ and
-publishes the same bytes.
+Dying between any two of these leaves open/ behind, and poll goes on: it finds done/, leaves the
+same receipt and publishes the same bytes.
 """
 
 import asyncio
 from datetime import datetime
 
+import msgspec
+
 from scoring import writes
-from scoring.completion import completion_event, summary
+from scoring.completion import completion_event, receipt, summary
+from scoring.correlation import correlation
 from scoring.decisions import (
     Outcome,
     Save,
@@ -40,6 +43,18 @@ async def look_at_input(services: Services, job: Job) -> Seen:
     return Seen(trigger=blob, files=files)
 
 
+def with_correlation(services: Services, opened: OpenJob, job: Job, seen: Seen) -> OpenJob:
+    """Keep the landed blob's metadata for the event, if the version that is scored was seen."""
+    blob, version = seen.trigger, opened.progress.etag or job.landing.etag
+    if not isinstance(blob, Blob) or blob.etag != version:
+        return opened
+    text, left_out = correlation(blob.metadata, services.metadata_prefix)
+    if left_out:
+        warning(Action.METADATA_CUT, job=job.key, path=blob.path, names=",".join(left_out))
+    progress = msgspec.structs.replace(opened.progress, correlation=text)
+    return msgspec.structs.replace(opened, progress=progress)
+
+
 async def finish_attempt(
     services: Services, opened: OpenJob, outcome: Outcome, now: datetime
 ) -> Save | None:
@@ -50,6 +65,8 @@ async def finish_attempt(
     output, seen = await asyncio.gather(
         _look_at_output(services, opened, job, outcome), look_at_input(services, job)
     )
+    if not opened.progress.correlation:  # else it is known since the submission
+        opened = with_correlation(services, opened, job, seen)
     if job.route.output_kind != "none":
         outcome = verdict(outcome, opened.progress, output)
     again = another_attempt(job, opened.progress, outcome)
@@ -80,13 +97,20 @@ async def finish(
     stands = await services.ledger.conclude(job.key, event)
     if stands == event:
         _log_end(job, opened, outcome)
-    await announce(services, opened, stands)
+    await announce(services, opened, stands, job)
     await _cancel_found_again(services, opened, job)
 
 
-async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
-    """Publish the event of a job that has ended, and forget the job."""
+async def announce(
+    services: Services, opened: OpenJob, event: bytes, job: Job | None = None
+) -> None:
+    """Publish the event of a job that has ended, and forget the job.
+
+    Its receipt comes first. The job is read for that, unless it is given.
+    """
     try:
+        if opened.progress.receipt:
+            await _leave_receipt(services, opened, event, job)
         await services.publisher.publish(event)
     except (Unavailable, SetupError) as failure:
         warning(Action.NOT_ANNOUNCED, **summary(event), error=str(failure))
@@ -95,6 +119,21 @@ async def announce(services: Services, opened: OpenJob, event: bytes) -> None:
         return
     info(Action.ANNOUNCED, **summary(event))
     await services.ledger.release(opened)
+
+
+async def _leave_receipt(
+    services: Services, opened: OpenJob, event: bytes, job: Job | None
+) -> None:
+    """Write the receipt. A role that is missing must not hold back the event."""
+    job = job or await services.ledger.job(opened.key)
+    if job is None:
+        return  # another poll was faster
+    attempt, content = receipt(event)
+    path = job.receipt_path(attempt)
+    try:
+        await services.storage.leave(job.place, path, content)
+    except SetupError as refusal:
+        warning(Action.NO_RECEIPT, job=job.key, path=path, error=str(refusal))
 
 
 async def _look_at_output(

@@ -59,6 +59,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         key = self.key if attempt == 1 else f"{self.key}-{attempt}"
         return self.output_base.replace("{key}", key)
 
+    def receipt_path(self, attempt: int) -> str:
+        """Return the path of the receipt, beside the output of the job's last attempt."""
+        return f"{self.output_path(attempt)}.receipt.json"
+
     def output_uri(self, attempt: int) -> str:
         """Return the URI of that path; its characters are the same in every form."""
         if self.route.output_kind == "none":
@@ -86,11 +90,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     files: int | None = None  # a folder's, when it was submitted
     size: int | None = None  # bytes of these files, or of the file whose version is `etag`
     etag: str = ""  # the version that was submitted, where it need not be the landing's
+    correlation: str = ""  # that version's metadata for the event: a JSON object in ASCII
     landed: Aware | None = None  # the oldest landings are submitted first
     max_active: int | None = None  # of the route when it was claimed
     on_unknown: str = ""  # "hold": an attempt that is not found is never declared lost
     queue_timeout: timedelta | None = None  # as the route says
     run_timeout: timedelta | None = None  # as the route says
+    receipt: bool = False  # one is left before its event is published
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
@@ -134,7 +140,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         fields = msgspec.to_builtins(self)
         rest: dict[str, str] = fields.pop("rest")
         return rest | {
-            name: str(value) for name, value in fields.items() if value not in (None, "")
+            name: str(value)
+            for name, value in fields.items()
+            if value not in (None, "") and value is not False
         }
 
     @classmethod
@@ -254,6 +262,7 @@ def first_progress(job: Job, state: State, nonce: str) -> Progress:
         on_unknown="hold" if held else "",
         queue_timeout=job.route.queue_timeout,
         run_timeout=job.route.run_timeout,
+        receipt=job.route.receipt,
     )
 
 

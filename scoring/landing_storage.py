@@ -1,10 +1,14 @@
-"""The storage where files land and outputs are written: properties and listings, never contents."""
+"""The storage where files land: properties and listings, never contents; receipts are left there."""
 
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobProperties
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
@@ -14,6 +18,8 @@ from scoring.landing import normal_etag
 from scoring.ports import Blob, Forbidden, Page
 
 PAGE = 5_000  # blobs of a listing
+
+_JSON = ContentSettings(content_type="application/json")
 
 
 class AzureLandingStorage:
@@ -88,6 +94,20 @@ class AzureLandingStorage:
             return Forbidden()
         return newest
 
+    async def leave(self, place: Place, path: str, content: bytes) -> None:
+        """Create a blob of JSON unless there is one."""
+        blob = self._container(place).get_blob_client(path)
+        try:
+            with told_as_ours(f"blob {place.account}/{place.container}/{path}"):
+                await blob.upload_blob(content, overwrite=False, content_settings=_JSON)
+        except (ResourceExistsError, ResourceModifiedError):
+            return
+        except ResourceNotFoundError:
+            raise SetupError(f"there is no container {place.container}") from None
+        except Denied as refusal:
+            role = "give the app's identity the role Storage Blob Data Contributor there"
+            raise Denied(f"{refusal}: {role}") from None
+
     async def close(self) -> None:
         """Close the clients' connections."""
         for client in self._clients.values():
@@ -107,6 +127,8 @@ def _blob(found: BlobProperties) -> Blob:
         modified=found.last_modified,
         block=found.blob_type == "BlockBlob",
         archived=found.blob_tier == "Archive",
+        # Listings show an empty value as None.
+        metadata={name: value or "" for name, value in (found.metadata or {}).items()},
     )
 
 

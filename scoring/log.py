@@ -33,6 +33,7 @@ class Action(enum.StrEnum):
     # a job, step by step
     CLAIMED = "claimed"
     UNSEEN = "unseen"
+    METADATA_CUT = "metadata-cut"
     DUPLICATE = "duplicate"
     SUBMITTED = "submitted"
     HELD = "held"
@@ -51,6 +52,7 @@ class Action(enum.StrEnum):
     TIMED_OUT = "timed-out"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
+    NO_RECEIPT = "no-receipt"
     ANNOUNCED = "announced"
     NOT_ANNOUNCED = "not-announced"
     # the app itself

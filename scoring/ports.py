@@ -201,6 +201,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     modified: Aware
     block: bool = True  # a block blob; page and append blobs cannot be scored
     archived: bool = False
+    metadata: dict[str, str] = {}
 
     def landing(self, place: Place, landed: datetime) -> Landing:
         """Return the landing of this version."""
@@ -227,7 +228,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LandingStorage(Protocol):
-    """The storage where files land and outputs are written. Contents are never read."""
+    """The storage where files land, and outputs and receipts are written.
+
+    Contents are never read, and nothing but receipts is written by Landfall itself.
+    """
 
     async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
         """Return a blob's properties; None: there is none."""
@@ -240,6 +244,9 @@ class LandingStorage(Protocol):
 
     async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
         """Return the newest of the blobs at any depth of a folder; None: there is none."""
+
+    async def leave(self, place: Place, path: str, content: bytes) -> None:
+        """Create a blob of JSON unless there is one."""
 
 
 # --- the workspace ------------------------------------------------------------------------------
@@ -388,6 +395,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     routes: Sequence[Route]
     source: str  # of the completion events
     escaping: Escaping
+    metadata_prefix: str  # of the landed blob's metadata that stand in its event
     timing: Timing
     nonce: Callable[[], str]
     touches: MutableMapping[str, Touch]  # this host's last ones, by the folder's key

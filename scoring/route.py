@@ -70,6 +70,7 @@ class Route(JobSettings, frozen=True, kw_only=True):
     on_unknown: Literal["resubmit", "hold"] = "resubmit"
     on_overwrite: Literal["score", "ignore"] = "score"  # ignore: one job for a path
     on_empty: Literal["reject", "score"] = "reject"  # a file without content
+    receipt: bool = False  # the event's data are left beside the output, too
 
     @property
     def limit(self) -> int | None:

@@ -52,6 +52,8 @@ def _output_problems(route: Route) -> Iterator[tuple[str, str]]:
     if route.output_kind == "none":
         if route.output:
             yield "output", 'goes not with output_kind = "none": leave one of them out'
+        if route.receipt:
+            yield "receipt", "there is no output to lie beside: leave it out"
         return
     if not route.output:
         yield "output", "is missing"

@@ -19,6 +19,7 @@ LANDING_CONNECTION = "LandingStorage_"  # and the account's name
 _DEFAULT_HOSTS = "management.azure.com,ml.azure.com,core.windows.net,eventgrid.azure.net"
 
 _CONNECTION_STRING = re.compile(r"(?:^|;)(?:AccountName|BlobEndpoint|UseDevelopmentStorage)=")
+_METADATA_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ml_scope: str
     allowed_hosts: tuple[str, ...]  # hosts, or their suffixes, that may be sent a token
     escaping: Escaping
+    metadata_prefix: str
     poll_seconds: int
     sweep_minutes: int
     retention_days: int
@@ -87,6 +89,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ml_scope=reader.scope("LANDFALL_ML_AUDIENCE", "https://ml.azure.com"),
         allowed_hosts=reader.hosts("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
         escaping=reader.escaping("LANDFALL_DATASTORE_URIS"),
+        metadata_prefix=reader.metadata_prefix("LANDFALL_METADATA_PREFIX"),
         poll_seconds=reader.poll_seconds(),
         sweep_minutes=reader.sweep_minutes(),
         retention_days=reader.retention_days(),
@@ -169,6 +172,9 @@ class _Reader:
     def escaping(self, name: str) -> Escaping:
         return self._parsed(name, "literal", _escaping)
 
+    def metadata_prefix(self, name: str) -> str:
+        return self._parsed(name, "landfall_", _metadata_prefix)
+
     def poll_seconds(self) -> int:
         return self._parsed("LANDFALL_POLL_SECONDS", "15", _part_of_sixty)
 
@@ -216,6 +222,14 @@ def _escaping(text: str) -> Escaping:
     if text not in known:
         raise ValueError(f"must be one of {', '.join(known)}, not {text!r}")
     return cast("Escaping", text)
+
+
+def _metadata_prefix(text: str) -> str:
+    if not _METADATA_PREFIX.fullmatch(text):
+        raise ValueError(
+            f"must be letters, digits and `_`, at most 32, the first no digit, not {text!r}"
+        )
+    return text
 
 
 def _part_of_sixty(text: str) -> int:

@@ -27,7 +27,7 @@ from scoring.decisions import (
 )
 from scoring.errors import SetupError, Unavailable
 from scoring.filling import gathered_again
-from scoring.finish import announce, finish, look_at_input
+from scoring.finish import announce, finish, look_at_input, with_correlation
 from scoring.job import Folder, Job, OpenJob, State, attempt_tag, job_for
 from scoring.log import Action, info, warning
 from scoring.ports import (
@@ -108,7 +108,7 @@ async def resume(
         services.ledger.job(opened.key), services.ledger.end(opened.key)
     )
     if end is not None:
-        await announce(services, opened, end)
+        await announce(services, opened, end, job)
         return True
     since = services.clock()
     mine = await writes.save(services, opened, opened.progress.to(State.SUBMITTING))
@@ -151,6 +151,7 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     """POST an attempt that is claimed; tell whether the endpoint may take the next one."""
     if isinstance(seen.trigger, Forbidden):
         warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
+    claim = _Claim(_with_version_seen(services, claim.opened, job, seen), claim.since)
     obstacle = before_submission(job, seen) or await _overtaken(services, job, seen)
     if obstacle is not None:
         await _leave_out(services, claim, job, obstacle)
@@ -263,15 +264,21 @@ async def _post(
     return await services.endpoints.submit(endpoint, submission)
 
 
+def _with_version_seen(services: Services, opened: OpenJob, job: Job, seen: Seen) -> OpenJob:
+    if job.route.on_overwrite == "ignore" and isinstance(seen.trigger, Blob):
+        progress = msgspec.structs.replace(opened.progress, etag=seen.trigger.etag)
+        if job.route.input == "file":
+            progress = msgspec.structs.replace(progress, size=seen.trigger.size)
+        opened = msgspec.structs.replace(opened, progress=progress)
+    return with_correlation(services, opened, job, seen)
+
+
 def _with_what_was_seen(
     opened: OpenJob, job: Job, seen: Seen, endpoint: BatchEndpoint | NotSent | Answered
 ) -> OpenJob:
     known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
     deployment = job.route.deployment or known
     progress = msgspec.structs.replace(opened.progress, deployment=deployment or "")
-    if job.route.on_overwrite == "ignore" and isinstance(seen.trigger, Blob):
-        size = seen.trigger.size if job.route.input == "file" else None
-        progress = msgspec.structs.replace(progress, etag=seen.trigger.etag, size=size)
     if job.route.input == "folder" and not isinstance(seen.files, Forbidden):
         progress = msgspec.structs.replace(
             progress,

@@ -85,8 +85,8 @@ class _Sweep:
         """Claim what a page shows and nobody knows; return the mark after it."""
         since = self._since(page.now, mark)
         landed = [blob for blob in page.blobs if blob.modified >= since and self._is_ours(blob)]
-        young = {blob for blob in landed if self._is_young(blob, page.now)}
-        await in_any_case(self._take(blob) for blob in landed if blob not in young)
+        young = [blob for blob in landed if self._is_young(blob, page.now)]
+        await in_any_case(self._take(blob) for blob in landed if not self._is_young(blob, page.now))
         first_page = mark.oldest_left or page.now
         oldest_left = min([blob.modified for blob in young] + [first_page])
         if page.next:

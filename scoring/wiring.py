@@ -145,6 +145,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
         routes=routes,
         source=settings.workspace_id,
         escaping=settings.escaping,
+        metadata_prefix=settings.metadata_prefix,
         timing=timing,
         nonce=lambda: secrets.token_hex(8),
         touches={},

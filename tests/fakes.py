@@ -219,7 +219,7 @@ class FakeFolders:
 
 
 class FakeStorage:
-    """Blobs without contents."""
+    """Blobs without contents, but for receipts."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -228,6 +228,8 @@ class FakeStorage:
         self.forbidden: set[str] = set()
         self.page_size = 5_000
         self.folder_listings = 0
+        self.receipts: dict[str, bytes] = {}
+        self.failure: Exception | None = None  # of a receipt
 
     def put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
         self.blobs[path] = Blob(
@@ -267,6 +269,11 @@ class FakeStorage:
             return Forbidden()
         below = [blob for name, blob in self.blobs.items() if name.startswith(f"{path}/")]
         return max(below, key=lambda blob: blob.modified, default=None)
+
+    async def leave(self, place: Place, path: str, content: bytes) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.receipts.setdefault(path, content)
 
 
 class FakeWorkspace:
@@ -402,6 +409,7 @@ class World:
             routes=list(routes),
             source="/workspace",
             escaping="literal",
+            metadata_prefix="landfall_",
             timing=Timing(),
             nonce=lambda: f"nonce-{next(nonces)}",
             touches={},

@@ -245,6 +245,8 @@ PROGRESSES = st.builds(
     folder_digest=st.just("") | NAMES,
     files=st.none() | st.integers(min_value=0),
     size=st.none() | st.integers(min_value=0),
+    receipt=st.booleans(),
+    correlation=st.just("") | st.just('{"landfall_order": "\\u00e4"}'),
     refused_since=TIMES,
     not_before=TIMES,
     gone_since=TIMES,
@@ -296,6 +298,7 @@ def test_a_job_that_nobody_has_claimed_begins_with_its_first_attempt() -> None:
     made = first_progress(job(), State.SUBMITTING, "n1")
     assert made == progress(State.SUBMITTING, landed=NOW)
     assert (made.attempt, made.lost_attempts) == (1, ())
+    assert first_progress(job(of=route(receipt=True)), State.PENDING, "n1").receipt
 
 
 def test_a_progress_carries_the_time_budgets_of_its_route() -> None:

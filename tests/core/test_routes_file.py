@@ -216,6 +216,11 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"output": "scored/{key}."}, "output", "may begin or end with a dot"),
     ({"output_kind": "files"}, "output_kind", 'must be "file" or "folder" or "none"'),
     ({"output_kind": "none"}, "output", 'goes not with output_kind = "none"'),
+    (
+        {"output_kind": "none", "output": "", "receipt": True},
+        "receipt",
+        "there is no output to lie beside",
+    ),
     ({"output_kind": "folder", "output": ""}, "output", "is missing"),
     ({"output_kind": "folder", "output": "scored/{key}/"}, "output", "must be names of"),
     ({"output_kind": "folder", "output": "landing/{key}"}, "output", "may lie where route"),

@@ -16,7 +16,7 @@ from local.credential import StaticCredential
 from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
 from local.storage import Storage
 from local.tokens import issue
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import Denied, SetupError, Unavailable
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.ports import Blob, Forbidden
@@ -131,13 +131,18 @@ async def test_the_newest_of_a_folder_is_found_at_any_depth(
     assert (newest.path, newest.size) == (f"{folder}/nested/deeper/a.csv", 2)
 
 
-async def test_a_folder_and_a_blob_have_the_same_etag_for_a_file(
+async def test_properties_and_listings_tell_the_same_of_a_file(
     container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
 ) -> None:
     folder = f"landing/{uuid.uuid4().hex}"
-    await container.upload_blob(f"{folder}/1.png", b"1")
-    files = await landing_storage.folder(place, folder)
-    assert files == [await landing_storage.blob(place, f"{folder}/1.png")]
+    metadata = {"Landfall_Order": 'No. "1" \\ 100%', "landfall_empty": "", "owner": "ward-3"}
+    await container.upload_blob(f"{folder}/1.png", b"1", metadata=metadata)
+    seen = await landing_storage.blob(place, f"{folder}/1.png")
+    assert isinstance(seen, Blob)
+    assert seen.metadata == metadata
+    assert await landing_storage.folder(place, folder) == [seen]
+    assert (await landing_storage.page(place, folder, "")).blobs == [seen]
+    assert await landing_storage.newest(place, folder) == seen
 
 
 async def test_where_the_app_may_not_look_it_says_so(place: Place, container: object) -> None:
@@ -167,6 +172,39 @@ async def test_an_identity_endpoint_that_is_away_is_not_taken_for_a_refusal(plac
     with pytest.raises(Unavailable):
         await storage.blob(place, "landing/a")
     await storage.close()
+
+
+# --- receipts -----------------------------------------------------------------------------------
+
+
+async def test_a_receipt_is_left_as_json_and_never_written_again(
+    container: ContainerClient, place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    path = f"scored/{uuid.uuid4().hex}/predictions.csv.receipt.json"
+    await landing_storage.leave(place, path, b"{}")
+    await landing_storage.leave(place, path, b"[]")
+    written = await container.download_blob(path)
+    assert await written.readall() == b"{}"
+    assert written.properties.content_settings.content_type == "application/json"
+
+
+async def test_a_receipt_that_may_not_be_left_says_which_role_is_missing(place: Place) -> None:
+    refused = _storage("https://elsewhere.example")
+    with pytest.raises(Denied, match=r"403: .* role Storage Blob Data Contributor"):
+        await refused.leave(place, "scored/receipt.json", b"{}")
+    await refused.close()
+
+
+async def test_a_receipt_without_its_container_or_storage_is_told(
+    place: Place, landing_storage: AzureLandingStorage
+) -> None:
+    with pytest.raises(SetupError, match="there is no container nowhere"):
+        await landing_storage.leave(
+            msgspec.structs.replace(place, container="nowhere"), "scored/receipt.json", b"{}"
+        )
+    away = msgspec.structs.replace(place, account_url="https://localhost:1/a")
+    with pytest.raises(Unavailable):
+        await landing_storage.leave(away, "scored/receipt.json", b"{}")
 
 
 # --- listing for the sweep ----------------------------------------------------------------------

@@ -4,6 +4,7 @@ The faults are those of a client whose answers get lost: it repeats the write an
 itself.
 """
 
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +25,7 @@ from local.storage import Storage
 from local.tokens import issue
 from scoring import blob_ledger
 from scoring.blob_ledger import BlobLedger
+from scoring.correlation import LONGEST, correlation
 from scoring.errors import SetupError
 from scoring.identity import Identity
 from scoring.job import Job, Progress, State, first_progress
@@ -110,6 +112,20 @@ async def test_a_save_needs_the_version_that_stands(tried: Tried) -> None:
     assert saved is not None
     assert saved.progress == unknown
     assert late == saved
+
+
+async def test_the_longest_correlation_has_room_in_an_entry(tried: Tried) -> None:
+    job = a_job()
+    long = {"landfall_a": "ü" * 100}
+    long["landfall_b"] = "x" * (LONGEST - len(json.dumps({**long, "landfall_b": ""})))
+    text, _ = correlation(long, "landfall_")
+    assert len(text) == LONGEST
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    saved = await tried.ledger.save(claimed, claimed.progress.to(State.PENDING, correlation=text))
+    listed = (await tried.ledger.open_jobs()).jobs
+    assert saved in listed
+    assert saved is not None
+    assert saved.progress.correlation == text
 
 
 async def test_a_save_whose_answer_was_lost_is_still_the_savers(tried: Tried) -> None:

@@ -17,7 +17,7 @@ async def running(
     routes = [
         file_route("files"),
         folder_route("folders"),
-        file_route("again", "max_attempts = 2"),
+        file_route("again", "max_attempts = 2\nreceipt = true"),
         file_route("impatient", 'queue_timeout = "2s"\nmax_attempts = 2'),
         file_route("lenient", 'error_threshold = -1\non_empty = "score"'),
     ]

@@ -129,10 +129,12 @@ async def test_the_parts_can_be_started_one_by_one(tmp_path: Path) -> None:
             await started.until(": http")
         host = await parts.enter_async_context(command(folder, "host"))
         await host.until("Listening on")
-        await run(folder, "drop", str(table(tmp_path)), "--to", "landing/cancer")
+        files = ("drop", str(table(tmp_path)), "--to", "landing/cancer")
+        await run(folder, *files, "--metadata", "landfall_order=a=b")
         await host.until("announced job=")
     (event,) = map(json.loads, (folder / "events.jsonl").read_text().splitlines())
     assert event["type"] == "Landfall.JobCompleted"
+    assert event["data"]["correlation"] == {"landfall_order": "a=b"}
 
 
 async def test_the_host_alone_says_what_it_misses(tmp_path: Path) -> None:

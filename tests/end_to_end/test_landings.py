@@ -14,7 +14,8 @@ from tests.end_to_end.site import NASTY_NAMES, Site, app_operations, log_of
 
 
 async def test_a_dropped_file_is_scored_and_announced(here: Site) -> None:
-    etag = await here.drop("landing/files/one.txt", b"12345")
+    metadata = {"Landfall_Order": "4711", "owner": "ward-3"}
+    etag = await here.drop("landing/files/one.txt", b"12345", metadata=metadata)
     event = await here.event("landing/files/one.txt")
     assert event["type"] == "Landfall.JobCompleted"
     assert await here.output(event) == "one.txt 5\n"
@@ -25,6 +26,7 @@ async def test_a_dropped_file_is_scored_and_announced(here: Site) -> None:
         5,
         False,
     )
+    assert event["data"]["correlation"] == {"Landfall_Order": "4711"}
     assert event["data"]["deployment"] == "files-1"
     assert event["data"]["output"]["verified"] is True
     (batch_job,) = here.batch_jobs("files", "landing/files/one.txt")
@@ -193,6 +195,9 @@ async def test_a_failed_batch_job_is_tried_again_where_its_route_says_so(here: S
     assert "as asked" in event["data"]["reason"]["message"]
     assert event["data"]["attempt"] == 2
     assert len({job.output_uri for job in here.batch_jobs("again", path)}) == 2
+    output = event["data"]["output"]["uri"].partition("/paths/")[2]
+    receipt = await here.landing.download_blob(f"{output}.receipt.json")
+    assert json.loads(await receipt.readall()) == event["data"]
 
 
 @pytest.mark.parametrize(

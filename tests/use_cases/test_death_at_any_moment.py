@@ -24,7 +24,7 @@ from tests.factories import created, route
 from tests.fakes import World
 
 PORTS = ("ledger", "storage", "workspace", "endpoints", "publisher")
-HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5))
+HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5), receipt=True)
 DIGITS = route(
     name="digits",
     match="landing/digits/{batch}/*.png",
@@ -260,9 +260,17 @@ def check_promises(world: World) -> None:
     for event in world.publisher.published:
         contents[msgspec.json.decode(event)["id"]].add(event)
     assert {key: {event} for key, event in world.ledger.done.items()} == contents, "3, 4"
+    receipts = [msgspec.json.decode(content) for content in world.storage.receipts.values()]
+    ends = [msgspec.json.decode(event)["data"] for event in world.ledger.done.values()]
+    asked = [data for data in ends if data["route"] == HEART.name]
+    assert sorted(receipts, key=_key) == sorted(asked, key=_key), "one receipt, and it is right"
     completed = [job for job in world.endpoints.jobs.values() if job.state is JobState.COMPLETED]
     announced = [status for status in _statuses(world) if status == "completed"]
     assert len(completed) == len(announced), "2: no version is scored twice"
+
+
+def _key(data: dict[str, str]) -> str:
+    return data["job"]
 
 
 def _statuses(world: World) -> list[str]:
