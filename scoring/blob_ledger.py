@@ -12,14 +12,11 @@ tells whose write stands.
 """
 
 import contextlib
-from collections.abc import Iterator
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
-from azure.core import MatchConditions
 from azure.core.exceptions import (
     ResourceExistsError,
     ResourceModifiedError,
@@ -28,10 +25,10 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from scoring.azure_errors import told_as_ours
-from scoring.errors import SetupError, Unavailable
+from scoring.errors import Unavailable
 from scoring.job import Job, OpenJob, Progress
 from scoring.landing import normal_etag
+from scoring.ledger_blobs import date, only_if, told
 from scoring.ports import Kept, OpenJobs, PollMark, Shelf, SweepMark
 
 _OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
@@ -53,7 +50,7 @@ class BlobLedger:
         """Create open/."""
         blob = self._open(job.key)
         body, metadata = msgspec.json.encode(job), progress.metadata()
-        with _told():
+        with told():
             for _ in range(_CLAIMS):
                 try:
                     answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
@@ -66,10 +63,10 @@ class BlobLedger:
 
     async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
         """Replace the metadata of open/."""
-        with _told():
+        with told():
             try:
                 answer = await self._open(opened.key).set_blob_metadata(
-                    progress.metadata(), **_only_if(opened.version)
+                    progress.metadata(), **only_if(opened.version)
                 )
                 return _written(opened.key, progress, answer)
             except ResourceModifiedError:
@@ -88,11 +85,11 @@ class BlobLedger:
         listing = self._container.list_blobs(
             name_starts_with=_OPEN,
             include=["metadata"],
-            raw_response_hook=lambda page: dates.append(_date(page)),
+            raw_response_hook=lambda page: dates.append(date(page)),
         )
         jobs: list[OpenJob] = []
         unreadable: list[str] = []
-        with _told():
+        with told():
             async for found in listing:
                 try:
                     jobs.append(_listed(found))
@@ -102,9 +99,9 @@ class BlobLedger:
 
     async def release(self, opened: OpenJob) -> None:
         """Delete open/."""
-        with _told():
+        with told():
             try:
-                await self._open(opened.key).delete_blob(**_only_if(opened.version))
+                await self._open(opened.key).delete_blob(**only_if(opened.version))
             except (ResourceModifiedError, ResourceNotFoundError):
                 return  # whoever changed it finds done/
 
@@ -114,7 +111,7 @@ class BlobLedger:
 
     async def conclude(self, key: str, event: bytes) -> bytes:
         """Create done/; the first creator wins."""
-        with _told():
+        with told():
             try:
                 await self._container.get_blob_client(_DONE + key).upload_blob(
                     event, overwrite=False
@@ -143,7 +140,7 @@ class BlobLedger:
         """Create quarantine/ or stuck/."""
         blob = self._container.get_blob_client(f"{shelf}/{digest}")
         metadata = {"reason": quote(reason, safe=_READABLE)}
-        with _told():
+        with told():
             for _ in range(_CLAIMS):
                 with contextlib.suppress(ResourceExistsError, ResourceModifiedError):
                     await blob.upload_blob(message, overwrite=False, metadata=metadata)
@@ -155,7 +152,7 @@ class BlobLedger:
     async def kept(self, shelf: Shelf) -> list[Kept]:
         """List quarantine/ or stuck/."""
         listing = self._container.list_blobs(name_starts_with=f"{shelf}/", include=["metadata"])
-        with _told():
+        with told():
             return [_kept(found) async for found in listing]
 
     async def message(self, kept: Kept) -> bytes | None:
@@ -166,18 +163,18 @@ class BlobLedger:
         """Change the metadata of quarantine/."""
         metadata = {"reason": quote(kept.reason, safe=_READABLE), "announced": "yes"}
         blob = self._container.get_blob_client(kept.entry)
-        with _told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
-            await blob.set_blob_metadata(metadata, **_only_if(kept.version))
+        with told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
+            await blob.set_blob_metadata(metadata, **only_if(kept.version))
 
     async def drop(self, kept: Kept) -> None:
         """Delete stuck/."""
         blob = self._container.get_blob_client(kept.entry)
-        with _told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
-            await blob.delete_blob(**_only_if(kept.version))
+        with told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
+            await blob.delete_blob(**only_if(kept.version))
 
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""
-        with _told():
+        with told():
             try:
                 download = await self._container.get_blob_client(_CONTROL + name).download_blob()
                 return await download.readall(), normal_etag(download.properties.etag)
@@ -186,8 +183,8 @@ class BlobLedger:
 
     async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
         """Write control/ unless somebody did since `version` was read; return what stands."""
-        condition = {"overwrite": version is not None, **(_only_if(version) if version else {})}
-        with _told():
+        condition = {"overwrite": version is not None, **(only_if(version) if version else {})}
+        with told():
             try:
                 blob = self._container.get_blob_client(_CONTROL + name)
                 answer = await blob.upload_blob(body, **condition)
@@ -214,26 +211,11 @@ class BlobLedger:
             return None
 
     async def _read(self, blob: BlobClient) -> bytes | None:
-        with _told():
+        with told():
             try:
                 return await (await blob.download_blob()).readall()
             except ResourceNotFoundError:
                 return None
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    try:
-        with told_as_ours("the ledger"):
-            yield
-    except ResourceNotFoundError as missing:
-        # Where a blob may be missing its caller has caught this already.
-        raise SetupError(f"the ledger: its container is missing: {missing.reason}") from None
-
-
-def _only_if(version: str) -> dict[str, Any]:
-    # Headers carry ETags in quotes; the SDK adds none.
-    return {"etag": f'"{version}"', "match_condition": MatchConditions.IfNotModified}
 
 
 def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:
@@ -266,7 +248,3 @@ def _kept(found: BlobProperties) -> Kept:
         announced="announced" in metadata,
         version=normal_etag(found.etag),
     )
-
-
-def _date(page: Any) -> datetime:
-    return parsedate_to_datetime(page.http_response.headers["Date"])

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from datetime import datetime
 
+from scoring.bounded import in_any_case
 from scoring.completion import version_in
 from scoring.errors import SetupError
 from scoring.filling import TOUCHES, Due, due, gathered, may_be_due
 from scoring.job import Folder
 from scoring.log import Action, warning
 from scoring.ports import Blob, FolderMark, Forbidden, Services, Touch
-from scoring.submit import in_any_case, start
+from scoring.submit import start
 
 _MOST_TOUCHES = 10_000  # that a host remembers
 

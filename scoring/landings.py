@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
+from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.gather import touch
 from scoring.job import Folder, Job, Place, folder_of, job_for
 from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
 from scoring.ports import Forbidden, Services
-from scoring.submit import in_any_case, start
+from scoring.submit import start
 
 Event = Landing | Renamed | Ignored
 

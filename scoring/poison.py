@@ -15,13 +15,13 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 
+from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable
 from scoring.landings import take, understood
 from scoring.log import Action, error, info, warning
 from scoring.ports import Kept, Services, Shelf
 from scoring.quarantine import TYPE, quarantine_event
 from scoring.redaction import redacted
-from scoring.submit import in_any_case
 
 _LONGEST_REASON = 500  # characters
 

@@ -9,7 +9,7 @@ and claim after, poll moved the job from open/ to done/, and the file would be s
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -26,9 +26,8 @@ from scoring.decisions import (
     folder_digest,
 )
 from scoring.errors import SetupError, Unavailable
-from scoring.filling import gathered_again
 from scoring.finish import announce, finish, look_at_input, with_correlation
-from scoring.job import Folder, Job, OpenJob, State, attempt_tag, job_for
+from scoring.job import Job, OpenJob, State, attempt_tag, job_for
 from scoring.log import Action, info, warning
 from scoring.ports import (
     Answer,
@@ -40,28 +39,7 @@ from scoring.ports import (
     Services,
     Submission,
 )
-
-AT_ONCE = 16  # of many claims
-
-
-async def in_any_case(tasks: Iterable[Awaitable[object]]) -> None:
-    """Do all of these, so many at once, whatever becomes of the others; raise the first failure.
-
-    None is asked for before its turn, so that a cut leaves none behind that was never begun.
-    """
-    waiting = iter(tasks)
-    failures: list[Exception] = []
-
-    async def worker() -> None:
-        for task in waiting:
-            try:
-                await task
-            except Exception as failure:  # noqa: BLE001
-                failures.append(failure)
-
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    if failures:
-        raise failures[0]
+from scoring.turns import next_turn, overtaken
 
 
 async def start(services: Services, job: Job, *, later: bool = False) -> bool:
@@ -152,13 +130,17 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     if isinstance(seen.trigger, Forbidden):
         warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
     claim = _Claim(_with_version_seen(services, claim.opened, job, seen), claim.since)
-    obstacle = before_submission(job, seen) or await _overtaken(services, job, seen)
+    obstacle = before_submission(job, seen)
+    async with _sending_nothing(services, claim.opened, job):
+        obstacle = obstacle or await overtaken(services, job, seen)
     if obstacle is not None:
         await _leave_out(services, claim, job, obstacle)
         return True
-    next_turn = await _next_turn(services, claim, job)
-    if next_turn is not None:
-        wait = claim.opened.progress.to(State.PENDING, not_before=next_turn)
+    attempt = claim.opened.progress.attempt
+    async with _sending_nothing(services, claim.opened, job):
+        turn = await next_turn(services, job, attempt, claim.now(services))
+    if turn is not None:
+        wait = claim.opened.progress.to(State.PENDING, not_before=turn)
         await _write_down(services, claim.opened, job, Save(wait, Action.HELD, "minimum_gap"))
         return True
     endpoint = await _endpoint(services, job)
@@ -197,35 +179,6 @@ async def _leave_out(
         message = f"overwritten before its turn; the version now is {obstacle.landing.etag}"
         obstacle = Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
     await _finish_if_ours(services, claim, job, obstacle)
-
-
-async def _overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:
-    """Return why a folder is left to a later job of it, if there is one for what lies there now."""
-    if not job.route.gathers or isinstance(seen.files, Forbidden):
-        return None
-    now = gathered_again(job, seen.files, services.escaping)
-    if now.key == job.key:
-        return None
-    if await services.ledger.job(now.key) is None and await services.ledger.end(now.key) is None:
-        return None
-    message = f"the folder changed before its turn; its job now is {now.key}"
-    return Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
-
-
-async def _next_turn(services: Services, claim: _Claim, job: Job) -> datetime | None:
-    """Return when the folder of a job may be submitted again; None: now, and it is written down."""
-    gap = job.route.minimum_gap
-    if gap is None:
-        return None
-    folder = Folder(route=job.route, place=job.place, path=job.path)
-    tag, now = attempt_tag(job.key, claim.opened.progress.attempt), claim.now(services)
-    last = await services.folders.turn(folder.key)
-    # An attempt that comes again was refused: it was no submission.
-    if last is not None and last.tag != tag and now < last.taken + gap:
-        return last.taken + gap
-    if await services.folders.take_turn(folder.key, tag, last):
-        return None
-    return now + gap  # another job of this folder was faster
 
 
 async def _endpoint(services: Services, job: Job) -> BatchEndpoint | NotSent | Answered:

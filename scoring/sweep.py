@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring import poison
+from scoring.bounded import in_any_case
 from scoring.gather import touch
 from scoring.job import Job, Place, folder_of, job_for
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Page, Services, SweepMark
 from scoring.route import Route, literal_beginning
-from scoring.submit import in_any_case, start
+from scoring.submit import start
 
 
 async def sweep(services: Services) -> None:

@@ -23,12 +23,12 @@ from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
 from local.run_folder import RunFolder
 from local.storage import Storage
 from local.tokens import issue
-from scoring import blob_ledger
 from scoring.blob_ledger import BlobLedger
 from scoring.correlation import LONGEST, correlation
 from scoring.errors import SetupError
 from scoring.identity import Identity
 from scoring.job import Job, Progress, State, first_progress
+from scoring.ledger_blobs import only_if
 from scoring.ports import Ledger, Shelf, SweepMark
 from tests.factories import job as make_job
 from tests.fakes import Clock, FakeLedger
@@ -281,7 +281,7 @@ async def test_now_is_the_services_time_and_not_the_hosts(storage: Storage) -> N
 
 def test_a_condition_names_an_etag_in_quotes_as_headers_do() -> None:
     """Azurite takes both forms; Azure does not."""
-    assert blob_ledger._only_if("0x1")["etag"] == '"0x1"'
+    assert only_if("0x1")["etag"] == '"0x1"'
 
 
 async def test_a_ledger_without_its_container_says_so(storage: Storage) -> None:

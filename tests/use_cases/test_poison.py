@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from scoring import landings, poison
+from scoring.bounded import AT_ONCE
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.job import job_for
 from scoring.landing import Landing
 from scoring.ports import Kept, Shelf
-from scoring.submit import AT_ONCE
 from tests.completion_events import check_quarantine_event
 from tests.factories import created, landing, route
 from tests.fakes import PLACE, World
