@@ -20,10 +20,10 @@ from scoring.errors import Unavailable
 from scoring.landing import Landing
 from scoring.ports import Answered, JobState, Services, Shelf, Unclear
 from scoring.route import Ready
-from tests.factories import created, route
+from tests.factories import created, quiet_route, route
 from tests.fakes import World
 
-PORTS = ("ledger", "storage", "workspace", "endpoints", "publisher")
+PORTS = ("ledger", "folders", "storage", "workspace", "endpoints", "publisher")
 HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5), receipt=True)
 DIGITS = route(
     name="digits",
@@ -31,6 +31,10 @@ DIGITS = route(
     input="folder",
     ready=Ready(marker="landing/digits/{batch}.done"),
 )
+INBOX = quiet_route(
+    name="inbox", match="landing/inbox/{batch}/*.png", minimum_gap=timedelta(minutes=2)
+)
+LIMITED = route(name="limited", match="landing/limited/*", max_active=1)
 FILE = "landing/heart/a.csv"
 
 
@@ -78,7 +82,7 @@ class Death:
 
     def befalls(self, services: Services) -> Services:
         ports = {name: Mortal(getattr(services, name), self) for name in PORTS}
-        return msgspec.structs.replace(services, **ports)
+        return msgspec.structs.replace(services, touches={}, **ports)
 
 
 Scenario = Callable[[World], Landing]
@@ -101,6 +105,14 @@ def an_empty_file(world: World) -> Landing:
 def a_folder(world: World) -> Landing:
     world.storage.put("landing/digits/b1/1.png")
     return world.landing(world.storage.put("landing/digits/b1.done", size=0))
+
+
+def a_folder_that_becomes_quiet(world: World) -> Landing:
+    return world.landing(world.storage.put("landing/inbox/b1/1.png"))
+
+
+def a_file_of_a_limited_route(world: World) -> Landing:
+    return world.landing(world.storage.put("landing/limited/a.csv"))
 
 
 def a_lost_answer(world: World) -> Landing:
@@ -133,6 +145,8 @@ SCENARIOS = [
     an_overwritten_file,
     an_empty_file,
     a_folder,
+    a_folder_that_becomes_quiet,
+    a_file_of_a_limited_route,
     a_lost_answer,
     a_post_that_never_arrives,
     a_throttled_one,
@@ -148,7 +162,7 @@ async def test_whenever_a_host_dies_the_promises_hold(
 ) -> None:
     deaths = 0
     for at_call in itertools.count(1):
-        world = World(HEART, DIGITS)
+        world = World(HEART, DIGITS, INBOX, LIMITED)
         landing = scenario(world)
         death = Death(at_call, after_effect=after_effect)
         await _live(world, landing, death)
@@ -251,7 +265,8 @@ def _work(world: World) -> None:
 
 def check_promises(world: World) -> None:
     """Check against what the services saw."""
-    assert world.ledger.open == {}, "1: every landing ends"
+    assert not world.ledger.open, "1: every landing ends"
+    assert not world.folders.marks, "1: every folder is scored"
     assert world.ledger.done
     per_output = collections.Counter(job.outputs for job in world.endpoints.jobs.values())
     assert all(count == 1 for count in per_output.values()), "2, 5: one batch job for an attempt"
