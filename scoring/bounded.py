@@ -1,26 +1,26 @@
-"""Doing many things, a few at a time."""
+"""Doing something with many things, a few at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 AT_ONCE = 16
 
+T = TypeVar("T")
 
-async def in_any_case(tasks: Iterable[Awaitable[object]]) -> None:
-    """Do all of these, so many at once, whatever becomes of the others; raise the first failure.
 
-    None is asked for before its turn, so that a cut leaves none behind that was never begun.
-    """
-    waiting = iter(tasks)
+async def in_any_case(do: Callable[[T], Awaitable[object]], things: Sequence[T]) -> None:
+    """Do this with each of them, whatever becomes of the others; raise the first failure."""
+    waiting = iter(things)
     failures: list[Exception] = []
 
     async def worker() -> None:
-        for task in waiting:
+        for thing in waiting:
             try:
-                await task
+                await do(thing)
             except Exception as failure:  # noqa: BLE001
                 failures.append(failure)
 
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(worker() for _ in range(min(AT_ONCE, len(things)))))
     if failures:
         raise failures[0]

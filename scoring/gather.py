@@ -64,7 +64,7 @@ async def gather(services: Services, last_begin: float) -> None:
             error = f"{type(failure).__name__}: {failure}"
             warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=error)
 
-    await in_any_case(one(mark) for mark in filling.marks if may_be_due(mark, filling.now))
+    await in_any_case(one, [mark for mark in filling.marks if may_be_due(mark, filling.now)])
 
 
 async def _look(services: Services, mark: FolderMark, now: datetime) -> None:

@@ -1,11 +1,12 @@
 """From a queue message to jobs: what landed, which routes take it."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.gather import touch
-from scoring.job import Folder, Job, Place, folder_of, job_for
+from scoring.job import Place, folder_of, job_for
 from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
 from scoring.ports import Forbidden, Services
@@ -44,13 +45,13 @@ def understood(message: bytes) -> tuple[list[Event], list[UnreadableMessage]]:
     return events, mistakes
 
 
-async def take(services: Services, events: Iterable[Event], *, later: bool = False) -> None:
+async def take(services: Services, events: Sequence[Event], *, later: bool = False) -> None:
     """Start the jobs of all these events; with `later` poll submits them.
 
     Raises:
         Unavailable, SetupError: the first failure, when all the others are done.
     """
-    await in_any_case(_take(services, event, later=later) for event in events)
+    await in_any_case(partial(_take, services, later=later), events)
 
 
 async def _take(services: Services, event: Event, *, later: bool) -> None:
@@ -70,8 +71,7 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
     """
     places = await services.workspace.places()
     reason: str | None = "no-route"
-    jobs: list[Job] = []
-    folders: list[Folder] = []
+    steps: list[Callable[[], Awaitable[object]]] = []
     for route in services.routes:
         place = places.get(route.datastore)
         if place is None or (place.account, place.container) != (
@@ -82,20 +82,16 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
         captures = route.triggered_by(landing.path)
         if captures is not None and route.gathers:
             info(Action.WAITING, path=landing.path, route=route.name, reason="quiet")
-            folders.append(folder_of(route, landing.path, place))
+            steps.append(partial(touch, services, folder_of(route, landing.path, place)))
         elif captures is not None:
-            jobs.append(job_for(route, landing, captures, place, services.escaping))
+            job = job_for(route, landing, captures, place, services.escaping)
+            steps.append(partial(start, services, job, later=later))
         elif route.holds(landing.path):
             info(Action.WAITING, path=landing.path, route=route.name, reason="marker")
             reason = None
-    if not jobs and not folders and reason:
+    if not steps and reason:
         info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
-    await in_any_case(
-        [
-            *(start(services, job, later=later) for job in jobs),
-            *(touch(services, folder) for folder in folders),
-        ]
-    )
+    await in_any_case(lambda step: step(), steps)
 
 
 async def _take_renamed(services: Services, renamed: Renamed, *, later: bool) -> None:
@@ -131,11 +127,9 @@ async def _take_directory(services: Services, renamed: Renamed, place: Place) ->
     next_page = ""
     while True:
         page = await services.storage.page(place, f"{renamed.path}/", next_page)
-        await in_any_case(
-            land(services, blob.landing(place, renamed.renamed), later=True)
-            for blob in page.blobs
-            if _is_wanted(services, blob.path)
-        )
+        wanted = [blob for blob in page.blobs if _is_wanted(services, blob.path)]
+        landings = [blob.landing(place, renamed.renamed) for blob in wanted]
+        await in_any_case(partial(land, services, later=True), landings)
         if not page.next:
             return
         if services.clock() >= last_page:

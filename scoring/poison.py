@@ -14,6 +14,7 @@ bytes once more; what is not marked the next sweep publishes.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable
@@ -69,7 +70,7 @@ async def _each(
 ) -> None:
     try:
         kept = await services.ledger.kept(shelf)
-        await in_any_case(step(services, one) for one in kept if not one.announced)
+        await in_any_case(partial(step, services), [one for one in kept if not one.announced])
     except Exception as failure:  # noqa: BLE001
         error(Action.SWEEP_ERROR, shelf=shelf, error=_told(failure))
 
