@@ -1,11 +1,19 @@
-"""Letting pending jobs of limited routes through to the endpoint, in one tick of poll."""
+"""Letting pending jobs of limited routes through to the endpoint, in one tick of poll.
+
+    list open/ ──► who waits ──► mark a job `submitting` ──► list open/ again ──► POST
+                                                                   └── too many by now:
+                                                                       pending again
+
+Two polls may mark different jobs at once. Each lists after its own mark, so of two marks at
+least one is seen by both, and never do both POST beyond the limit.
+"""
 
 import asyncio
 import math
 
-from scoring.job import OpenJob
-from scoring.limits import held_back, room
+from scoring.limits import limit, room, waiting
 from scoring.ports import OpenJobs, Services
+from scoring.progress import OpenJob
 
 
 class Admission:
@@ -15,11 +23,11 @@ class Admission:
         self._services = services
         names = {job.progress.route for job in opened.jobs}
         self._limited = {
-            name for name in names if room(name, opened.jobs, services.routes) < math.inf
+            name for name in names if limit(name, opened.jobs, services.routes) < math.inf
         }
         self._running: asyncio.Task[OpenJobs] | None = None
         self._next: asyncio.Task[OpenJobs] | None = None
-        self.held = held_back(opened.jobs, services.routes, opened.now)
+        self.waiting = waiting(opened.jobs, services.routes, opened.now)
 
     async def has_room(self, marked: OpenJob) -> bool:
         """Tell whether a job that was just marked `submitting` is within its route's limit."""

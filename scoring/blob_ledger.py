@@ -26,10 +26,11 @@ from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from scoring.errors import Unavailable
-from scoring.job import Job, OpenJob, Progress
+from scoring.job import Job
 from scoring.landing import normal_etag
 from scoring.ledger_blobs import date, only_if, told
 from scoring.ports import Kept, OpenJobs, PollMark, Shelf, SweepMark
+from scoring.progress import OpenJob, Progress
 
 _OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
 _POLL_MARK = "poll"

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from scoring.job import Progress
 from scoring.ports import JobState
+from scoring.progress import Progress
 from scoring.timing import Timing
 
 

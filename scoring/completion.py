@@ -9,8 +9,9 @@ import msgspec
 
 from scoring.cloud_event import CloudEvent, Reason
 from scoring.decisions import Outcome, Status
-from scoring.job import Job, Progress
+from scoring.job import Job
 from scoring.landing import Aware
+from scoring.progress import Progress
 from scoring.redaction import redacted
 from scoring.route import Kind
 from scoring.uris import blob_url, subject

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from scoring.job import Job, OpenJob, Progress, State, attempt_tag, digest
+from scoring.job import Job, attempt_tag, digest
 from scoring.landing import Landing
 from scoring.log import Action
 from scoring.ports import (
@@ -22,6 +22,7 @@ from scoring.ports import (
     Forbidden,
     NotSent,
 )
+from scoring.progress import OpenJob, Progress, State
 from scoring.timing import Timing
 from scoring.uris import same_datastore_path
 
@@ -112,7 +113,7 @@ def _empty_folder(job: Job, files: Sequence[Blob] | Forbidden) -> Outcome | None
 
 
 def _late() -> Outcome:
-    message = "the folder changed after its job was made, and its route scores it once"
+    message = "the folder changed after its submission, and its route scores it once"
     return _rejected("late", message)
 
 

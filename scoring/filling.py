@@ -1,10 +1,5 @@
 """Folders that get a job once nothing has landed in them for a while.
 
-    landing ──► touch the mark ┄┄ quiet ┄┄► list the folder ──► claim its job ──► delete the mark,
-                     ▲                          │                                  if untouched
-                     └── a file lands ──────────┴── a file is younger: wait
-
-Whoever lands later touches the mark, so it cannot be deleted, and the folder is listed again.
 A host need not touch a mark that it touched a tenth of `quiet` ago: a folder cannot be quiet
 before the rest has passed. That does not hold for one whose time is over (`at_most`), so its mark
 stays until it is quiet.
@@ -13,8 +8,6 @@ stays until it is quiet.
 import enum
 from collections.abc import Sequence
 from datetime import datetime
-
-import msgspec
 
 from scoring.decisions import folder_digest
 from scoring.job import Folder, Job, job_of_folder
@@ -67,10 +60,3 @@ def gathered(
         landed=max((file.modified for file in files), default=emptied),
     )
     return job_of_folder(folder, landing, escaping, late=late)
-
-
-def gathered_again(job: Job, files: Sequence[Blob], escaping: Escaping) -> Job:
-    """Return the job that the folder of a job has as it is now."""
-    folder = Folder(route=job.route, place=job.place, path=job.path)
-    again = gathered(folder, files, escaping, emptied=job.landing.landed)
-    return msgspec.structs.replace(again, late=job.late)

@@ -27,9 +27,10 @@ from scoring.decisions import (
     verdict,
 )
 from scoring.errors import SetupError, Unavailable
-from scoring.job import Job, OpenJob, State
+from scoring.job import Job
 from scoring.log import Action, error, info, warning
 from scoring.ports import Blob, Forbidden, Services
+from scoring.progress import OpenJob, State
 
 
 async def look_at_input(services: Services, job: Job) -> Seen:

@@ -1,48 +1,22 @@
-"""Filling folders, and giving them their jobs; `filling` has the rules."""
+"""Giving folders that were filled their jobs; `filling` has the rules.
 
-import asyncio
-import contextlib
+    landing ──► touch the mark ┄┄ quiet ┄┄► list the folder ──► claim its job ──► delete the mark,
+                     ▲                          │                                  if untouched
+                     └── a file lands ──────────┴── a file is younger: wait
+
+Whoever lands later touches the mark, so it cannot be deleted, and the folder is listed again.
+"""
+
 from datetime import datetime
 
 from scoring.bounded import in_any_case
 from scoring.completion import version_in
 from scoring.errors import SetupError
-from scoring.filling import TOUCHES, Due, due, gathered, may_be_due
+from scoring.filling import Due, due, gathered, may_be_due
 from scoring.job import Folder
-from scoring.log import Action, warning
-from scoring.ports import Blob, FolderMark, Forbidden, Services, Touch
+from scoring.log import Action, told, warning
+from scoring.ports import Blob, FolderMark, Forbidden, Services
 from scoring.submit import start
-
-_MOST_TOUCHES = 10_000  # that a host remembers
-
-
-async def touch(services: Services, folder: Folder) -> None:
-    """Write down that a file landed in a folder, unless this host just did so.
-
-    Raises:
-        Unavailable, SetupError: the ledger cannot be reached, or refuses.
-    """
-    last = services.touches.get(folder.key)
-    now = services.clock()
-    if last is None or now - last.began >= folder.ready.quiet.total_seconds() / TOUCHES:
-        if len(services.touches) >= _MOST_TOUCHES:
-            services.touches.clear()
-        last = Touch(now, asyncio.ensure_future(_touch(services, folder, last)))
-        services.touches[folder.key] = last
-    try:
-        await asyncio.shield(last.mark)
-    except Exception:
-        if services.touches.get(folder.key) is last:
-            del services.touches[folder.key]
-        raise
-
-
-async def _touch(services: Services, folder: Folder, last: Touch | None) -> FolderMark:
-    known: FolderMark | None = None
-    if last is not None:
-        with contextlib.suppress(Exception):
-            known = await last.mark
-    return await services.folders.touch(folder, known)
 
 
 async def gather(services: Services, last_begin: float) -> None:
@@ -54,17 +28,21 @@ async def gather(services: Services, last_begin: float) -> None:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
     filling = await services.folders.filling()
+    left = 0
 
     async def one(mark: FolderMark) -> None:
+        nonlocal left
         if services.clock() >= last_begin:
-            return  # the next tick sees it
+            left += 1
+            return
         try:
             await _look(services, mark, filling.now)
         except Exception as failure:  # noqa: BLE001
-            error = f"{type(failure).__name__}: {failure}"
-            warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=error)
+            warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=told(failure))
 
     await in_any_case(one, [mark for mark in filling.marks if may_be_due(mark, filling.now)])
+    if left:
+        warning(Action.POLL_CUT, folders=left)
 
 
 async def _look(services: Services, mark: FolderMark, now: datetime) -> None:

@@ -5,7 +5,6 @@ from functools import partial
 
 from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.gather import touch
 from scoring.job import Place, folder_of, job_for
 from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
@@ -79,12 +78,12 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
             landing.container,
         ):
             continue
-        captures = route.triggered_by(landing.path)
-        if captures is not None and route.gathers:
+        takes = route.triggered_by(landing.path) is not None
+        if takes and route.gathers:
             info(Action.WAITING, path=landing.path, route=route.name, reason="quiet")
-            steps.append(partial(touch, services, folder_of(route, landing.path, place)))
-        elif captures is not None:
-            job = job_for(route, landing, captures, place, services.escaping)
+            steps.append(partial(services.touches.touch, folder_of(route, landing.path, place)))
+        elif takes:
+            job = job_for(route, landing, place, services.escaping)
             steps.append(partial(start, services, job, later=later))
         elif route.holds(landing.path):
             info(Action.WAITING, path=landing.path, route=route.name, reason="marker")
@@ -123,7 +122,7 @@ async def _take_directory(services: Services, renamed: Renamed, place: Place) ->
     Raises:
         Unavailable: it was not done in time; the message comes back, and what is claimed is known.
     """
-    last_page = services.clock() + services.timing.poll_deadline.total_seconds()
+    last_page = services.until(services.timing.deadline)
     next_page = ""
     while True:
         page = await services.storage.page(place, f"{renamed.path}/", next_page)

@@ -67,6 +67,11 @@ class Action(enum.StrEnum):
 Value = str | int | None
 
 
+def told(failure: Exception) -> str:
+    """Return what a log line says of a failure."""
+    return f"{type(failure).__name__}: {failure}"
+
+
 def line(action: Action, **fields: Value) -> str:
     """Return one log line; fields that are None are left out."""
     said = (f"{name}={_value(value)}" for name, value in fields.items() if value is not None)

@@ -10,10 +10,10 @@ import msgspec
 
 from scoring.budgets import give_up_at, run_out
 from scoring.decisions import Finish, Outcome, Save, Status
-from scoring.job import OpenJob, Progress, State
 from scoring.landing import Aware
 from scoring.log import Action
 from scoring.ports import BatchJob, JobState
+from scoring.progress import OpenJob, Progress, State
 from scoring.timing import Timing
 
 LOST_ATTEMPTS = 3  # so many, and the job has failed
@@ -96,7 +96,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 
     now: Aware
     last: Aware | None  # when the last pass that was finished began
-    held: frozenset[str] = frozenset()  # keys of the pending jobs that are not submitted
+    waiting: frozenset[str] = frozenset()  # keys of the pending jobs that are not submitted
 
 
 # --- poll ---------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def next_step(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing
     """Return what to do with an open job, given what the last step reported."""
     match opened.progress.state:
         case State.PENDING:
-            due = opened.progress.may_be_submitted(tick.now) and opened.key not in tick.held
+            due = opened.progress.may_be_submitted(tick.now) and opened.key not in tick.waiting
             return Submit() if due else Wait()
         case State.SUBMITTING:
             return _submitting(opened, report, tick, timing)
@@ -133,11 +133,11 @@ def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing)
     held = progress.on_unknown == "hold"
     if report is None:
         looks = (opened.changed + age for age in timing.settle)
-        late = tick.now >= last_look
-        if late and held:
+        over = tick.now >= last_look
+        if over and held:
             since = (tick.now - last_look) // timing.held_look * timing.held_look
-            late = _in_window(last_look + since, tick)
-        due = late or any(_in_window(look, tick) for look in looks)
+            over = _in_window(last_look + since, tick)
+        due = over or any(_in_window(look, tick) for look in looks)
         return Look() if due else Wait()
     if isinstance(report, Found) and report.batch_jobs:
         kept = min(report.batch_jobs, key=lambda one: _KEPT.index(one.state))

@@ -19,7 +19,7 @@ from functools import partial
 from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable
 from scoring.landings import take, understood
-from scoring.log import Action, error, info, warning
+from scoring.log import Action, error, info, told, warning
 from scoring.ports import Kept, Services, Shelf
 from scoring.quarantine import TYPE, quarantine_event
 from scoring.redaction import redacted
@@ -37,8 +37,8 @@ async def on_poison(services: Services, message: bytes) -> None:
     try:
         await take(services, events)
     except Exception as failure:  # noqa: BLE001 - whatever it is, the message is kept
-        kept = await _keep(services, Shelf.STUCK, message, _told(failure))
-        warning(Action.STUCK, digest=kept.digest, error=_told(failure))
+        kept = await _keep(services, Shelf.STUCK, message, told(failure))
+        warning(Action.STUCK, digest=kept.digest, error=told(failure))
     if mistakes:
         kept = await _keep(services, Shelf.QUARANTINE, message, "; ".join(map(str, mistakes)))
         if not kept.announced:
@@ -52,7 +52,7 @@ async def go_on(services: Services) -> None:
     One message's failure stops neither the others nor the sweep. What is cut is done again.
     """
     try:
-        async with asyncio.timeout(services.timing.poll_deadline.total_seconds()):
+        async with asyncio.timeout(services.timing.deadline.total_seconds()):
             await _each(services, Shelf.QUARANTINE, _announce)
             await _each(services, Shelf.STUCK, _take_again)
     except TimeoutError:
@@ -72,7 +72,7 @@ async def _each(
         kept = await services.ledger.kept(shelf)
         await in_any_case(partial(step, services), [one for one in kept if not one.announced])
     except Exception as failure:  # noqa: BLE001
-        error(Action.SWEEP_ERROR, shelf=shelf, error=_told(failure))
+        error(Action.SWEEP_ERROR, shelf=shelf, error=told(failure))
 
 
 async def _announce(services: Services, kept: Kept) -> None:
@@ -95,11 +95,7 @@ async def _take_again(services: Services, kept: Kept) -> None:
     try:
         await take(services, events, later=True)
     except Exception as failure:  # noqa: BLE001
-        warning(Action.STUCK, digest=kept.digest, error=_told(failure))
+        warning(Action.STUCK, digest=kept.digest, error=told(failure))
         return
     await services.ledger.drop(kept)
     info(Action.UNSTUCK, digest=kept.digest)
-
-
-def _told(failure: Exception) -> str:
-    return f"{type(failure).__name__}: {failure}"

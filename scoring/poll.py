@@ -15,8 +15,7 @@ from scoring.decisions import Finish, Save, of_attempt
 from scoring.errors import SetupError
 from scoring.finish import announce, finish_attempt
 from scoring.gather import gather
-from scoring.job import OpenJob
-from scoring.log import Action, error, info, warning
+from scoring.log import Action, error, info, told, warning
 from scoring.next_step import (
     Adopt,
     Announce,
@@ -34,9 +33,10 @@ from scoring.next_step import (
     next_step,
 )
 from scoring.ports import BatchJob, OpenJobs, PollMark, Services
+from scoring.progress import OpenJob
 from scoring.submit import resume
 
-AT_ONCE = 32  # jobs that one tick works on at the same time
+JOBS_AT_ONCE = 32  # that one tick works on
 
 
 async def poll(services: Services) -> None:
@@ -45,14 +45,14 @@ async def poll(services: Services) -> None:
     Raises:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
-    began = services.clock()
-    await gather(services, began + services.timing.poll_deadline.total_seconds() / 3)
+    timing, began = services.timing, services.clock()
+    await gather(services, services.until(timing.gather_deadline))
     mark = await services.ledger.poll_mark()
     opened = await services.ledger.open_jobs()
     for key in opened.unreadable:
         error(Action.JOB_ERROR, job=key, error="the ledger entry is no job; mend or delete it")
     admission = Admission(services, opened)
-    tick = Tick(now=opened.now, last=mark.finished, held=admission.held)
+    tick = Tick(now=opened.now, last=mark.finished, waiting=admission.waiting)
     jobs = sorted((job for job in opened.jobs if job.key >= mark.cursor), key=lambda job: job.key)
     cut_at = await _work_through(_Pass(services, tick, admission), jobs, began)
     await services.ledger.leave_poll_mark(_next_mark(mark, opened, cut_at))
@@ -70,12 +70,11 @@ def _next_mark(mark: PollMark, opened: OpenJobs, cut_at: OpenJob | None) -> Poll
 async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float) -> OpenJob | None:
     """Advance all jobs; return the first that was not begun when time ran out, if any.
 
-    The tick `began` then, by the clock.
-
     One whose step never ends must not keep the pass from going on, so what was begun counts.
+    The tick began at `began`, by the clock.
     """
     timing, clock = one_pass.services.timing, one_pass.services.clock
-    last_begin = began + timing.poll_deadline.total_seconds()
+    last_begin = began + timing.deadline.total_seconds()
     waiting = iter(jobs)
 
     async def worker() -> None:
@@ -83,8 +82,8 @@ async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float
             await one_pass.advance(job)
 
     try:
-        async with asyncio.timeout(timing.poll_cut.total_seconds() - (clock() - began)):
-            await asyncio.gather(*(worker() for _ in range(min(AT_ONCE, len(jobs)))))
+        async with asyncio.timeout(timing.cut.total_seconds() - (clock() - began)):
+            await asyncio.gather(*(worker() for _ in range(min(JOBS_AT_ONCE, len(jobs)))))
     except TimeoutError:
         warning(Action.POLL_CUT, reason="a job's step took too long")
     left = list(waiting)
@@ -113,7 +112,7 @@ class _Pass:
                 Action.JOB_ERROR,
                 job=opened.key,
                 state=opened.progress.state,
-                error=f"{type(failure).__name__}: {failure}",
+                error=told(failure),
             )
 
     async def _advance(self, opened: OpenJob) -> None:

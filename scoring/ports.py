@@ -5,14 +5,15 @@ Every method raises `Unavailable` when its service cannot be reached or gives no
 """
 
 import enum
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
 
-from scoring.job import Folder, Job, OpenJob, Place, Progress
+from scoring.job import Folder, Job, Place
 from scoring.landing import Aware, Landing
+from scoring.progress import OpenJob, Progress
 from scoring.route import JobSettings, Kind, OutputKind, Param, Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
@@ -187,6 +188,13 @@ class Folders(Protocol):
 
     async def take_turn(self, key: str, tag: str, last: Turn | None) -> bool:
         """Write down that an attempt is submitted; False: another one was since `last`."""
+
+
+class Touches(Protocol):
+    """What this host knows of the folders that it saw files land in."""
+
+    async def touch(self, folder: Folder) -> None:
+        """Write down that a file landed in a folder, unless this host just did."""
 
 
 # --- the landing storage ------------------------------------------------------------------------
@@ -376,13 +384,6 @@ class Publisher(Protocol):
 # --- all together -------------------------------------------------------------------------------
 
 
-class Touch(msgspec.Struct, frozen=True):
-    """When a host set out to touch a folder's mark, and what became of it."""
-
-    began: float  # of the clock
-    mark: Awaitable[FolderMark]
-
-
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What a use case is given: the ports, and the app's own set-up."""
 
@@ -393,10 +394,14 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: BatchEndpoints
     publisher: Publisher
     routes: Sequence[Route]
-    source: str  # of the completion events
+    source: str  # of the events
     escaping: Escaping
     metadata_prefix: str  # of the landed blob's metadata that stand in its event
     timing: Timing
     nonce: Callable[[], str]
-    touches: MutableMapping[str, Touch]  # this host's last ones, by the folder's key
+    touches: Touches
     clock: Callable[[], float]  # seconds that have passed since whenever; never the time of day
+
+    def until(self, wait: timedelta) -> float:
+        """Return when a wait that begins now is over, by the clock."""
+        return self.clock() + wait.total_seconds()

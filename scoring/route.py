@@ -53,7 +53,7 @@ class Route(JobSettings, frozen=True, kw_only=True):
     output_kind: OutputKind = "file"
     deployment: str | None = None  # None: the endpoint's default
     ready: Ready | None = None  # folders only
-    # What files are that come to a folder after its job was made; only where it was quiet.
+    # What files are that come to a folder after its submission; only where it was quiet.
     late: Literal["score", "ignore"] = "score"
     minimum_gap: timedelta | None = None  # between two submissions of one folder
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
@@ -76,6 +76,11 @@ class Route(JobSettings, frozen=True, kw_only=True):
     def limit(self) -> int | None:
         """How many batch jobs the route may have at once; None: any number."""
         return None if self.max_active == "unlimited" else self.max_active
+
+    @property
+    def submitted_by_poll(self) -> bool:
+        """Whether a claim waits for poll, because the route may hold it back."""
+        return not self.enabled or self.limit is not None or self.minimum_gap is not None
 
     @property
     def gathers(self) -> bool:

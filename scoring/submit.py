@@ -27,7 +27,7 @@ from scoring.decisions import (
 )
 from scoring.errors import SetupError, Unavailable
 from scoring.finish import announce, finish, look_at_input, with_correlation
-from scoring.job import Job, OpenJob, State, attempt_tag, job_for
+from scoring.job import Job, attempt_tag, job_for
 from scoring.log import Action, info, warning
 from scoring.ports import (
     Answer,
@@ -39,6 +39,7 @@ from scoring.ports import (
     Services,
     Submission,
 )
+from scoring.progress import OpenJob, State
 from scoring.turns import next_turn, overtaken
 
 
@@ -47,9 +48,7 @@ async def start(services: Services, job: Job, *, later: bool = False) -> bool:
 
     Where its route may hold it back, and with `later`, it is left to poll to submit.
     """
-    route = job.route
-    held_back = not route.enabled or route.limit is not None or route.minimum_gap is not None
-    waits = later or held_back
+    waits = later or job.route.submitted_by_poll
     since = services.clock()
     opened = await writes.claim(services, job, State.PENDING if waits else State.SUBMITTING)
     if opened is None:
@@ -130,15 +129,14 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     if isinstance(seen.trigger, Forbidden):
         warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
     claim = _Claim(_with_version_seen(services, claim.opened, job, seen), claim.since)
-    obstacle = before_submission(job, seen)
+    attempt, turn = claim.opened.progress.attempt, None
     async with _sending_nothing(services, claim.opened, job):
-        obstacle = obstacle or await overtaken(services, job, seen)
+        obstacle = before_submission(job, seen) or await overtaken(services, job, seen)
+        if obstacle is None:
+            turn = await next_turn(services, job, attempt, claim.now(services))
     if obstacle is not None:
         await _leave_out(services, claim, job, obstacle)
         return True
-    attempt = claim.opened.progress.attempt
-    async with _sending_nothing(services, claim.opened, job):
-        turn = await next_turn(services, job, attempt, claim.now(services))
     if turn is not None:
         wait = claim.opened.progress.to(State.PENDING, not_before=turn)
         await _write_down(services, claim.opened, job, Save(wait, Action.HELD, "minimum_gap"))
@@ -162,9 +160,9 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
 
 async def _finish_if_ours(services: Services, claim: _Claim, job: Job, outcome: Outcome) -> None:
     """End a job, unless it was given to another attempt while this host was frozen."""
-    held = await writes.save(services, claim.opened, claim.opened.progress)
-    if held is not None:
-        await finish(services, held, job, outcome, claim.now(services))
+    mine = await writes.save(services, claim.opened, claim.opened.progress)
+    if mine is not None:
+        await finish(services, mine, job, outcome, claim.now(services))
 
 
 async def _leave_out(
@@ -172,10 +170,7 @@ async def _leave_out(
 ) -> None:
     if isinstance(obstacle, Newer):
         # The version that stands now is claimed first: dying in between then loses nothing.
-        captures = job.route.triggered_by(obstacle.landing.path) or {}
-        await start(
-            services, job_for(job.route, obstacle.landing, captures, job.place, services.escaping)
-        )
+        await start(services, job_for(job.route, obstacle.landing, job.place, services.escaping))
         message = f"overwritten before its turn; the version now is {obstacle.landing.etag}"
         obstacle = Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
     await _finish_if_ours(services, claim, job, obstacle)

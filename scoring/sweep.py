@@ -16,9 +16,8 @@ import msgspec
 
 from scoring import poison
 from scoring.bounded import in_any_case
-from scoring.gather import touch
 from scoring.job import Job, Place, folder_of, job_for
-from scoring.log import Action, error, info, warning
+from scoring.log import Action, error, info, told, warning
 from scoring.ports import Blob, Page, Services, SweepMark
 from scoring.route import Route, literal_beginning
 from scoring.submit import start
@@ -32,7 +31,7 @@ async def sweep(services: Services) -> None:
     Raises:
         Unavailable, SetupError: ledger or workspace cannot be reached, or refuses.
     """
-    last_page = services.clock() + services.timing.poll_deadline.total_seconds()
+    last_page = services.until(services.timing.deadline)
     await poison.go_on(services)
     places = await services.workspace.places()
     known = frozenset(opened.key for opened in (await services.ledger.open_jobs()).jobs)
@@ -43,8 +42,7 @@ async def sweep(services: Services) -> None:
         try:
             await _Sweep(services, route, place, known).run(last_page)
         except Exception as failure:  # noqa: BLE001
-            message = f"{type(failure).__name__}: {failure}"
-            error(Action.SWEEP_ERROR, route=route.name, error=message)
+            error(Action.SWEEP_ERROR, route=route.name, error=told(failure))
 
 
 class _Sweep:
@@ -115,7 +113,7 @@ class _Sweep:
 
     async def _take(self, blob: Blob) -> None:
         if self._route.gathers:
-            await touch(self._services, folder_of(self._route, blob.path, self._place))
+            await self._services.touches.touch(folder_of(self._route, blob.path, self._place))
             return
         job = self._job(blob)
         if job.key in self._known:
@@ -127,5 +125,4 @@ class _Sweep:
 
     def _job(self, blob: Blob) -> Job:
         landing = blob.landing(self._place, blob.modified)
-        captures = self._route.triggered_by(blob.path) or {}
-        return job_for(self._route, landing, captures, self._place, self._services.escaping)
+        return job_for(self._route, landing, self._place, self._services.escaping)

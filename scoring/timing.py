@@ -7,7 +7,7 @@ import msgspec
 _MINUTE = timedelta(minutes=1)
 
 
-_REAL = ("tick", "sweep", "retention", "poll_deadline", "poll_cut")  # not scaled
+_REAL = ("tick", "sweep", "retention", "gather_deadline", "deadline", "cut")  # not scaled
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +55,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How often the sweep runs."""
     retention: timedelta = timedelta(days=90)
     """How long the ledger remembers ended jobs; a sweep does not go back further."""
-    poll_deadline: timedelta = 3 * _MINUTE
+    gather_deadline: timedelta = _MINUTE
+    """Poll looks at no further folder after this."""
+    deadline: timedelta = 3 * _MINUTE
     """Poll begins no further job after this, a sweep no further page."""
-    poll_cut: timedelta = timedelta(minutes=4, seconds=40)
+    cut: timedelta = timedelta(minutes=4, seconds=40)
     """Poll cuts what it has begun after this. A POST fits in between; the function timeout is 5 minutes."""
 
     def scaled(self, pace: float) -> "Timing":

@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from scoring.decisions import Outcome, Seen, Status
-from scoring.filling import gathered_again
-from scoring.job import Folder, Job, attempt_tag
+from scoring.decisions import Outcome, Seen, Status, folder_digest
+from scoring.job import Job, attempt_tag
 from scoring.ports import Forbidden, Services
 
 
@@ -12,12 +11,12 @@ async def overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:
     """Return why a folder is left to a later job of it, if there is one for what lies there now."""
     if not job.route.gathers or isinstance(seen.files, Forbidden):
         return None
-    now = gathered_again(job, seen.files, services.escaping)
-    if now.key == job.key:
+    now = job.folder.job_key(folder_digest(seen.files))
+    if now == job.key:
         return None
-    if await services.ledger.job(now.key) is None and await services.ledger.end(now.key) is None:
+    if await services.ledger.job(now) is None and await services.ledger.end(now) is None:
         return None
-    message = f"the folder changed before its turn; its job now is {now.key}"
+    message = f"the folder changed before its turn; its job now is {now}"
     return Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
 
 
@@ -26,10 +25,10 @@ async def next_turn(services: Services, job: Job, attempt: int, now: datetime) -
     gap = job.route.minimum_gap
     if gap is None:
         return None
-    folder = Folder(route=job.route, place=job.place, path=job.path)
-    tag, last = attempt_tag(job.key, attempt), await services.folders.turn(folder.key)
+    tag, folder = attempt_tag(job.key, attempt), job.folder.key
+    last = await services.folders.turn(folder)
     # An attempt that comes again was refused: it was no submission.
     if last is not None and last.tag != tag and now < last.taken + gap:
         return last.taken + gap
-    taken = await services.folders.take_turn(folder.key, tag, last)
+    taken = await services.folders.take_turn(folder, tag, last)
     return None if taken else now + gap  # else another job of this folder was faster

@@ -29,6 +29,7 @@ from scoring.route import Mistake, Route, without_loops
 from scoring.routes_file import read_routes
 from scoring.settings import Connection, Settings, not_trusted, read_settings
 from scoring.timing import Timing
+from scoring.touches import Touches
 from scoring.uris import may_receive_token
 from scoring.workspace import AzureWorkspace
 
@@ -114,7 +115,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
     container = _blob_service(settings.storage, identity, settings).get_container_client(
         settings.ledger_container
     )
-    ledger = BlobLedger(container)
+    ledger, folders = BlobLedger(container), BlobFolders(container)
     timing = Timing(
         tick=timedelta(seconds=settings.poll_seconds),
         sweep=timedelta(minutes=settings.sweep_minutes),
@@ -131,7 +132,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
 
     return Services(
         ledger=ledger,
-        folders=BlobFolders(container),
+        folders=folders,
         storage=AzureLandingStorage(connect_landing),
         workspace=AzureWorkspace(
             arm,
@@ -148,7 +149,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
         metadata_prefix=settings.metadata_prefix,
         timing=timing,
         nonce=lambda: secrets.token_hex(8),
-        touches={},
+        touches=Touches(folders, time.monotonic),
         clock=time.monotonic,
     )
 

@@ -3,9 +3,10 @@
 import msgspec
 
 from scoring.errors import LandfallError
-from scoring.job import Job, OpenJob, Progress, State, first_progress
+from scoring.job import Job
 from scoring.log import Action, info, warning
 from scoring.ports import Services
+from scoring.progress import OpenJob, Progress, State, first_progress
 
 
 async def claim(services: Services, job: Job, state: State) -> OpenJob | None:

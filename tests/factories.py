@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from scoring.job import Job, OpenJob, Place, Progress, State, job_for
+from scoring.job import Job, Place, job_for
 from scoring.landing import Landing
 from scoring.ports import BatchJob, Blob, JobState
+from scoring.progress import OpenJob, Progress, State
 from scoring.route import Ready, Route
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -98,9 +99,8 @@ def job(
 ) -> Job:
     """Return the job that a route makes of the landing of `path`; a folder's is its marker's."""
     of, landed = of or route(), landed or landing(path)
-    captures = of.triggered_by(landed.path)
-    assert captures is not None, f"{of.trigger} does not take {landed.path}"
-    made = job_for(of, landed, captures, place(), "literal")
+    assert of.triggered_by(landed.path) is not None, f"{of.trigger} does not take {landed.path}"
+    made = job_for(of, landed, place(), "literal")
     return msgspec.structs.replace(made, **fields)
 
 

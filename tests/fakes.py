@@ -13,7 +13,7 @@ import msgspec
 
 from scoring import landings, poll, sweep
 from scoring.errors import Unavailable
-from scoring.job import Folder, Job, OpenJob, Place, Progress
+from scoring.job import Folder, Job, Place
 from scoring.landing import Landing
 from scoring.ports import (
     Accepted,
@@ -35,8 +35,10 @@ from scoring.ports import (
     SweepMark,
     Turn,
 )
+from scoring.progress import OpenJob, Progress
 from scoring.route import Route
 from scoring.timing import Timing
+from scoring.touches import Touches
 
 START = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 PLACE = Place(
@@ -412,7 +414,7 @@ class World:
             metadata_prefix="landfall_",
             timing=Timing(),
             nonce=lambda: f"nonce-{next(nonces)}",
-            touches={},
+            touches=Touches(self.folders, self.clock.seconds),
             clock=self.clock.seconds,
         )
 

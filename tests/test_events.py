@@ -17,9 +17,10 @@ from jsonschema import Draft202012Validator
 from scoring.cloud_event import CloudEvent
 from scoring.completion import DATA_SCHEMA, TYPES, completion_event, receipt
 from scoring.decisions import Outcome, Seen, Status, before_submission
-from scoring.job import Job, Place, Progress, State
+from scoring.job import Job, Place
 from scoring.landings import land
 from scoring.ports import Answered, JobState, Unclear
+from scoring.progress import Progress, State
 from scoring.route import Ready, Route
 from tests.completion_events import LENIENT, SCHEMA, STRICT, check_event, strict
 from tests.factories import (

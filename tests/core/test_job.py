@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scoring.job import Job, Progress, State, attempt_tag, digest, first_progress, job_for
+from scoring.job import Job, attempt_tag, digest, job_for
 from scoring.landing import Landing
+from scoring.progress import Progress, State, first_progress
 from scoring.route import Ready
 from tests.factories import NOW, folder_job, folder_route, job, landing, place, progress, route
 
@@ -108,7 +109,7 @@ def test_a_folder_may_have_several_names_and_literals() -> None:
     ],
 )
 def test_a_route_may_write_its_input_otherwise(uri: str, escaping: Any, expected: str) -> None:
-    made = job_for(route(uri=uri), landing("landing/a b.csv"), {}, place(), escaping)
+    made = job_for(route(uri=uri), landing("landing/a b.csv"), place(), escaping)
     assert made.input_uri == expected
 
 
@@ -150,7 +151,7 @@ def test_the_first_attempt_is_given_the_key_and_each_other_its_number_too() -> N
 
 
 def test_an_output_uri_is_the_same_however_paths_are_escaped() -> None:
-    made = job_for(route(), landing("landing/ü %.csv"), {}, place(), "percent-encoded")
+    made = job_for(route(), landing("landing/ü %.csv"), place(), "percent-encoded")
     assert made.output_uri(1) == (
         "azureml://datastores/workspaceblobstore/paths/" + made.output_path(1)
     )

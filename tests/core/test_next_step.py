@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.decisions import Finish, Outcome, Save, Status
-from scoring.job import OpenJob, State
 from scoring.log import Action
 from scoring.next_step import (
     Adopt,
@@ -32,6 +31,7 @@ from scoring.next_step import (
     next_step,
 )
 from scoring.ports import BatchJob, JobState
+from scoring.progress import OpenJob, State
 from scoring.timing import Timing
 from tests.factories import NOW, batch_job, open_job, progress
 
@@ -49,8 +49,8 @@ REPORTS: list[Report | None] = [
 ]
 
 
-def tick(now: datetime, *, last: datetime | None = None, held: tuple[str, ...] = ()) -> Tick:
-    return Tick(now=now, last=last, held=frozenset(held))
+def tick(now: datetime, *, last: datetime | None = None, waiting: tuple[str, ...] = ()) -> Tick:
+    return Tick(now=now, last=last, waiting=frozenset(waiting))
 
 
 def step(opened: OpenJob, age: timedelta, report: Report | None = None) -> Step:
@@ -71,9 +71,9 @@ def test_a_pending_job_is_not_submitted_before_its_time(age: timedelta, expected
     assert step(open_job(State.PENDING, not_before=NOW + MINUTE), age) == expected
 
 
-def test_a_pending_job_that_is_held_waits_and_others_do_not() -> None:
-    now = tick(NOW, held=("held",))
-    assert next_step(open_job(State.PENDING, key="held"), None, now, TIMING) == Wait()
+def test_a_pending_job_whose_turn_has_not_come_waits_and_others_do_not() -> None:
+    now = tick(NOW, waiting=("waiting",))
+    assert next_step(open_job(State.PENDING, key="waiting"), None, now, TIMING) == Wait()
     assert next_step(open_job(State.PENDING, key="other"), None, now, TIMING) == Submit()
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from scoring.completion import completion_event
 from scoring.decisions import Outcome, Status
-from scoring.job import State
 from scoring.log import Action, line
+from scoring.progress import State
 from tests.factories import NOW, job, progress
 
 SECRET = "q7Tt0ken-of_mine"

@@ -27,9 +27,10 @@ from scoring.blob_ledger import BlobLedger
 from scoring.correlation import LONGEST, correlation
 from scoring.errors import SetupError
 from scoring.identity import Identity
-from scoring.job import Job, Progress, State, first_progress
+from scoring.job import Job
 from scoring.ledger_blobs import only_if
 from scoring.ports import Ledger, Shelf, SweepMark
+from scoring.progress import Progress, State, first_progress
 from tests.factories import job as make_job
 from tests.fakes import Clock, FakeLedger
 

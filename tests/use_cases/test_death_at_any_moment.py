@@ -20,6 +20,7 @@ from scoring.errors import Unavailable
 from scoring.landing import Landing
 from scoring.ports import Answered, JobState, Services, Shelf, Unclear
 from scoring.route import Ready
+from scoring.touches import Touches
 from tests.factories import created, quiet_route, route
 from tests.fakes import World
 
@@ -82,7 +83,8 @@ class Death:
 
     def befalls(self, services: Services) -> Services:
         ports = {name: Mortal(getattr(services, name), self) for name in PORTS}
-        return msgspec.structs.replace(services, touches={}, **ports)
+        touches = Touches(ports["folders"], services.clock)
+        return msgspec.structs.replace(services, touches=touches, **ports)
 
 
 Scenario = Callable[[World], Landing]

@@ -11,8 +11,8 @@ import pytest
 
 from scoring import landings, poll, submit, writes
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, NotSent, Unclear
+from scoring.progress import State
 from tests.factories import DIGITS, job, route
 from tests.fakes import World
 

@@ -12,8 +12,8 @@ import pytest
 
 from scoring import landings, poll, writes
 from scoring.admission import Admission
-from scoring.job import OpenJob, State
 from scoring.ports import Answered, BatchEndpoint, Blob, JobState, Services, Submission, Unclear
+from scoring.progress import OpenJob, State
 from scoring.route import Route
 from tests.factories import folder_route, route
 from tests.fakes import PLACE, FakeEndpoints, Stalled, World

@@ -148,7 +148,7 @@ async def test_a_sweep_goes_on_though_kept_messages_use_up_their_time(
     moment = timedelta(milliseconds=10)
     world.services = msgspec.structs.replace(
         world.services,
-        timing=msgspec.structs.replace(world.services.timing, poll_deadline=moment),
+        timing=msgspec.structs.replace(world.services.timing, deadline=moment),
     )
     await world.sweep()
     assert "sweep-cut" in caplog.text
@@ -322,7 +322,6 @@ async def test_every_malformed_message_is_ignored_or_quarantined_and_the_next_is
     made = job_for(
         HEART,
         world.landing(world.storage.blobs[FILE]),
-        HEART.triggered_by(FILE) or {},
         PLACE,
         "literal",
     )

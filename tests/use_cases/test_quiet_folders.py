@@ -11,8 +11,8 @@ import pytest
 
 from scoring import landings, poll
 from scoring.errors import Unavailable
-from scoring.job import State
 from scoring.ports import JobState, NotSent
+from scoring.progress import State
 from scoring.route import Ready, Route
 from tests.factories import folder_route, quiet_route
 from tests.fakes import Stalled, World

@@ -10,8 +10,8 @@ import pytest
 
 from scoring import landings, writes
 from scoring.errors import Unavailable
-from scoring.job import State
 from scoring.ports import Answer, Answered, JobState, Unclear
+from scoring.progress import State
 from tests.factories import route
 from tests.fakes import Stalled, World
 
@@ -107,8 +107,8 @@ async def _cut_short(world: World) -> None:
     """Let poll have little time: a fifth of a second to begin jobs, as much to finish them."""
     timing = msgspec.structs.replace(
         world.services.timing,
-        poll_deadline=timedelta(seconds=0.2),
-        poll_cut=timedelta(seconds=0.4),
+        deadline=timedelta(seconds=0.2),
+        cut=timedelta(seconds=0.4),
     )
     loop = asyncio.get_running_loop()
     world.services = msgspec.structs.replace(world.services, timing=timing, clock=loop.time)

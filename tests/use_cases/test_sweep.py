@@ -220,7 +220,7 @@ async def test_a_first_sweep_that_is_cut_does_not_forget_where_it_began() -> Non
         world.storage.put(path_of(number))
     world.services = msgspec.structs.replace(
         world.services,
-        timing=msgspec.structs.replace(world.services.timing, poll_deadline=timedelta(0)),
+        timing=msgspec.structs.replace(world.services.timing, deadline=timedelta(0)),
     )
     await world.sweep(9 * MINUTE)
     await world.sweep(9 * MINUTE)
