@@ -14,9 +14,7 @@ from azure.core.exceptions import AzureError
 
 from scoring.authorized_http import TIMEOUT, AuthorizedHttp, json_in, what_it_says
 from scoring.azure_errors import told_as_ours
-from scoring.errors import SetupError, Unavailable
-from scoring.invoke_body import invoke_body
-from scoring.ports import (
+from scoring.batch_jobs import (
     Accepted,
     Answer,
     Answered,
@@ -27,6 +25,8 @@ from scoring.ports import (
     Submission,
     Unclear,
 )
+from scoring.errors import SetupError, Unavailable
+from scoring.invoke_body import invoke_body
 
 STATES = {
     "completed": JobState.COMPLETED,

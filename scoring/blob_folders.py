@@ -21,7 +21,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from scoring.errors import Unavailable
 from scoring.job import Folder
 from scoring.landing import normal_etag
-from scoring.ledger_blobs import date, only_if, told
+from scoring.ledger_blobs import delete, listed, only_if, read, told
 from scoring.ports import Filling, FolderMark, Turn
 
 _FILLING, _TURNS = "filling/", "turns/"
@@ -50,24 +50,13 @@ class BlobFolders:
 
     async def filling(self) -> Filling:
         """List filling/."""
-        dates: list[datetime] = []
-        listing = self._container.list_blobs(
-            name_starts_with=_FILLING,
-            include=["metadata"],
-            raw_response_hook=lambda page: dates.append(date(page)),
-        )
-        with told():
-            marks = [_listed(found) async for found in listing]
-        return Filling(now=dates[0], marks=marks)
+        now, entries = await listed(self._container, _FILLING)
+        return Filling(now=now, marks=[_listed(found) for found in entries])
 
     async def folder(self, key: str) -> Folder | None:
         """Read the body of filling/."""
-        with told():
-            try:
-                download = await self._blob(key).download_blob()
-                return msgspec.json.decode(await download.readall(), type=Folder)
-            except ResourceNotFoundError:
-                return None
+        body = await read(self._blob(key))
+        return None if body is None else msgspec.json.decode(body, type=Folder)
 
     async def count_anew(self, mark: FolderMark, since: datetime) -> None:
         """Change the metadata of filling/."""
@@ -79,12 +68,8 @@ class BlobFolders:
                 stands = await self._stands(mark.key)
 
     async def settle(self, mark: FolderMark) -> None:
-        """Delete filling/."""
-        with told():
-            try:
-                await self._blob(mark.key).delete_blob(**only_if(mark.version))
-            except (ResourceModifiedError, ResourceNotFoundError):
-                return  # whoever touched it has something new to look at
+        """Delete filling/; whoever touched it has something new to look at."""
+        await delete(self._blob(mark.key), mark.version)
 
     async def turn(self, key: str) -> Turn | None:
         """Read the properties of turns/."""

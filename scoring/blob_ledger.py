@@ -3,18 +3,13 @@
     open/<key>       body: the job, written once; metadata: its progress
     done/<key>       the completion event, written once
     control/<name>   the marks of poll and of each sweep, the workspace's last answers
-    quarantine/<digest>, stuck/<digest>
-                     body: a message as it arrived; metadata: why it is kept
 
 Every write is conditional. A conflict is read back before it is believed, because the client
 repeats a write whose answer was lost and then conflicts with itself; the nonce in the progress
 tells whose write stands.
 """
 
-import contextlib
-from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
 
 import msgspec
 from azure.core.exceptions import (
@@ -28,15 +23,14 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from scoring.errors import Unavailable
 from scoring.job import Job
 from scoring.landing import normal_etag
-from scoring.ledger_blobs import date, only_if, told
-from scoring.ports import Kept, OpenJobs, PollMark, Shelf, SweepMark
+from scoring.ledger_blobs import delete, listed, only_if, read, told
+from scoring.ports import OpenJobs, PollMark, SweepMark
 from scoring.progress import OpenJob, Progress
 
 _OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
 _POLL_MARK = "poll"
 _SWEEP_MARK = "sweep-"
 _CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
-_READABLE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"  # stays as it is in metadata, which are ASCII
 
 Mark = TypeVar("Mark", PollMark, SweepMark)
 
@@ -77,38 +71,28 @@ class BlobLedger:
 
     async def job(self, key: str) -> Job | None:
         """Read the body of open/."""
-        body = await self._read(self._open(key))
+        body = await read(self._open(key))
         return None if body is None else msgspec.json.decode(body, type=Job)
 
     async def open_jobs(self) -> OpenJobs:
         """List open/."""
-        dates: list[datetime] = []
-        listing = self._container.list_blobs(
-            name_starts_with=_OPEN,
-            include=["metadata"],
-            raw_response_hook=lambda page: dates.append(date(page)),
-        )
+        now, entries = await listed(self._container, _OPEN)
         jobs: list[OpenJob] = []
         unreadable: list[str] = []
-        with told():
-            async for found in listing:
-                try:
-                    jobs.append(_listed(found))
-                except msgspec.ValidationError:
-                    unreadable.append(found.name.removeprefix(_OPEN))
-        return OpenJobs(now=dates[0], jobs=jobs, unreadable=unreadable)
+        for found in entries:
+            try:
+                jobs.append(_listed(found))
+            except msgspec.ValidationError:
+                unreadable.append(found.name.removeprefix(_OPEN))
+        return OpenJobs(now=now, jobs=jobs, unreadable=unreadable)
 
     async def release(self, opened: OpenJob) -> None:
-        """Delete open/."""
-        with told():
-            try:
-                await self._open(opened.key).delete_blob(**only_if(opened.version))
-            except (ResourceModifiedError, ResourceNotFoundError):
-                return  # whoever changed it finds done/
+        """Delete open/; whoever changed it finds done/."""
+        await delete(self._open(opened.key), opened.version)
 
     async def end(self, key: str) -> bytes | None:
         """Read done/."""
-        return await self._read(self._container.get_blob_client(_DONE + key))
+        return await read(self._container.get_blob_client(_DONE + key))
 
     async def conclude(self, key: str, event: bytes) -> bytes:
         """Create done/; the first creator wins."""
@@ -136,42 +120,6 @@ class BlobLedger:
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Write control/sweep-<route>."""
         await self._leave_mark(_SWEEP_MARK + route, mark)
-
-    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
-        """Create quarantine/ or stuck/."""
-        blob = self._container.get_blob_client(f"{shelf}/{digest}")
-        metadata = {"reason": quote(reason, safe=_READABLE)}
-        with told():
-            for _ in range(_CLAIMS):
-                with contextlib.suppress(ResourceExistsError, ResourceModifiedError):
-                    await blob.upload_blob(message, overwrite=False, metadata=metadata)
-                # Read back in any case: an answer to a creation does not tell its time.
-                with contextlib.suppress(ResourceNotFoundError):
-                    return _kept(await blob.get_blob_properties())
-        raise Unavailable(f"the ledger: entry {shelf}/{digest} came and went {_CLAIMS} times")
-
-    async def kept(self, shelf: Shelf) -> list[Kept]:
-        """List quarantine/ or stuck/."""
-        listing = self._container.list_blobs(name_starts_with=f"{shelf}/", include=["metadata"])
-        with told():
-            return [_kept(found) async for found in listing]
-
-    async def message(self, kept: Kept) -> bytes | None:
-        """Read the body of quarantine/ or stuck/."""
-        return await self._read(self._container.get_blob_client(kept.entry))
-
-    async def mark_announced(self, kept: Kept) -> None:
-        """Change the metadata of quarantine/."""
-        metadata = {"reason": quote(kept.reason, safe=_READABLE), "announced": "yes"}
-        blob = self._container.get_blob_client(kept.entry)
-        with told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
-            await blob.set_blob_metadata(metadata, **only_if(kept.version))
-
-    async def drop(self, kept: Kept) -> None:
-        """Delete stuck/."""
-        blob = self._container.get_blob_client(kept.entry)
-        with told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
-            await blob.delete_blob(**only_if(kept.version))
 
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""
@@ -211,13 +159,6 @@ class BlobLedger:
         except ResourceNotFoundError:
             return None
 
-    async def _read(self, blob: BlobClient) -> bytes | None:
-        with told():
-            try:
-                return await (await blob.download_blob()).readall()
-            except ResourceNotFoundError:
-                return None
-
 
 def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:
     return OpenJob(
@@ -234,18 +175,4 @@ def _listed(found: BlobProperties) -> OpenJob:
         progress=Progress.from_metadata(found.metadata or {}),
         version=normal_etag(found.etag),
         changed=found.last_modified,
-    )
-
-
-def _kept(found: BlobProperties) -> Kept:
-    shelf, _, digest = found.name.partition("/")
-    metadata = found.metadata or {}
-    return Kept(
-        shelf=Shelf(shelf),
-        digest=digest,
-        since=found.creation_time,
-        reason=unquote(metadata.get("reason") or ""),  # a listing tells an empty one as None
-        size=found.size,
-        announced="announced" in metadata,
-        version=normal_etag(found.etag),
     )

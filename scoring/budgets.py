@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from scoring.ports import JobState
+from scoring.batch_jobs import JobState
 from scoring.progress import Progress
 from scoring.timing import Timing
 

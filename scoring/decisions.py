@@ -10,18 +10,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from scoring.batch_jobs import Accepted, Answer, Answered, BatchJob, NotSent
+from scoring.blobs import Blob, Forbidden
 from scoring.job import Job, attempt_tag, digest
 from scoring.landing import Landing
 from scoring.log import Action
-from scoring.ports import (
-    Accepted,
-    Answer,
-    Answered,
-    BatchJob,
-    Blob,
-    Forbidden,
-    NotSent,
-)
 from scoring.progress import OpenJob, Progress, State
 from scoring.timing import Timing
 from scoring.uris import same_datastore_path

@@ -9,10 +9,11 @@ import enum
 from collections.abc import Sequence
 from datetime import datetime
 
+from scoring.blobs import Blob
 from scoring.decisions import folder_digest
 from scoring.job import Folder, Job, job_of_folder
 from scoring.landing import Landing
-from scoring.ports import Blob, FolderMark
+from scoring.ports import FolderMark
 from scoring.uris import Escaping
 
 TOUCHES = 10  # at most so many of a host while a folder could become quiet

@@ -11,15 +11,11 @@ same receipt and publishes the same bytes.
 import asyncio
 from datetime import datetime
 
-import msgspec
-
 from scoring import writes
 from scoring.completion import completion_event, receipt, summary
-from scoring.correlation import correlation
 from scoring.decisions import (
     Outcome,
     Save,
-    Seen,
     Status,
     another_attempt,
     of_attempt,
@@ -29,31 +25,9 @@ from scoring.decisions import (
 from scoring.errors import SetupError, Unavailable
 from scoring.job import Job
 from scoring.log import Action, error, info, warning
-from scoring.ports import Blob, Forbidden, Services
+from scoring.looks import look_at_input, look_at_output, with_correlation
+from scoring.ports import Services
 from scoring.progress import OpenJob, State
-
-
-async def look_at_input(services: Services, job: Job) -> Seen:
-    """Look at what lies where a job's input should be."""
-    if job.route.gathers:
-        return Seen(files=await services.storage.folder(job.place, job.path))
-    trigger = services.storage.blob(job.place, job.landing.path)
-    if job.route.input == "file":
-        return Seen(trigger=await trigger)
-    blob, files = await asyncio.gather(trigger, services.storage.folder(job.place, job.path))
-    return Seen(trigger=blob, files=files)
-
-
-def with_correlation(services: Services, opened: OpenJob, job: Job, seen: Seen) -> OpenJob:
-    """Keep the landed blob's metadata for the event, if the version that is scored was seen."""
-    blob, version = seen.trigger, opened.progress.etag or job.landing.etag
-    if not isinstance(blob, Blob) or blob.etag != version:
-        return opened
-    text, left_out = correlation(blob.metadata, services.metadata_prefix)
-    if left_out:
-        warning(Action.METADATA_CUT, job=job.key, path=blob.path, names=",".join(left_out))
-    progress = msgspec.structs.replace(opened.progress, correlation=text)
-    return msgspec.structs.replace(opened, progress=progress)
 
 
 async def finish_attempt(
@@ -64,7 +38,7 @@ async def finish_attempt(
     if job is None:
         return None  # another poll was faster
     output, seen = await asyncio.gather(
-        _look_at_output(services, opened, job, outcome), look_at_input(services, job)
+        look_at_output(services, opened, job, outcome), look_at_input(services, job)
     )
     if not opened.progress.correlation:  # else it is known since the submission
         opened = with_correlation(services, opened, job, seen)
@@ -135,16 +109,6 @@ async def _leave_receipt(
         await services.storage.leave(job.place, path, content)
     except SetupError as refusal:
         warning(Action.NO_RECEIPT, job=job.key, path=path, error=str(refusal))
-
-
-async def _look_at_output(
-    services: Services, opened: OpenJob, job: Job, outcome: Outcome
-) -> Blob | Forbidden | None:
-    if outcome.status is not Status.COMPLETED or job.route.output_kind == "none":
-        return None
-    folder = job.route.output_kind == "folder"
-    look = services.storage.newest if folder else services.storage.blob
-    return await look(job.place, job.output_path(opened.progress.attempt))
 
 
 async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> None:

@@ -9,13 +9,14 @@ Whoever lands later touches the mark, so it cannot be deleted, and the folder is
 
 from datetime import datetime
 
+from scoring.blobs import Blob, Forbidden
 from scoring.bounded import in_any_case
 from scoring.completion import version_in
 from scoring.errors import SetupError
 from scoring.filling import Due, due, gathered, may_be_due
 from scoring.job import Folder
 from scoring.log import Action, told, warning
-from scoring.ports import Blob, FolderMark, Forbidden, Services
+from scoring.ports import FolderMark, Services
 from scoring.submit import start
 
 

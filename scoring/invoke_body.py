@@ -5,8 +5,8 @@ As in "Deploy models using batch endpoints with REST APIs" of the Azure document
 
 from typing import Any
 
+from scoring.batch_jobs import Submission
 from scoring.durations import iso8601
-from scoring.ports import Submission
 from scoring.route import JobSettings, Kind, OutputKind, Param
 
 _KINDS: dict[Kind | OutputKind, str] = {"file": "UriFile", "folder": "UriFolder"}

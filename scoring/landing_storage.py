@@ -12,10 +12,10 @@ from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
+from scoring.blobs import Blob, Forbidden, Page
 from scoring.errors import Denied, SetupError
 from scoring.job import Place
 from scoring.landing import normal_etag
-from scoring.ports import Blob, Forbidden, Page
 
 PAGE = 5_000  # blobs of a listing
 

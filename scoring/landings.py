@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from scoring.blobs import Forbidden
 from scoring.bounded import in_any_case
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.job import Place, folder_of, job_for
 from scoring.landing import Ignored, Landing, Renamed, read_message
 from scoring.log import Action, info, warning
-from scoring.ports import Forbidden, Services
+from scoring.ports import Services
 from scoring.submit import start
 
 Event = Landing | Renamed | Ignored

@@ -7,7 +7,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
 from scoring.errors import SetupError
@@ -30,6 +32,29 @@ def only_if(version: str) -> dict[str, Any]:
     return {"etag": f'"{version}"', "match_condition": MatchConditions.IfNotModified}
 
 
-def date(page: Any) -> datetime:
-    """Return the storage's time of an answer."""
-    return parsedate_to_datetime(page.http_response.headers["Date"])
+async def read(blob: BlobClient) -> bytes | None:
+    """Return the body of a blob; None: there is none."""
+    with told():
+        try:
+            return await (await blob.download_blob()).readall()
+        except ResourceNotFoundError:
+            return None
+
+
+async def delete(blob: BlobClient, version: str) -> None:
+    """Delete a blob if it still has this version; what was changed is left to who changed it."""
+    with told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
+        await blob.delete_blob(**only_if(version))
+
+
+async def listed(container: ContainerClient, prefix: str) -> tuple[datetime, list[BlobProperties]]:
+    """Return the storage's time when a listing began, and what it showed."""
+    dates: list[str] = []
+    listing = container.list_blobs(
+        name_starts_with=prefix,
+        include=["metadata"],
+        raw_response_hook=lambda page: dates.append(page.http_response.headers["Date"]),
+    )
+    with told():
+        found = [blob async for blob in listing]
+    return parsedate_to_datetime(dates[0]), found

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from scoring.batch_jobs import BatchJob, JobState
 from scoring.budgets import give_up_at, run_out
 from scoring.decisions import Finish, Outcome, Save, Status
 from scoring.landing import Aware
 from scoring.log import Action
-from scoring.ports import BatchJob, JobState
 from scoring.progress import OpenJob, Progress, State
 from scoring.timing import Timing
 

@@ -62,14 +62,14 @@ async def go_on(services: Services) -> None:
 async def _keep(services: Services, shelf: Shelf, message: bytes, reason: str) -> Kept:
     digest = hashlib.sha256(message).hexdigest()
     one_line = " ".join(redacted(reason).split())[:_LONGEST_REASON]
-    return await services.ledger.keep(shelf, digest, message, one_line)
+    return await services.messages.keep(shelf, digest, message, one_line)
 
 
 async def _each(
     services: Services, shelf: Shelf, step: Callable[[Services, Kept], Awaitable[None]]
 ) -> None:
     try:
-        kept = await services.ledger.kept(shelf)
+        kept = await services.messages.kept(shelf)
         await in_any_case(partial(step, services), [one for one in kept if not one.announced])
     except Exception as failure:  # noqa: BLE001
         error(Action.SWEEP_ERROR, shelf=shelf, error=told(failure))
@@ -82,13 +82,13 @@ async def _announce(services: Services, kept: Kept) -> None:
     except (Unavailable, SetupError) as failure:
         warning(Action.NOT_ANNOUNCED, **about, error=str(failure))
         return
-    await services.ledger.mark_announced(kept)
+    await services.messages.mark_announced(kept)
     info(Action.ANNOUNCED, **about)
 
 
 async def _take_again(services: Services, kept: Kept) -> None:
     """Take a stuck message; poll submits its jobs, so that no POST is cut."""
-    message = await services.ledger.message(kept)
+    message = await services.messages.message(kept)
     if message is None:
         return  # another sweep was faster
     events, _ = understood(message)  # a mistake among them is a matter of the quarantine
@@ -97,5 +97,5 @@ async def _take_again(services: Services, kept: Kept) -> None:
     except Exception as failure:  # noqa: BLE001
         warning(Action.STUCK, digest=kept.digest, error=told(failure))
         return
-    await services.ledger.drop(kept)
+    await services.messages.drop(kept)
     info(Action.UNSTUCK, digest=kept.digest)

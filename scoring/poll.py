@@ -11,6 +11,7 @@ import msgspec
 
 from scoring import writes
 from scoring.admission import Admission
+from scoring.batch_jobs import BatchJob
 from scoring.decisions import Finish, Save, of_attempt
 from scoring.errors import SetupError
 from scoring.finish import announce, finish_attempt
@@ -32,7 +33,7 @@ from scoring.next_step import (
     Tick,
     next_step,
 )
-from scoring.ports import BatchJob, OpenJobs, PollMark, Services
+from scoring.ports import OpenJobs, PollMark, Services
 from scoring.progress import OpenJob
 from scoring.submit import resume
 

@@ -11,10 +11,12 @@ from typing import Protocol
 
 import msgspec
 
+from scoring.batch_jobs import Answer, BatchEndpoint, BatchJob, Submission
+from scoring.blobs import Blob, Forbidden, Page
 from scoring.job import Folder, Job, Place
-from scoring.landing import Aware, Landing
+from scoring.landing import Aware
 from scoring.progress import OpenJob, Progress
-from scoring.route import JobSettings, Kind, OutputKind, Param, Route
+from scoring.route import Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
@@ -48,32 +50,6 @@ class SweepMark(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""  # in the listing, from where the pass that is under way goes on
     oldest_left: Aware | None = None  # what is older than this, that pass leaves to no other
     version: str | None = None  # of the mark as it was read; never written
-
-
-class Shelf(enum.StrEnum):
-    """Where the ledger keeps messages that on_landing gave up."""
-
-    QUARANTINE = "quarantine"
-    """They cannot be understood."""
-    STUCK = "stuck"
-    """They can, and a service failed."""
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that the ledger keeps, but for its bytes."""
-
-    shelf: Shelf
-    digest: str  # of the bytes
-    since: Aware  # the storage's time of the entry's creation, whatever changes later
-    reason: str
-    size: int  # bytes
-    announced: bool
-    version: str  # the entry's ETag, which the next change must name
-
-    @property
-    def entry(self) -> str:
-        """The entry's name in the ledger."""
-        return f"{self.shelf}/{self.digest}"
 
 
 class Ledger(Protocol):
@@ -116,21 +92,6 @@ class Ledger(Protocol):
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Leave this for the next sweep, unless another one did since `sweep_mark`."""
-
-    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
-        """Keep a message unless it is kept; return the entry that stands."""
-
-    async def kept(self, shelf: Shelf) -> list[Kept]:
-        """List the messages that are kept."""
-
-    async def message(self, kept: Kept) -> bytes | None:
-        """Return the bytes of a message; None: it is not kept any more."""
-
-    async def mark_announced(self, kept: Kept) -> None:
-        """Mark a message as announced if its entry still is as `kept` shows it."""
-
-    async def drop(self, kept: Kept) -> None:
-        """Delete the entry of a message if it still is as `kept` shows it."""
 
 
 # --- folders ------------------------------------------------------------------------------------
@@ -197,42 +158,55 @@ class Touches(Protocol):
         """Write down that a file landed in a folder, unless this host just did."""
 
 
-# --- the landing storage ------------------------------------------------------------------------
+# --- messages delivered in vain -----------------------------------------------------------------
 
 
-class Blob(msgspec.Struct, frozen=True, kw_only=True):
-    """The properties of a blob."""
+class Shelf(enum.StrEnum):
+    """Where the ledger keeps messages that on_landing gave up."""
 
-    path: str
-    etag: str  # without quotes
+    QUARANTINE = "quarantine"
+    """They cannot be understood."""
+    STUCK = "stuck"
+    """They can, and a service failed."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the ledger keeps, but for its bytes."""
+
+    shelf: Shelf
+    digest: str  # of the bytes
+    since: Aware  # the storage's time of the entry's creation, whatever changes later
+    reason: str
     size: int  # bytes
-    modified: Aware
-    block: bool = True  # a block blob; page and append blobs cannot be scored
-    archived: bool = False
-    metadata: dict[str, str] = {}
+    announced: bool
+    version: str  # the entry's ETag, which the next change must name
 
-    def landing(self, place: Place, landed: datetime) -> Landing:
-        """Return the landing of this version."""
-        return Landing(
-            account=place.account,
-            container=place.container,
-            path=self.path,
-            etag=self.etag,
-            size=self.size,
-            landed=landed,
-        )
+    @property
+    def entry(self) -> str:
+        """The entry's name in the ledger."""
+        return f"{self.shelf}/{self.digest}"
 
 
-class Forbidden(msgspec.Struct, frozen=True):
-    """The app may not look there."""
+class Messages(Protocol):
+    """What the ledger keeps of messages that on_landing gave up."""
+
+    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
+        """Keep a message unless it is kept; return the entry that stands."""
+
+    async def kept(self, shelf: Shelf) -> list[Kept]:
+        """List the messages that are kept."""
+
+    async def message(self, kept: Kept) -> bytes | None:
+        """Return the bytes of a message; None: it is not kept any more."""
+
+    async def mark_announced(self, kept: Kept) -> None:
+        """Mark a message as announced if its entry still is as `kept` shows it."""
+
+    async def drop(self, kept: Kept) -> None:
+        """Delete the entry of a message if it still is as `kept` shows it."""
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a listing."""
-
-    now: Aware  # the storage's time when it was made
-    blobs: list[Blob]
-    next: str  # the place where the next part begins; empty: this was the last
+# --- the landing storage ------------------------------------------------------------------------
 
 
 class LandingStorage(Protocol):
@@ -260,13 +234,6 @@ class LandingStorage(Protocol):
 # --- the workspace ------------------------------------------------------------------------------
 
 
-class BatchEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workspace says of a batch endpoint."""
-
-    scoring_uri: str
-    default_deployment: str | None
-
-
 class Workspace(Protocol):
     """The control plane of the Azure ML workspace."""
 
@@ -281,78 +248,6 @@ class Workspace(Protocol):
 
 
 # --- the batch endpoint -------------------------------------------------------------------------
-
-
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt as it is sent to the endpoint."""
-
-    tag: str  # marks the batch job: see `job.attempt_tag`
-    deployment: str | None
-    kind: Kind
-    input_uri: str
-    output_uri: str  # empty without an output
-    output_kind: OutputKind = "file"
-    # What a pipeline calls them; a model takes one of each under any name.
-    input_name: str = "input"
-    output_name: str = "output"
-    params: dict[str, Param] = {}
-    settings: JobSettings = JobSettings()
-
-
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoint took the attempt."""
-
-    batch_job: str
-
-
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer other than success; `decisions.DEFINITE` says which mean that nothing was created."""
-
-    status: int
-    message: str
-    retry_after: float = 0.0  # seconds
-
-
-class NotSent(msgspec.Struct, frozen=True, kw_only=True):
-    """The connection was never made: for certain nothing was created."""
-
-    message: str
-
-
-class Unclear(msgspec.Struct, frozen=True, kw_only=True):
-    """No answer, half an answer, or a success without a usable name."""
-
-    message: str
-
-
-Answer = Accepted | Answered | NotSent | Unclear
-
-
-class JobState(enum.Enum):
-    """Azure ML's states of a batch job, as far as they make a difference."""
-
-    COMPLETED = enum.auto()
-    FAILED = enum.auto()
-    CANCELED = enum.auto()
-    RUNNING = enum.auto()
-    CANCELING = enum.auto()  # its cancel was asked for, and it has not ended yet
-    OPEN = enum.auto()  # any other
-
-    @property
-    def ended(self) -> bool:
-        """Whether the batch job is in this state for good."""
-        return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
-
-
-class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What the endpoint says of a batch job."""
-
-    name: str
-    state: JobState
-    studio: str | None = None  # link for people
-    message: str = ""  # why it failed, where Azure ML says so
-    outputs: tuple[str, ...] = ()  # URIs
-    marks: tuple[str, ...] = ()  # tags and description
 
 
 class BatchEndpoints(Protocol):
@@ -375,7 +270,7 @@ class BatchEndpoints(Protocol):
 
 
 class Publisher(Protocol):
-    """The topic of the completion events."""
+    """The topic of the events."""
 
     async def publish(self, event: bytes) -> None:
         """Publish one event, these very bytes."""
@@ -389,6 +284,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     ledger: Ledger
     folders: Folders
+    messages: Messages
     storage: LandingStorage
     workspace: Workspace
     endpoints: BatchEndpoints

@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring import writes
+from scoring.batch_jobs import Answer, Answered, BatchEndpoint, NotSent, Submission
+from scoring.blobs import Forbidden
 from scoring.decisions import (
     Newer,
     Outcome,
@@ -23,22 +25,13 @@ from scoring.decisions import (
     Status,
     after_answer,
     before_submission,
-    folder_digest,
 )
 from scoring.errors import SetupError, Unavailable
-from scoring.finish import announce, finish, look_at_input, with_correlation
+from scoring.finish import announce, finish
 from scoring.job import Job, attempt_tag, job_for
 from scoring.log import Action, info, warning
-from scoring.ports import (
-    Answer,
-    Answered,
-    BatchEndpoint,
-    Blob,
-    Forbidden,
-    NotSent,
-    Services,
-    Submission,
-)
+from scoring.looks import look_at_input, with_files_seen, with_version_seen
+from scoring.ports import Services
 from scoring.progress import OpenJob, State
 from scoring.turns import next_turn, overtaken
 
@@ -128,7 +121,7 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     """POST an attempt that is claimed; tell whether the endpoint may take the next one."""
     if isinstance(seen.trigger, Forbidden):
         warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
-    claim = _Claim(_with_version_seen(services, claim.opened, job, seen), claim.since)
+    claim = _Claim(with_version_seen(services, claim.opened, job, seen), claim.since)
     attempt, turn = claim.opened.progress.attempt, None
     async with _sending_nothing(services, claim.opened, job):
         obstacle = before_submission(job, seen) or await overtaken(services, job, seen)
@@ -149,7 +142,7 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
             return True
         claim = _Claim(renewed, since)
     answer = await _post(services, endpoint, claim.opened, job)
-    opened = _with_what_was_seen(claim.opened, job, seen, endpoint)
+    opened = with_files_seen(_with_deployment(claim.opened, job, endpoint), job, seen)
     step = after_answer(opened, answer, claim.now(services), services.timing)
     if isinstance(step, Save):
         await _write_down(services, opened, job, step)
@@ -212,29 +205,12 @@ async def _post(
     return await services.endpoints.submit(endpoint, submission)
 
 
-def _with_version_seen(services: Services, opened: OpenJob, job: Job, seen: Seen) -> OpenJob:
-    if job.route.on_overwrite == "ignore" and isinstance(seen.trigger, Blob):
-        progress = msgspec.structs.replace(opened.progress, etag=seen.trigger.etag)
-        if job.route.input == "file":
-            progress = msgspec.structs.replace(progress, size=seen.trigger.size)
-        opened = msgspec.structs.replace(opened, progress=progress)
-    return with_correlation(services, opened, job, seen)
-
-
-def _with_what_was_seen(
-    opened: OpenJob, job: Job, seen: Seen, endpoint: BatchEndpoint | NotSent | Answered
+def _with_deployment(
+    opened: OpenJob, job: Job, endpoint: BatchEndpoint | NotSent | Answered
 ) -> OpenJob:
     known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
-    deployment = job.route.deployment or known
-    progress = msgspec.structs.replace(opened.progress, deployment=deployment or "")
-    if job.route.input == "folder" and not isinstance(seen.files, Forbidden):
-        progress = msgspec.structs.replace(
-            progress,
-            folder_digest=folder_digest(seen.files),
-            etag=folder_digest(seen.files) if job.route.gathers else progress.etag,
-            files=len(seen.files),
-            size=sum(file.size for file in seen.files),
-        )
+    deployment = job.route.deployment or known or ""
+    progress = msgspec.structs.replace(opened.progress, deployment=deployment)
     return msgspec.structs.replace(opened, progress=progress)
 
 

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring import poison
+from scoring.blobs import Blob, Page
 from scoring.bounded import in_any_case
 from scoring.job import Job, Place, folder_of, job_for
 from scoring.log import Action, error, info, told, warning
-from scoring.ports import Blob, Page, Services, SweepMark
+from scoring.ports import Services, SweepMark
 from scoring.route import Route, literal_beginning
 from scoring.submit import start
 

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from scoring.blobs import Forbidden
 from scoring.decisions import Outcome, Seen, Status, folder_digest
 from scoring.job import Job, attempt_tag
-from scoring.ports import Forbidden, Services
+from scoring.ports import Services
 
 
 async def overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:

@@ -18,6 +18,7 @@ from scoring.authorized_http import AuthorizedHttp, new_client
 from scoring.batch_endpoint import AzureBatchEndpoints
 from scoring.blob_folders import BlobFolders
 from scoring.blob_ledger import BlobLedger
+from scoring.blob_messages import BlobMessages
 from scoring.errors import SetupError
 from scoring.event_grid import EventGridTopic
 from scoring.identity import Identity
@@ -133,6 +134,7 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
     return Services(
         ledger=ledger,
         folders=folders,
+        messages=BlobMessages(container),
         storage=AzureLandingStorage(connect_landing),
         workspace=AzureWorkspace(
             arm,

@@ -10,10 +10,10 @@ import msgspec
 
 from scoring.authorized_http import AuthorizedHttp, json_in, what_it_says
 from scoring.azure_errors import told_as_ours
+from scoring.batch_jobs import BatchEndpoint
 from scoring.errors import LandfallError, SetupError, Unavailable
 from scoring.job import Place
 from scoring.log import Action, warning
-from scoring.ports import BatchEndpoint
 
 API_VERSION = "2025-12-01"
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from scoring.batch_jobs import BatchJob, JobState
+from scoring.blobs import Blob
 from scoring.job import Job, Place, job_for
 from scoring.landing import Landing
-from scoring.ports import BatchJob, Blob, JobState
 from scoring.progress import OpenJob, Progress, State
 from scoring.route import Ready, Route
 

@@ -12,26 +12,19 @@ from typing import Any
 import msgspec
 
 from scoring import landings, poll, sweep
+from scoring.batch_jobs import Accepted, Answer, BatchEndpoint, BatchJob, JobState, Submission
+from scoring.blobs import Blob, Forbidden, Page
 from scoring.errors import Unavailable
 from scoring.job import Folder, Job, Place
 from scoring.landing import Landing
 from scoring.ports import (
-    Accepted,
-    Answer,
-    BatchEndpoint,
-    BatchJob,
-    Blob,
     Filling,
     FolderMark,
-    Forbidden,
-    JobState,
     Kept,
     OpenJobs,
-    Page,
     PollMark,
     Services,
     Shelf,
-    Submission,
     SweepMark,
     Turn,
 )
@@ -73,7 +66,6 @@ class FakeLedger:
         self.done: dict[str, bytes] = {}
         self.mark = PollMark()
         self.sweep_marks: dict[str, SweepMark] = {}
-        self.messages: dict[str, tuple[bytes, Kept]] = {}  # by their entries' names
         self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -128,6 +120,24 @@ class FakeLedger:
         if mark.version == self.mark.version:
             self.mark = msgspec.structs.replace(mark, version=str(next(self._versions)))
 
+    def _entry(self, key: str, progress: Progress) -> OpenJob:
+        metadata = progress.metadata()
+        return OpenJob(
+            key=key,
+            progress=Progress.from_metadata(metadata),
+            version=str(next(self._versions)),
+            changed=self._clock.now,
+        )
+
+
+class FakeMessages:
+    """The reference model of the messages that the ledger keeps."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._versions = itertools.count(1)
+        self.messages: dict[str, tuple[bytes, Kept]] = {}  # by their entries' names
+
     async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
         kept = Kept(
             shelf=shelf,
@@ -158,15 +168,6 @@ class FakeLedger:
 
     def _stands(self, kept: Kept) -> bool:
         return self.messages.get(kept.entry, (b"", None))[1] == kept
-
-    def _entry(self, key: str, progress: Progress) -> OpenJob:
-        metadata = progress.metadata()
-        return OpenJob(
-            key=key,
-            progress=Progress.from_metadata(metadata),
-            version=str(next(self._versions)),
-            changed=self._clock.now,
-        )
 
 
 class FakeFolders:
@@ -396,6 +397,7 @@ class World:
         self.clock = Clock()
         self.ledger = FakeLedger(self.clock)
         self.folders = FakeFolders(self.clock)
+        self.kept = FakeMessages(self.clock)
         self.storage = FakeStorage(self.clock)
         self.endpoints = FakeEndpoints()
         self.workspace = FakeWorkspace(self.endpoints)
@@ -404,6 +406,7 @@ class World:
         self.services = Services(
             ledger=self.ledger,
             folders=self.folders,
+            messages=self.kept,
             storage=self.storage,
             workspace=self.workspace,
             endpoints=self.endpoints,

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from scoring.batch_jobs import Answered, JobState, Unclear
 from scoring.cloud_event import CloudEvent
 from scoring.completion import DATA_SCHEMA, TYPES, completion_event, receipt
 from scoring.decisions import Outcome, Seen, Status, before_submission
 from scoring.job import Job, Place
 from scoring.landings import land
-from scoring.ports import Answered, JobState, Unclear
 from scoring.progress import Progress, State
 from scoring.route import Ready, Route
 from tests.completion_events import LENIENT, SCHEMA, STRICT, check_event, strict

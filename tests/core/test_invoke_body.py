@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from scoring.batch_jobs import Submission
 from scoring.invoke_body import invoke_body
-from scoring.ports import Submission
 from scoring.route import JobSettings
 
 

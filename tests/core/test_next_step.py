@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoring.batch_jobs import BatchJob, JobState
 from scoring.decisions import Finish, Outcome, Save, Status
 from scoring.log import Action
 from scoring.next_step import (
@@ -30,7 +31,6 @@ from scoring.next_step import (
     _first_age,
     next_step,
 )
-from scoring.ports import BatchJob, JobState
 from scoring.progress import OpenJob, State
 from scoring.timing import Timing
 from tests.factories import NOW, batch_job, open_job, progress

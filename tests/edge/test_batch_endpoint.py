@@ -19,9 +19,7 @@ from local.credential import StaticCredential
 from local.run_folder import RunFolder
 from scoring.authorized_http import AuthorizedHttp, new_client
 from scoring.batch_endpoint import AzureBatchEndpoints
-from scoring.errors import Unavailable
-from scoring.identity import Identity
-from scoring.ports import (
+from scoring.batch_jobs import (
     Accepted,
     Answered,
     BatchEndpoint,
@@ -30,6 +28,8 @@ from scoring.ports import (
     Submission,
     Unclear,
 )
+from scoring.errors import Unavailable
+from scoring.identity import Identity
 from scoring.route import JobSettings
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

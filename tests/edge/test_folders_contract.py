@@ -6,17 +6,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from azure.storage.blob.aio import ContainerClient
 
-from local.credential import StaticCredential
 from local.faults import Fault
-from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
 from local.storage import Storage
-from local.tokens import issue
 from scoring.blob_folders import BlobFolders
-from scoring.identity import Identity
 from scoring.job import Folder
 from scoring.ports import FolderMark, Folders
+from tests.edge.containers import container
 from tests.factories import place, quiet_route
 from tests.fakes import Clock, FakeFolders
 
@@ -30,18 +26,6 @@ async def folders(request: pytest.FixtureRequest, storage: Storage) -> AsyncIter
         return
     async with container(storage) as ledger:
         yield BlobFolders(ledger)
-
-
-def container(storage: Storage) -> ContainerClient:
-    credential = Identity(lambda: StaticCredential(issue(STORAGE_AUDIENCE, client="test")))
-    return ContainerClient(
-        f"{storage.blob}/{APP_ACCOUNT}",
-        LEDGER_CONTAINER,
-        credential=credential,
-        retry_total=3,
-        initial_backoff=0,
-        increment_base=0,
-    )
 
 
 def a_folder() -> Folder:

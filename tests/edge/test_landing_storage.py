@@ -16,10 +16,10 @@ from local.credential import StaticCredential
 from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
 from local.storage import Storage
 from local.tokens import issue
+from scoring.blobs import Blob, Forbidden
 from scoring.errors import Denied, SetupError, Unavailable
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
-from scoring.ports import Blob, Forbidden
 
 NASTY = [
     "a b.csv",

@@ -5,32 +5,27 @@ itself.
 """
 
 import json
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.storage.blob.aio import ContainerClient
 
-from local.credential import StaticCredential
 from local.faults import Fault
-from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
 from local.run_folder import RunFolder
 from local.storage import Storage
-from local.tokens import issue
 from scoring.blob_ledger import BlobLedger
 from scoring.correlation import LONGEST, correlation
 from scoring.errors import SetupError
-from scoring.identity import Identity
 from scoring.job import Job
 from scoring.ledger_blobs import only_if
-from scoring.ports import Ledger, Shelf, SweepMark
+from scoring.ports import Ledger, SweepMark
 from scoring.progress import Progress, State, first_progress
+from tests.edge.containers import container
 from tests.factories import job as make_job
 from tests.fakes import Clock, FakeLedger
 
@@ -41,42 +36,25 @@ class Tried:
 
     ledger: Ledger
     lose_answer: Callable[[], None]
-    pass_a_second: Callable[[], None]
 
 
 @pytest.fixture(params=["model", "azurite"])
 async def tried(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterator[Tried]:
     if request.param == "model":
-        clock = Clock()
-        fake = FakeLedger(clock)
+        fake = FakeLedger(Clock())
 
         def lose() -> None:
             fake.answers_get_lost = True
 
-        yield Tried(fake, lose, lambda: clock.pass_(timedelta(seconds=1)))
+        yield Tried(fake, lose)
         return
-    async with _container(storage) as container:
-        yield Tried(BlobLedger(container), lambda: _lose(storage), lambda: time.sleep(1.1))
+    async with container(storage) as blobs:
+        yield Tried(BlobLedger(blobs), lambda: _lose(storage))
     storage.blob_faults.pending.clear()
 
 
-def _container(storage: Storage, name: str = LEDGER_CONTAINER, **options: Any) -> ContainerClient:
-    credential = Identity(lambda: StaticCredential(issue(STORAGE_AUDIENCE, client="test")))
-    return ContainerClient(
-        f"{storage.blob}/{APP_ACCOUNT}",
-        name,
-        credential=credential,
-        retry_total=3,
-        initial_backoff=0,
-        increment_base=0,
-        **options,
-    )
-
-
 def _lose(storage: Storage) -> None:
-    storage.blob_faults.pending.append(
-        Fault(kind="drop-after", method="PUT", path=r"open|done|stuck|quar")
-    )
+    storage.blob_faults.pending.append(Fault(kind="drop-after", method="PUT", path=r"open|done"))
     storage.blob_faults.pending.append(Fault(kind="drop-after", method="DELETE"))
 
 
@@ -203,66 +181,14 @@ async def test_of_two_sweeps_of_a_route_the_first_leaves_its_mark(tried: Tried) 
     assert await tried.ledger.sweep_mark("another") == SweepMark()
 
 
-async def test_a_message_is_kept_once_as_it_arrived(tried: Tried) -> None:
-    digest, message = uuid.uuid4().hex, b"\xff\x00\r\n"
-    tried.lose_answer()
-    first = await tried.ledger.keep(Shelf.STUCK, digest, message, "first")
-    again = await tried.ledger.keep(Shelf.STUCK, digest, message, "second")
-    assert first == again
-    assert (first.reason, first.size, first.announced) == ("first", 4, False)
-    assert await tried.ledger.message(first) == message
-    assert first in await tried.ledger.kept(Shelf.STUCK)
-    assert digest not in {one.digest for one in await tried.ledger.kept(Shelf.QUARANTINE)}
-
-
-@pytest.mark.parametrize(
-    "reason", ["", "100% of 'ü' \x7f \U0001f642 \ud7ff; {\"a\\b\"}", "😀" * 500]
-)
-async def test_a_reason_of_any_characters_is_kept(tried: Tried, reason: str) -> None:
-    kept = await tried.ledger.keep(Shelf.QUARANTINE, uuid.uuid4().hex, b"", reason)
-    await tried.ledger.mark_announced(kept)
-    (listed,) = [
-        one for one in await tried.ledger.kept(Shelf.QUARANTINE) if one.digest == kept.digest
-    ]
-    assert kept.reason == listed.reason == reason
-
-
-async def test_the_mark_of_a_message_does_not_move_the_time_since_when_it_is_kept(
-    tried: Tried,
-) -> None:
-    digest = uuid.uuid4().hex
-    kept = await tried.ledger.keep(Shelf.QUARANTINE, digest, b"message", "why")
-    tried.pass_a_second()
-    tried.lose_answer()
-    await tried.ledger.mark_announced(kept)
-    marked = await tried.ledger.keep(Shelf.QUARANTINE, digest, b"message", "why")
-    assert marked == msgspec.structs.replace(kept, announced=True, version=marked.version)
-    assert await tried.ledger.message(marked) == b"message"
-    assert marked in await tried.ledger.kept(Shelf.QUARANTINE)
-
-
-async def test_a_message_is_dropped_only_as_it_stands(tried: Tried) -> None:
-    kept = await tried.ledger.keep(Shelf.STUCK, uuid.uuid4().hex, b"message", "why")
-    await tried.ledger.mark_announced(kept)
-    await tried.ledger.drop(kept)
-    (stands,) = [one for one in await tried.ledger.kept(Shelf.STUCK) if one.digest == kept.digest]
-    await tried.ledger.mark_announced(kept)
-    tried.lose_answer()
-    await tried.ledger.drop(stands)
-    assert await tried.ledger.message(stands) is None
-    await tried.ledger.drop(stands)
-    await tried.ledger.mark_announced(stands)
-    assert stands not in await tried.ledger.kept(Shelf.STUCK)
-
-
 async def test_an_entry_that_is_no_job_is_named_and_does_not_hide_the_others(
     storage: Storage, folder: RunFolder
 ) -> None:
     job = a_job()
-    async with _container(storage) as container:
-        ledger = BlobLedger(container)
+    async with container(storage) as blobs:
+        ledger = BlobLedger(blobs)
         await ledger.claim(job, submitting(job, "1"))
-        broken = container.get_blob_client("open/broken")
+        broken = blobs.get_blob_client("open/broken")
         await broken.upload_blob(b"", metadata={"state": "no such state"})
         listing = await ledger.open_jobs()
         await broken.delete_blob()
@@ -275,8 +201,8 @@ async def test_now_is_the_services_time_and_not_the_hosts(storage: Storage) -> N
         def on_response(self, request: Any, response: Any) -> None:
             response.http_response.headers["Date"] = "Mon, 23 Nov 2020 12:00:00 GMT"
 
-    async with _container(storage, _additional_pipeline_policies=[LongAgo()]) as container:
-        listing = await BlobLedger(container).open_jobs()
+    async with container(storage, _additional_pipeline_policies=[LongAgo()]) as blobs:
+        listing = await BlobLedger(blobs).open_jobs()
     assert listing.now == datetime(2020, 11, 23, 12, tzinfo=UTC)
 
 
@@ -287,8 +213,8 @@ def test_a_condition_names_an_etag_in_quotes_as_headers_do() -> None:
 
 async def test_a_ledger_without_its_container_says_so(storage: Storage) -> None:
     job = a_job()
-    async with _container(storage, "missing") as container:
-        ledger = BlobLedger(container)
+    async with container(storage, "missing") as blobs:
+        ledger = BlobLedger(blobs)
         with pytest.raises(SetupError, match="container is missing"):
             await ledger.claim(job, submitting(job, "1"))
         with pytest.raises(SetupError, match="container is missing"):

@@ -10,10 +10,10 @@ import pytest
 
 from local.credential import StaticCredential
 from scoring.authorized_http import AuthorizedHttp
+from scoring.batch_jobs import BatchEndpoint
 from scoring.errors import SetupError, Unavailable
 from scoring.identity import Identity
 from scoring.job import Place
-from scoring.ports import BatchEndpoint
 from scoring.workspace import AzureWorkspace
 
 URL = "https://management.azure.com/subscriptions/s/workspaces/w"

@@ -22,9 +22,7 @@ from local.storage import Storage
 from local.tokens import issue
 from scoring.authorized_http import AuthorizedHttp, new_client
 from scoring.batch_endpoint import AzureBatchEndpoints
-from scoring.identity import Identity
-from scoring.job import Place
-from scoring.ports import (
+from scoring.batch_jobs import (
     Accepted,
     Answer,
     Answered,
@@ -34,6 +32,8 @@ from scoring.ports import (
     Submission,
     Unclear,
 )
+from scoring.identity import Identity
+from scoring.job import Place
 from scoring.workspace import AzureWorkspace
 from tests.local.test_azureml_wire import Site, opened
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from scoring import landings
+from scoring.batch_jobs import Answered, JobState, Unclear
 from scoring.correlation import LONGEST
-from scoring.ports import Answered, JobState, Unclear
 from scoring.route import Route
 from tests.factories import folder_route, route
 from tests.fakes import World

@@ -16,15 +16,16 @@ import msgspec
 import pytest
 
 from scoring import landings, poison, poll, sweep
+from scoring.batch_jobs import Answered, JobState, Unclear
 from scoring.errors import Unavailable
 from scoring.landing import Landing
-from scoring.ports import Answered, JobState, Services, Shelf, Unclear
+from scoring.ports import Services, Shelf
 from scoring.route import Ready
 from scoring.touches import Touches
 from tests.factories import created, quiet_route, route
 from tests.fakes import World
 
-PORTS = ("ledger", "folders", "storage", "workspace", "endpoints", "publisher")
+PORTS = ("ledger", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
 HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5), receipt=True)
 DIGITS = route(
     name="digits",
@@ -227,7 +228,7 @@ async def test_a_message_in_poison_is_scored_and_announced_whenever_a_host_dies(
             f"azureml://datastores/workspaceblobstore/paths/{FILE}"
         ]
         assert len(set(world.publisher.published)) == 1
-        ((_, kept),) = world.ledger.messages.values()
+        ((_, kept),) = world.kept.messages.values()
         assert (kept.shelf, kept.announced) == (Shelf.QUARANTINE, True)
         if not death.came:
             break

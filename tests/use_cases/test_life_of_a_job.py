@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from scoring import landings, poll, submit, writes
+from scoring.batch_jobs import Answer, Answered, JobState, NotSent, Unclear
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.ports import Answer, Answered, JobState, NotSent, Unclear
 from scoring.progress import State
 from tests.factories import DIGITS, job, route
 from tests.fakes import World

@@ -12,7 +12,9 @@ import pytest
 
 from scoring import landings, poll, writes
 from scoring.admission import Admission
-from scoring.ports import Answered, BatchEndpoint, Blob, JobState, Services, Submission, Unclear
+from scoring.batch_jobs import Answered, BatchEndpoint, JobState, Submission, Unclear
+from scoring.blobs import Blob
+from scoring.ports import Services
 from scoring.progress import OpenJob, State
 from scoring.route import Route
 from tests.factories import folder_route, route

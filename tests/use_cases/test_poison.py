@@ -36,7 +36,7 @@ def put(world: World, path: str = FILE) -> dict[str, Any]:
 
 
 def shelf(world: World, which: Shelf) -> list[Kept]:
-    return [kept for _, kept in world.ledger.messages.values() if kept.shelf is which]
+    return [kept for _, kept in world.kept.messages.values() if kept.shelf is which]
 
 
 def scored(world: World) -> list[str]:
@@ -60,7 +60,7 @@ async def test_a_message_that_works_now_is_taken_and_not_kept() -> None:
     world = World(HEART)
     await poison.on_poison(world.services, message(put(world)))
     assert scored(world) == [FILE]
-    assert world.ledger.messages == {}
+    assert world.kept.messages == {}
     assert world.publisher.published == []
 
 
@@ -76,7 +76,7 @@ async def test_while_a_service_is_down_a_message_is_stuck_and_not_announced(
     await poison.on_poison(world.services, told)
     await poison.on_poison(world.services, told)
     (kept,) = shelf(world, Shelf.STUCK)
-    assert (await world.ledger.message(kept), kept.reason) == (
+    assert (await world.kept.message(kept), kept.reason) == (
         told,
         f"{type(failure).__name__}: {failure}",
     )
@@ -94,7 +94,7 @@ async def test_each_sweep_tries_a_stuck_message_until_it_is_taken_once() -> None
     world.workspace.failure = None
     for _ in range(3):
         await world.sweep()
-    assert world.ledger.messages == {}
+    assert world.kept.messages == {}
     await world.tick()
     world.complete("batchjob-1")
     await world.ticks(timedelta(minutes=1))
@@ -121,14 +121,14 @@ async def test_one_stuck_message_does_not_stop_the_others_nor_the_sweep(
     for name in "abc":
         await poison.on_poison(world.services, message(put(world, f"landing/heart/{name}")))
     world.workspace.failure = None
-    drop = world.ledger.drop
+    drop = world.kept.drop
 
     async def sometimes(kept: Kept) -> None:
         if kept is shelf(world, Shelf.STUCK)[0]:
             raise Unavailable("503")
         await drop(kept)
 
-    world.ledger.drop = sometimes  # type: ignore[method-assign]
+    world.kept.drop = sometimes  # type: ignore[method-assign]
     put(world, "landing/heart/d")
     await world.sweep()
     assert len(world.ledger.open) == 4
@@ -144,7 +144,7 @@ async def test_a_sweep_goes_on_though_kept_messages_use_up_their_time(
     for number in range(AT_ONCE + 1):
         await poison.on_poison(world.services, message(put(world, f"landing/heart/{number}")))
     world.workspace.failure = None
-    world.ledger.message = lambda _: asyncio.Event().wait()  # type: ignore[method-assign,assignment,return-value]
+    world.kept.message = lambda _: asyncio.Event().wait()  # type: ignore[method-assign,assignment,return-value]
     moment = timedelta(milliseconds=10)
     world.services = msgspec.structs.replace(
         world.services,
@@ -170,7 +170,7 @@ async def test_what_cannot_be_understood_is_kept_as_it_arrived_and_announced_onc
     check_quarantine_event(event)
     digest = hashlib.sha256(UNREADABLE).hexdigest()
     assert event["data"]["message"] == digest
-    body, kept = world.ledger.messages[event["data"]["entry"]]
+    body, kept = world.kept.messages[event["data"]["entry"]]
     assert body == UNREADABLE
     assert kept.reason == event["data"]["reason"]["message"]
     assert caplog.text.count(f"quarantined digest={digest}") == 1
@@ -178,11 +178,11 @@ async def test_what_cannot_be_understood_is_kept_as_it_arrived_and_announced_onc
 
 async def test_what_could_not_be_announced_the_next_sweep_announces_with_the_same_bytes() -> None:
     world = World(HEART)
-    mark = world.ledger.mark_announced
-    world.ledger.mark_announced = failing(Unavailable("503"))  # type: ignore[method-assign]
+    mark = world.kept.mark_announced
+    world.kept.mark_announced = failing(Unavailable("503"))  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         await poison.on_poison(world.services, UNREADABLE)
-    world.ledger.mark_announced = mark  # type: ignore[method-assign]
+    world.kept.mark_announced = mark  # type: ignore[method-assign]
     world.publisher.refuses = True
     await world.sweep()
     assert len(world.publisher.published) == 1
@@ -193,19 +193,21 @@ async def test_what_could_not_be_announced_the_next_sweep_announces_with_the_sam
     assert first == second
 
 
-@pytest.mark.parametrize("method", ["keep", "claim"])
-async def test_while_the_ledger_is_down_the_message_stays_with_the_platform(method: str) -> None:
+@pytest.mark.parametrize("claims", [True, False])
+async def test_while_the_ledger_is_down_the_message_stays_with_the_platform(
+    *, claims: bool
+) -> None:
     world = World(HEART)
     told = message(put(world), {"odd": True})
-    works = {name: getattr(world.ledger, name) for name in ("keep", method)}
-    for name in works:
-        setattr(world.ledger, name, failing(Unavailable("503")))
+    claim, keep = world.ledger.claim, world.kept.keep
+    if not claims:
+        world.ledger.claim = failing(Unavailable("503"))  # type: ignore[method-assign]
+    world.kept.keep = failing(Unavailable("503"))  # type: ignore[method-assign]
     for _ in range(2):
         with pytest.raises(Unavailable):
             await poison.on_poison(world.services, told)
-    assert (world.publisher.published, world.ledger.messages) == ([], {})
-    for name, work in works.items():
-        setattr(world.ledger, name, work)
+    assert (world.publisher.published, world.kept.messages) == ([], {})
+    world.ledger.claim, world.kept.keep = claim, keep  # type: ignore[method-assign]
     await poison.on_poison(world.services, told)
     assert scored(world) == [FILE]
     assert [kept.announced for kept in shelf(world, Shelf.QUARANTINE)] == [True]
@@ -217,7 +219,7 @@ async def test_a_good_event_beside_a_bad_one_is_taken_and_the_whole_message_is_k
     told = message({"odd": True}, put(world), created(landing(etag="")))
     await poison.on_poison(world.services, told)
     assert scored(world) == [FILE]
-    ((body, kept),) = world.ledger.messages.values()
+    ((body, kept),) = world.kept.messages.values()
     assert body == told
     assert kept.reason.count("not a storage event") == 2
 
@@ -231,7 +233,7 @@ async def test_a_message_may_be_stuck_and_in_quarantine_at_once() -> None:
     await world.sweep()
     await world.tick()
     assert scored(world) == [FILE]
-    assert [kept.shelf for _, kept in world.ledger.messages.values()] == [Shelf.QUARANTINE]
+    assert [kept.shelf for _, kept in world.kept.messages.values()] == [Shelf.QUARANTINE]
     assert len(world.publisher.published) == 1
 
 
@@ -239,7 +241,7 @@ async def test_a_reason_is_one_bounded_line_without_secrets() -> None:
     world = World(HEART)
     subject = "a\r\nb ?sig=secret&x " + "x" * 1_000
     await poison.on_poison(world.services, message(created(landing(), subject=subject)))
-    ((_, kept),) = world.ledger.messages.values()
+    ((_, kept),) = world.kept.messages.values()
     assert len(kept.reason) == 500
     assert kept.reason.isprintable()
     assert "sig=***" in kept.reason
@@ -312,7 +314,7 @@ async def test_every_malformed_message_is_ignored_or_quarantined_and_the_next_is
         await poison.on_poison(world.services, told)
     else:
         await landings.on_landing(world.services, told)
-    kept = [entry.shelf for _, entry in world.ledger.messages.values()]
+    kept = [entry.shelf for _, entry in world.kept.messages.values()]
     assert kept == ([Shelf.QUARANTINE] if becomes == "quarantined" else [])
     assert ("ignored path=" in caplog.text) == (becomes == "ignored")
     assert len(world.publisher.published) == len(kept)

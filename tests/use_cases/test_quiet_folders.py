@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from scoring import landings, poll
+from scoring.batch_jobs import JobState, NotSent
 from scoring.errors import Unavailable
-from scoring.ports import JobState, NotSent
 from scoring.progress import State
 from scoring.route import Ready, Route
 from tests.factories import folder_route, quiet_route

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from scoring import landings
+from scoring.batch_jobs import Answered, JobState
 from scoring.errors import Denied, Unavailable
-from scoring.ports import Answered, JobState
 from tests.factories import folder_route, route
 from tests.fakes import World
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from scoring import landings, writes
+from scoring.batch_jobs import Answer, Answered, JobState, Unclear
 from scoring.errors import Unavailable
-from scoring.ports import Answer, Answered, JobState, Unclear
 from scoring.progress import State
 from tests.factories import route
 from tests.fakes import Stalled, World
