@@ -6,7 +6,7 @@
     └── SetupError         somebody must mend the set-up: settings, routes, roles
         └── Denied         … a role, to be exact
 
-Answers of the batch endpoint are no exceptions but values (`decisions.Answer`): each of them
+Answers of the batch endpoint are no exceptions but values (`ports.Answer`): each of them
 has a next step.
 """
 

@@ -1,4 +1,4 @@
-"""The Event Grid topic of the completion events."""
+"""The Event Grid topic that the events go to: completion and quarantine events."""
 
 import contextvars
 from typing import Any
@@ -15,7 +15,7 @@ _body: contextvars.ContextVar[bytes] = contextvars.ContextVar("what the running 
 
 
 class EventGridTopic:
-    """Publishes completion events; a `ports.Publisher`."""
+    """Publishes events; a `ports.Publisher`."""
 
     def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
         self._client = EventGridPublisherClient(

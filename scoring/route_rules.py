@@ -14,7 +14,7 @@ _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
 _URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
-_MARKER_OR_QUIET = '{ marker = "landing/{batch}.done" } or { quiet = "5m", at_most = "1h" }'
+MARKER_OR_QUIET = '{ marker = "landing/{batch}.done" } or { quiet = "5m", at_most = "1h" }'
 
 
 def problems(route: Route) -> Iterator[tuple[str, str]]:
@@ -51,7 +51,9 @@ def _uri_problems(uri: str) -> Iterator[tuple[str, str]]:
 def _output_problems(route: Route) -> Iterator[tuple[str, str]]:
     if route.output_kind == "none":
         if route.output:
-            yield "output", 'goes not with output_kind = "none": leave one of them out'
+            yield "output", 'does not go with output_kind = "none": leave one of them out'
+        if route.output_name != "output":
+            yield "output_name", "there is no output to name: leave it out"
         if route.receipt:
             yield "receipt", "there is no output to lie beside: leave it out"
         return
@@ -93,10 +95,14 @@ def _folder_problems(route: Route) -> Iterator[tuple[str, str]]:
             if getattr(route, field) != default:
                 yield field, 'goes with input = "folder" only'
         return
+    if route.on_empty != "reject":
+        yield "on_empty", 'goes with input = "file" only: a folder without files is rejected'
     if not route.ready:
-        yield "ready", f"a folder needs one, e.g. {_MARKER_OR_QUIET}"
+        yield "ready", f"a folder needs one, e.g. {MARKER_OR_QUIET}"
         return
-    if not route.folder or re.search(r"[*?]", route.folder):
+    if not route.folder:
+        yield "match", "names no folder: write it before the files, e.g. landing/{batch}/*.png"
+    if re.search(r"[*?]", route.folder):
         yield "match", "the folder may hold literals and {name} only, e.g. landing/{batch}/*.png"
     yield from _quiet_problems(route) if route.gathers else _marker_problems(route)
 
@@ -110,7 +116,7 @@ def _marker_problems(route: Route) -> Iterator[tuple[str, str]]:
     if route.ready and (route.ready.quiet or route.ready.at_most):
         yield (
             "ready",
-            f"a folder is ready by a marker or by being quiet, not both: {_MARKER_OR_QUIET}",
+            f"a folder is ready by a marker or by being quiet, not both: {MARKER_OR_QUIET}",
         )
     if route.late == "ignore":
         yield "late", "goes with ready = { quiet = … }: a marker says itself when it is late"
@@ -119,13 +125,16 @@ def _marker_problems(route: Route) -> Iterator[tuple[str, str]]:
 def _quiet_problems(route: Route) -> Iterator[tuple[str, str]]:
     ready = route.ready
     if not ready or not ready.quiet or not ready.at_most:
-        yield "ready", f"needs a marker, or both of quiet and at_most: {_MARKER_OR_QUIET}"
+        yield "ready", f"needs a marker, or both of quiet and at_most: {MARKER_OR_QUIET}"
     elif ready.at_most < ready.quiet:
         yield "ready.at_most", "must not be shorter than quiet"
     if "**" in route.match:
         yield "match", "takes the files directly in a folder: no `**` with ready = { quiet = … }"
     if route.on_overwrite == "ignore":
-        yield "on_overwrite", 'goes not with ready = { quiet = … }: late = "ignore" does that there'
+        yield (
+            "on_overwrite",
+            'does not go with ready = { quiet = … }: late = "ignore" does that there',
+        )
 
 
 def _template_problems(

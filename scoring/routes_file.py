@@ -4,18 +4,27 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from datetime import datetime, timedelta
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from scoring.durations import read_duration
 from scoring.route import Mistake, Param, Ready, Route, without_loops
-from scoring.route_rules import problems
+from scoring.route_rules import MARKER_OR_QUIET, problems
 
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MISSING = re.compile(r"missing required field `(\w+)`")
-_DURATIONS = frozenset({"timeout", "queue_timeout", "run_timeout", "minimum_gap"})
-_DURATIONS_OF_READY = frozenset({"quiet", "at_most"})
+_MUST_BE: dict[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    int | Literal["unlimited"]: 'a number from 1 on, or "unlimited"',
+    datetime: "a time with its offset, e.g. 2026-11-01T00:00:00Z",
+    dict[str, Param]: "a table, e.g. { threshold = 0.5 }",
+    Ready: MARKER_OR_QUIET,
+}
 
 
 def read_routes(text: str, settings: Mapping[str, str]) -> tuple[list[Route], list[Mistake]]:
@@ -41,6 +50,17 @@ def read_routes(text: str, settings: Mapping[str, str]) -> tuple[list[Route], li
             route = str(named or f"number {number}")
             mistakes.append(Mistake(route=route, field=wrong.field, problem=wrong.problem))
     return without_loops(routes, lambda route: route.datastore, mistakes)
+
+
+def kinds_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the type that each field of a struct has where it is not left out."""
+    hints = get_type_hints(struct)
+    return {field: _kind(hints[field]) for field in struct.__struct_fields__}
+
+
+def _kind(hint: Any) -> Any:
+    kind, *others = get_args(hint) or [hint]
+    return kind if others == [NoneType] else hint
 
 
 class _FieldError(Exception):
@@ -91,12 +111,13 @@ def _field_error(said: str) -> _FieldError:
     missing = _MISSING.search(problem)
     if missing:
         return _FieldError(".".join(filter(None, [field, missing[1]])), "is missing")
-    kind = Route.__annotations__.get(field)
-    if field == "max_active":
-        problem = 'must be a number from 1 on, or "unlimited"'
-    elif get_origin(kind) is Literal:
-        problem = "must be " + " or ".join(f'"{choice}"' for choice in get_args(kind))
-    return _FieldError(field, problem)
+    within, _, last = field.rpartition(".")
+    kind = kinds_of(Ready if within else Route)[last]
+    if get_origin(kind) is Literal:
+        must_be = " or ".join(f'"{choice}"' for choice in get_args(kind))
+    else:
+        must_be = _MUST_BE[kind]
+    return _FieldError(field, f"must be {must_be}")
 
 
 def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
@@ -114,16 +135,19 @@ def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
 
 
 def _with_durations(table: dict[str, Any]) -> dict[str, Any]:
-    read = {**table, **_durations(table, _DURATIONS)}
+    read = {**table, **_durations(table, Route)}
     ready = table.get("ready")
     if isinstance(ready, dict):
-        read["ready"] = {**ready, **_durations(ready, _DURATIONS_OF_READY, "ready.")}
+        read["ready"] = {**ready, **_durations(ready, Ready, "ready.")}
     return read
 
 
-def _durations(table: dict[str, Any], fields: frozenset[str], within: str = "") -> dict[str, Any]:
+def _durations(
+    table: dict[str, Any], struct: type[msgspec.Struct], within: str = ""
+) -> dict[str, Any]:
     read: dict[str, Any] = {}
-    for field in fields & table.keys():
+    kinds = kinds_of(struct)
+    for field in (one for one in table if kinds[one] is timedelta):
         try:
             read[field] = read_duration(table[field])
         except ValueError as mistake:

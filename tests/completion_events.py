@@ -4,8 +4,10 @@ The schema that subscribers have lets new fields and reason codes pass. Here the
 or a code that the schema does not name is one that no document names.
 """
 
+import copy
 import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -93,3 +95,24 @@ def _checked(event: dict[str, Any] | bytes, validator: Draft202012Validator) -> 
     wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
     assert not wrong, "\n".join(wrong)
     return document
+
+
+def places(document: dict[str, Any], within: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each field of a document."""
+    for name, value in document.items():
+        yield (*within, name)
+        if isinstance(value, dict):
+            yield from places(value, (*within, name))
+
+
+def changed(document: dict[str, Any], path: tuple[str, ...], value: Any = ...) -> dict[str, Any]:
+    """Return a document with another value in a field; without it, the field is left out."""
+    new: dict[str, Any] = copy.deepcopy(document)
+    parent = new
+    for name in path[:-1]:
+        parent = parent[name]
+    if value is ...:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = value
+    return new

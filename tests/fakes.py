@@ -4,7 +4,9 @@ The contract tests run over `FakeLedger` and the real ledger alike.
 """
 
 import asyncio
+import inspect
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -232,7 +234,7 @@ class FakeStorage:
         self.page_size = 5_000
         self.folder_listings = 0
         self.receipts: dict[str, bytes] = {}
-        self.failure: Exception | None = None  # of a receipt
+        self.leave_failure: Exception | None = None
 
     def put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
         self.blobs[path] = Blob(
@@ -274,8 +276,8 @@ class FakeStorage:
         return max(below, key=lambda blob: blob.modified, default=None)
 
     async def leave(self, place: Place, path: str, content: bytes) -> None:
-        if self.failure is not None:
-            raise self.failure
+        if self.leave_failure is not None:
+            raise self.leave_failure
         self.receipts.setdefault(path, content)
 
 
@@ -452,11 +454,39 @@ class World:
         for _ in range(int(time / every)):
             await self.tick(every)
 
+    def operations(self) -> Counter[str]:
+        """Return how often each operation of ledger and storage is called from now on."""
+        count: Counter[str] = Counter()
+        ports = ("ledger", "folders", "storage")
+        counted = {name: _Counted(getattr(self.services, name), count) for name in ports}
+        self.services = host(self.services, **counted)
+        return count
+
     @property
     def progress(self) -> Progress:
         """The progress of the one open job."""
         ((_, entry),) = self.ledger.open.values()
         return entry.progress
+
+
+def host(services: Services, **ports: Any) -> Services:
+    """Return the services of a host that reaches some of them through other ports."""
+    touches = Touches(ports.get("folders", services.folders), services.clock)
+    return msgspec.structs.replace(services, touches=touches, **ports)
+
+
+class _Counted:
+    """A port whose calls are counted by the methods' names."""
+
+    def __init__(self, port: object, count: Counter[str]) -> None:
+        self._port = port
+        self._count = count
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if inspect.iscoroutinefunction(method):
+            self._count[name] += 1
+        return method
 
 
 class Stalled:

@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scoring.durations import read_duration
 from scoring.errors import SetupError
 from scoring.log import Action, line
 from scoring.route import Mistake, Ready, Route, pattern
-from scoring.routes_file import read_routes
+from scoring.routes_file import kinds_of, read_routes
 from scoring.settings import Settings, poll_schedule, read_settings
 from scoring.uris import may_receive_token, safe_name
 
@@ -139,7 +140,7 @@ def test_the_example_of_a_field_is_read(name: str, example: str) -> None:
 def _as_read(name: str, value: Any) -> Any:
     if name == "ready":
         return Ready(**value)
-    return read_duration(value) if name.endswith(("timeout", "gap")) else value
+    return read_duration(value) if kinds_of(Route)[name] is timedelta else value
 
 
 def _route(lines: Mapping[str, str], leave_out: str = "") -> str:

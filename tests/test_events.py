@@ -1,6 +1,5 @@
 """Completion events: what the code makes, what the schema allows and what docs/events.md says agree."""
 
-import copy
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +21,15 @@ from scoring.job import Job, Place
 from scoring.landings import land
 from scoring.progress import Progress, State
 from scoring.route import Ready, Route
-from tests.completion_events import LENIENT, SCHEMA, STRICT, check_event, strict
+from tests.completion_events import (
+    LENIENT,
+    SCHEMA,
+    STRICT,
+    changed,
+    check_event,
+    places,
+    strict,
+)
 from tests.factories import (
     NOW,
     batch_job,
@@ -206,27 +213,6 @@ FULL: dict[str, Any] = event(
     overwritten=False,
 )
 FAILED: dict[str, Any] = event(folder_job(), progress(**FOLDER_SEEN), ENDS["failed"])
-
-
-def places(document: dict[str, Any], within: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each field of a document."""
-    for name, value in document.items():
-        yield (*within, name)
-        if isinstance(value, dict):
-            yield from places(value, (*within, name))
-
-
-def changed(document: dict[str, Any], path: tuple[str, ...], value: Any = ...) -> dict[str, Any]:
-    """Return a document with another value in a field; without it, the field is left out."""
-    new: dict[str, Any] = copy.deepcopy(document)
-    parent = new
-    for name in path[:-1]:
-        parent = parent[name]
-    if value is ...:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = value
-    return new
 
 
 EVERY_FIELD = [

@@ -1,9 +1,7 @@
 """The event of a message in quarantine: code, schema and docs/events.md agree."""
 
-import copy
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,9 @@ from tests.completion_events import (
     QUARANTINE_LENIENT,
     QUARANTINE_SCHEMA,
     QUARANTINE_STRICT,
+    changed,
     check_quarantine_event,
+    places,
     strict,
 )
 from tests.factories import NOW
@@ -41,27 +41,6 @@ KEPT = Kept(
 EVENT: dict[str, Any] = json.loads(quarantine_event(KEPT, SOURCE))
 
 
-def places(document: dict[str, Any], within: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of each field of a document."""
-    for name, value in document.items():
-        yield (*within, name)
-        if isinstance(value, dict):
-            yield from places(value, (*within, name))
-
-
-def changed(path: tuple[str, ...], value: Any = ...) -> dict[str, Any]:
-    """Return the event with another value in a field; without it, the field is left out."""
-    new = copy.deepcopy(EVENT)
-    parent = new
-    for name in path[:-1]:
-        parent = parent[name]
-    if value is ...:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = value
-    return new
-
-
 def test_the_event_validates_and_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(QUARANTINE_SCHEMA)
     Draft202012Validator.check_schema(strict(QUARANTINE_SCHEMA))
@@ -79,10 +58,10 @@ def test_every_copy_has_the_same_bytes_before_the_mark_and_after_it() -> None:
 def test_an_event_without_one_of_its_fields_or_with_a_wrong_one_is_none(
     path: tuple[str, ...],
 ) -> None:
-    assert not QUARANTINE_LENIENT.is_valid(changed(path))
+    assert not QUARANTINE_LENIENT.is_valid(changed(EVENT, path))
     values: list[Any] = [[], 1.5, -1, None, {}]
     for wrong in values:
-        assert not QUARANTINE_LENIENT.is_valid(changed(path, wrong))
+        assert not QUARANTINE_LENIENT.is_valid(changed(EVENT, path, wrong))
 
 
 @pytest.mark.parametrize(
@@ -98,14 +77,14 @@ def test_an_event_without_one_of_its_fields_or_with_a_wrong_one_is_none(
     ],
 )
 def test_a_value_that_the_code_never_gives_is_told(path: str, wrong: str) -> None:
-    assert not QUARANTINE_LENIENT.is_valid(changed(tuple(path.split(".")), wrong))
+    assert not QUARANTINE_LENIENT.is_valid(changed(EVENT, tuple(path.split(".")), wrong))
 
 
 @pytest.mark.parametrize("within", [(), ("data",), ("data", "reason")])
 def test_a_new_field_passes_a_subscribers_validator_but_not_the_tests(
     within: tuple[str, ...],
 ) -> None:
-    grown = changed((*within, "new"), "x")
+    grown = changed(EVENT, (*within, "new"), "x")
     assert QUARANTINE_LENIENT.is_valid(grown)
     assert not QUARANTINE_STRICT.is_valid(grown)
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scoring.route import Ready, Route, literal_beginning, names_in, pattern, without_loops
-from tests.factories import folder_route, job, landing, route
+from tests.factories import folder_route, job, landing, quiet_route, route
 
 # --- patterns -----------------------------------------------------------------------------------
 
@@ -131,6 +131,11 @@ def test_a_folder_is_triggered_by_its_marker_and_holds_its_files() -> None:
     assert folders.holds("landing/b1/1.png")
     assert not folders.holds("landing/b1.done")
     assert not folders.holds("landing/b1/nested/1.png")
+
+
+def test_ready_says_how_a_folder_becomes_complete() -> None:
+    assert quiet_route().gathers
+    assert not folder_route().gathers
 
 
 # --- loops --------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """routes.toml: all good routes, and one mistake for each of the others."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.route import Mistake, Ready, Route
-from scoring.routes_file import read_routes
+from scoring.routes_file import kinds_of, read_routes
 
 ROOT = Path(__file__).parent.parent.parent
 FILES: dict[str, Any] = {
@@ -131,8 +132,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     # what is no field, or no value of its kind
     ({"ouput": "x"}, "ouput", "did you mean 'output'?"),
     ({"colour": "x"}, "colour", "docs/routes.md lists the fields"),
-    ({"endpoint": 7}, "endpoint", "Expected `str`, got `int`"),
-    ({"enabled": "yes"}, "enabled", "Expected `bool`, got `str`"),
+    ({"endpoint": 7}, "endpoint", "must be text"),
+    ({"enabled": "yes"}, "enabled", "must be true or false"),
     ({"input": "files"}, "input", 'must be "file" or "folder"'),
     ({"max_active": 0}, "max_active", 'must be a number from 1 on, or "unlimited"'),
     ({"max_active": "20"}, "max_active", 'must be a number from 1 on, or "unlimited"'),
@@ -146,7 +147,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"output_name": "heart-data"}, "output_name", "use letters, digits and `_`"),
     ({"output_name": "größe"}, "output_name", "use letters, digits and `_`"),
     ({"output_name": "scores\n"}, "output_name", "use letters, digits and `_`"),
-    ({"params": 7}, "params", "Expected `object`, got `int`"),
+    ({"params": 7}, "params", "must be a table, e.g. { threshold = 0.5 }"),
     ({"params": {"a": ["x"]}}, "params.a", "must be text, a number, true or false"),
     ({"params": {"a": {"b": 1}}}, "params.a", "must be text, a number, true or false"),
     ({"params": {"a-b": 1}}, "params.a-b", "use letters, digits and `_`"),
@@ -156,7 +157,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"params": {"a": 2**63}}, "params.a", "is too large for a number"),
     ({"params": {"a": -(2**70)}}, "params.a", "is too large for a number"),
     ({"instance_count": 0}, "instance_count", "must be at least 1"),
-    ({"instance_count": "4"}, "instance_count", "Expected `int | null`, got `str`"),
+    ({"instance_count": "4"}, "instance_count", "must be a whole number"),
     ({"instance_count": 2**70}, "instance_count", "at most 2147483647"),
     ({"mini_batch_size": 0}, "mini_batch_size", "must be at least 1"),
     ({"error_threshold": -2}, "error_threshold", "must be at least -1"),
@@ -215,7 +216,12 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"output": "scored/{stem}./{key}.csv"}, "output", "may begin or end with a dot"),
     ({"output": "scored/{key}."}, "output", "may begin or end with a dot"),
     ({"output_kind": "files"}, "output_kind", 'must be "file" or "folder" or "none"'),
-    ({"output_kind": "none"}, "output", 'goes not with output_kind = "none"'),
+    ({"output_kind": "none"}, "output", 'does not go with output_kind = "none"'),
+    (
+        {"output_kind": "none", "output": "", "output_name": "scores"},
+        "output_name",
+        "there is no output to name",
+    ),
     (
         {"output_kind": "none", "output": "", "receipt": True},
         "receipt",
@@ -249,9 +255,9 @@ def test_a_route_with_a_mistake_is_left_out_and_the_field_named(
 
 QUIET = {"quiet": "5m", "at_most": "1h"}
 FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
-    ({"ready": "landing/{batch}.done"}, "ready", "Expected `object | null`"),
+    ({"ready": "quiet"}, "ready", 'must be { marker = "landing/{batch}.done" } or { quiet'),
     ({"ready": {}}, "ready", "needs a marker, or both of quiet and at_most"),
-    ({"ready": {"marker": 7}}, "ready.marker", "Expected `str`, got `int`"),
+    ({"ready": {"marker": 7}}, "ready.marker", "must be text"),
     ({"ready": {"markr": "landing/{batch}.done"}}, "ready.markr", "did you mean 'marker'?"),
     ({"ready": {"quiet": "5m"}}, "ready", "needs a marker, or both of quiet and at_most"),
     ({"ready": {"at_most": "5m"}}, "ready", "needs a marker, or both of quiet and at_most"),
@@ -265,6 +271,7 @@ FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
         "output",
         "knows no {n}",
     ),
+    ({"on_empty": "score"}, "on_empty", 'goes with input = "file" only'),
     ({"late": "ignore"}, "late", "goes with ready = { quiet"),
     ({"late": "never"}, "late", 'must be "score" or "ignore"'),
     ({"minimum_gap": "0s"}, "minimum_gap", "must be seconds, or a text"),
@@ -273,7 +280,8 @@ FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"ready": {"marker": "landing/done"}}, "ready.marker", "must name {batch}"),
     ({"match": "landing/*/*.png"}, "match", "the folder may hold literals and {name} only"),
     ({"match": "landing/**/*.png"}, "match", "the folder may hold literals and {name} only"),
-    ({"match": "landing-{batch}.png"}, "match", "the folder may hold literals and {name} only"),
+    ({"match": "landing-{batch}.png"}, "match", "names no folder"),
+    ({"match": "landing"}, "match", "names no folder"),
     ({"match": "landing/{batch}/{n}.png", "output": "scored/{n}-{key}"}, "output", "knows no {n}"),
 ]
 
@@ -290,6 +298,23 @@ def test_a_route_of_folders_with_a_mistake_is_left_out_and_the_field_named(
     assert routes == []
     assert (mistake.route, mistake.field) == ("folders", field)
     assert problem in mistake.problem
+
+
+@pytest.mark.parametrize("written", ["2026-11-01", "2026-11-01T00:00:00", "7", '"soon"'])
+def test_a_time_has_its_offset(written: str) -> None:
+    text = f"routes = {toml([FILES | {'since': 0}])}".replace("= 0", f"= {written}")
+    _, (mistake,) = read_routes(text, {})
+    told = "must be a time with its offset, e.g. 2026-11-01T00:00:00Z"
+    assert (mistake.field, mistake.problem) == ("since", told)
+
+
+@pytest.mark.parametrize("wrong", [7, "x", 0.5, True, [], {}, ["x"]], ids=str)
+@pytest.mark.parametrize("field", [*kinds_of(Route), *(f"ready.{one}" for one in kinds_of(Ready))])
+def test_no_mistake_is_told_in_words_that_are_not_of_toml(field: str, wrong: object) -> None:
+    within, _, last = field.rpartition(".")
+    _, mistakes = read(FOLDERS | ({within: {last: wrong}} if within else {field: wrong}))
+    told = " ".join(mistake.problem for mistake in mistakes)
+    assert not re.search(r"Expected|null|object|got `", told)
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])

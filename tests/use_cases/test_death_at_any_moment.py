@@ -21,9 +21,8 @@ from scoring.errors import Unavailable
 from scoring.landing import Landing
 from scoring.ports import Services, Shelf
 from scoring.route import Ready
-from scoring.touches import Touches
 from tests.factories import created, quiet_route, route
-from tests.fakes import World
+from tests.fakes import World, host
 
 PORTS = ("ledger", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
 HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5), receipt=True)
@@ -84,8 +83,7 @@ class Death:
 
     def befalls(self, services: Services) -> Services:
         ports = {name: Mortal(getattr(services, name), self) for name in PORTS}
-        touches = Touches(ports["folders"], services.clock)
-        return msgspec.structs.replace(services, touches=touches, **ports)
+        return host(services, **ports)
 
 
 Scenario = Callable[[World], Landing]

@@ -130,12 +130,6 @@ async def test_an_empty_file_is_scored_where_the_route_says_so() -> None:
     assert world.publisher.ends == [("completed", None)]
 
 
-async def test_an_empty_folder_is_rejected_even_where_empty_files_are_scored() -> None:
-    world = World(msgspec.structs.replace(DIGITS, on_empty="score"))
-    await world.land("landing/digits/b1.done", size=0)
-    assert world.publisher.ends == [("rejected", "folder-empty")]
-
-
 async def test_a_file_deleted_before_its_turn_is_rejected() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))

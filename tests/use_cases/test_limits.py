@@ -231,9 +231,15 @@ async def test_jobs_of_a_route_that_is_gone_go_on_within_its_limit() -> None:
 async def test_what_lands_meanwhile_waits_its_turn_and_is_not_looked_at() -> None:
     world, endpoints = world_of(msgspec.structs.replace(THREE, max_active=1))
     await world.land("landing/heart/1.csv")
-    world.storage.forbidden = {"landing/heart/1.csv"}  # a look would be logged
-    assert world.progress.state is State.PENDING
-    assert (world.progress.landed, endpoints.submissions) == (world.clock.now, [])
+    await world.tick()
+    operations = world.operations()
+    await world.land("landing/heart/2.csv")
+    await world.tick()
+    assert (operations["blob"], len(endpoints.submissions)) == (0, 1)
+    assert {entry.progress.state for _, entry in world.ledger.open.values()} == {
+        State.SUBMITTED,
+        State.PENDING,
+    }
 
 
 async def test_an_overwritten_file_waits_like_any_other() -> None:

@@ -13,7 +13,7 @@ from scoring import landings, poll
 from scoring.batch_jobs import JobState, NotSent
 from scoring.errors import Unavailable
 from scoring.progress import State
-from scoring.route import Ready, Route
+from scoring.route import Route
 from tests.factories import folder_route, quiet_route
 from tests.fakes import Stalled, World
 
@@ -356,8 +356,3 @@ async def test_other_folders_do_not_wait_for_each_others_gap() -> None:
     await world.land(path(1, "b2"))
     await world.ticks(8 * MINUTE)
     assert len(world.endpoints.submissions) == 2
-
-
-def test_ready_says_how_a_folder_becomes_complete() -> None:
-    assert quiet_route().gathers
-    assert not folder_route(ready=Ready(marker="landing/{batch}.done")).gathers

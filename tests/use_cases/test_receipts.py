@@ -81,12 +81,12 @@ async def test_a_storage_that_is_away_is_waited_for_and_then_the_event_is_publis
     world = World(FILES)
     await world.land(FILE)
     world.complete("batchjob-1")
-    world.storage.failure = Unavailable("the storage is away")
+    world.storage.leave_failure = Unavailable("the storage is away")
     await world.tick()
     await world.tick()
     assert world.publisher.published == []
     assert world.progress.state == "ended"
-    world.storage.failure = None
+    world.storage.leave_failure = None
     await world.tick()
     assert _data(world) == [event["data"] for event in world.publisher.events]
     assert len(world.publisher.published) == 1
@@ -97,7 +97,7 @@ async def test_a_missing_role_is_told_and_does_not_hold_back_the_event(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = World(FILES)
-    world.storage.failure = Denied("403")
+    world.storage.leave_failure = Denied("403")
     with caplog.at_level(logging.WARNING, logger="landfall"):
         await world.land(FILE, size=0)
     assert world.publisher.ends == [("rejected", "empty")]
