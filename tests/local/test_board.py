@@ -1,6 +1,9 @@
 """The board reads the function log as an operator would."""
 
+import io
+
 import pytest
+from rich.console import Console
 
 from local.board import Board, News, Row
 
@@ -104,6 +107,15 @@ def test_the_job_of_a_folder_takes_its_row_and_has_begun_with_its_first_file() -
     assert (row.path, row.steps, row.began) == ("landing/inbox/a", ["claimed"], filled.began)
 
 
+def test_a_folder_keeps_its_place_in_the_table() -> None:
+    board, screen = Board(), io.StringIO()
+    land(board, "1.png")
+    board.read(f"{HOST}claimed job=2 path=landing/b.csv")
+    step(board, "claimed")
+    Console(file=screen, width=150).print(board.table())
+    assert screen.getvalue().index("landing/inbox/a") < screen.getvalue().index("landing/b.csv")
+
+
 def test_a_folder_that_fills_again_has_a_row_beside_its_job_until_it_is_known() -> None:
     board = Board()
     step(board, "claimed")
@@ -116,13 +128,13 @@ def test_a_folder_that_fills_again_has_a_row_beside_its_job_until_it_is_known() 
 
 def test_a_folder_whose_marker_came_before_the_event_of_a_file_does_not_fill_again() -> None:
     board = Board()
-    land(board, "1.png", reason="marker")
-    assert filling(board)[0].told == "1 landed, no marker yet"
+    land(board, "1.png", "2.png", reason="marker")
+    assert filling(board)[0].told == "2 landed, no marker yet"
     step(board, "claimed")
-    assert land(board, "2.png", reason="marker") == [None]
+    assert land(board, "3.png", reason="marker") == [None]
     assert filling(board) == []
     step(board, "announced")
-    land(board, "3.png", reason="marker")
+    land(board, "4.png", reason="marker")
     assert len(filling(board)) == 1
 
 
