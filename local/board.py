@@ -138,8 +138,9 @@ class Board:
         path = said.get("path", "")
         if path.removesuffix(RECEIPT) in self._outputs:
             return None  # the outputs of the jobs land as well, and no route takes them
-        why = said.get("problem") or said.get("reason") or said.get("error") or ""
-        return News(" ".join(filter(None, (action, path, why))), above=True)
+        what = path or said.get("digest") or said.get("folder")
+        why = said.get("problem") or said.get("reason") or said.get("error")
+        return News(" ".join(filter(None, (action, what, why))), above=True)
 
     def _row_of(self, key: str, action: str, said: dict[str, str]) -> Row:
         path, began = said.get("path", key), time.monotonic()

@@ -33,7 +33,9 @@ def test_what_no_route_takes_is_news_but_for_the_outputs_and_receipts_of_the_job
 
 def test_what_is_no_job_and_no_folder_is_shown_above_the_table() -> None:
     news = Board().read(f'{HOST}job-error folder=f state=filling error="SetupError: no"')
-    assert news == News("job-error SetupError: no", above=True)
+    assert news == News("job-error f SetupError: no", above=True)
+    news = Board().read(f"{HOST}announced digest=d type=Landfall.MessageQuarantined")
+    assert news == News("announced d", above=True)
 
 
 def test_a_result_is_told_in_full_above_the_table() -> None:
