@@ -37,6 +37,11 @@ and look at its result:
   {python} -m local drop local/samples/cancer/ward-01.csv --to landing/cancer/
   {python} -m local get <the path of the result>
 
+Its receipt lies beside the result, with .receipt.json at the end. A folder of files is scored
+ten seconds after the last one landed:
+
+  {python} -m local drop local/samples/digits/*.png --to landing/inbox/mine/
+
 Or with the Azure CLI or Storage Explorer, container {container}, by this connection string:
 
   {connection}

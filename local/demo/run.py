@@ -1,17 +1,20 @@
 """The demo: drops files, waits for their completion events, checks predictions against labels."""
 
+import asyncio
 import csv
 import io
+import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
 from local import azure
 from local.azure import Azure
-from local.board import Board
+from local.board import RECEIPT, Board
 from local.demo import data
 from local.drop import landing_container
 from local.host import Program
@@ -19,6 +22,7 @@ from local.run_folder import RunFolder
 
 _SECONDS = 150.0  # to wait for all events
 _GOOD_ENOUGH = 0.9  # accuracy
+_TRICKLE = 0.5  # seconds between two files of a folder that has no marker
 
 Event = dict[str, Any]
 
@@ -29,6 +33,9 @@ class Drop:
 
     path: str  # of a file, or of a folder with a slash at its end
     files: list[data.File]
+    marker: str = ""  # lands last
+    pause: float = 0.0  # seconds after each file
+    receipt: bool = False
 
     def subject_ends(self, event: Event) -> bool:
         """Tell whether an event is about this."""
@@ -56,34 +63,46 @@ async def run(folder: RunFolder, *, program: Program = "local", hosts: int = 1) 
                 events = await _all_events(running, drops)
         async with landing_container(folder) as container:
             accuracy = await _accuracy(container, drops, events)
+            receipts = [await _receipt(container, drop, events) for drop in drops if drop.receipt]
     files = sum(len(drop.files) for drop in drops)
     return (
+        f"one of the receipts: {receipts[0]}\n"
         f"demo ok: {len(drops)} jobs, {files} files, {len(events)} events,"
-        f" accuracy {accuracy:.3f}, {time.monotonic() - began:.0f} s"
+        f" {len(receipts)} receipts, accuracy {accuracy:.3f}, {time.monotonic() - began:.0f} s"
     )
 
 
 def _drops() -> list[Drop]:
-    batches = [
-        Drop(path=f"landing/digits/batch-{batch}/", files=list(data.digit_images(first, 25)))
-        for batch, first in ((1, 0), (2, 25))
-    ]
     tables = [
-        Drop(path=f"landing/cancer/{file.name}", files=[file]) for file in data.cancer_tables(10)
+        Drop(path=f"landing/cancer/{file.name}", files=[file], receipt=True)
+        for file in data.cancer_tables(10)
     ]
-    return batches + tables
+    batches = [
+        Drop(
+            path=f"landing/digits/batch-{batch}/",
+            files=list(data.digit_images(first, 20)),
+            marker=f"landing/digits/batch-{batch}.done",
+        )
+        for batch, first in ((1, 0), (2, 20))
+    ]
+    trickle = Drop(
+        path="landing/inbox/trickle/", files=list(data.digit_images(40, 10)), pause=_TRICKLE
+    )
+    return [trickle, *batches, *tables]
 
 
 async def _drop_all(folder: RunFolder, drops: list[Drop]) -> None:
     async with landing_container(folder) as container:
-        for drop in drops:
-            if not drop.path.endswith("/"):
-                await container.upload_blob(drop.path, drop.files[0].content)
-                continue
-            for file in drop.files:
-                await container.upload_blob(drop.path + file.name, file.content)
-            # The marker lies beside the folder and says that it is complete.
-            await container.upload_blob(f"{drop.path.rstrip('/')}.done", b"")
+        await asyncio.gather(*(_drop(container, drop) for drop in drops))
+
+
+async def _drop(container: ContainerClient, drop: Drop) -> None:
+    for file in drop.files:
+        path = drop.path + file.name if drop.path.endswith("/") else drop.path
+        await container.upload_blob(path, file.content)
+        await asyncio.sleep(drop.pause)
+    if drop.marker:
+        await container.upload_blob(drop.marker, b"")
 
 
 async def _all_events(running: Azure, drops: list[Drop]) -> list[Event]:
@@ -126,11 +145,32 @@ def _only_event(drop: Drop, events: list[Event]) -> Event:
     return copies[0]
 
 
+async def _receipt(container: ContainerClient, drop: Drop, events: list[Event]) -> str:
+    """Return the path of a receipt that says what the event says."""
+    event = _only_event(drop, events)
+    path = _output_path(event) + RECEIPT
+    content = await _content(container, path)
+    if json.loads(content) != event["data"]:
+        raise DemoError(f"{path} says otherwise than its event: {content.decode()}")
+    return path
+
+
 async def _predictions(container: ContainerClient, event: Event) -> dict[str, list[int]]:
     """Return the predictions of an output by file, in the order of the file's rows."""
-    path = str(event["data"]["output"]["uri"]).partition("/paths/")[2]
-    content = await (await container.download_blob(path)).readall()
+    content = await _content(container, _output_path(event))
     predicted: dict[str, list[int]] = defaultdict(list)
     for row in csv.reader(io.StringIO(content.decode()), delimiter=" "):
         predicted[row[0]].append(int(row[-1]))
     return predicted
+
+
+def _output_path(event: Event) -> str:
+    return str(event["data"]["output"]["uri"]).partition("/paths/")[2]
+
+
+async def _content(container: ContainerClient, path: str) -> bytes:
+    """Return what a blob holds."""
+    try:
+        return bytes(await (await container.download_blob(path)).readall())
+    except ResourceNotFoundError:
+        raise DemoError(f"there is no {path}") from None

@@ -102,8 +102,8 @@ async def test_mistakes_are_told_once_for_each_change_of_the_datastores(
         first = len(caplog.records)
         found = frozenset({("workspaceblobstore", place())})
         services = wiring._with_good_routes(found)
-    assert first == len(caplog.records) == 2, "the demo's two routes, whose datastore was missing"
-    assert len(services.routes) == 2
+    assert first == len(caplog.records) == 3, "the demo's three routes, whose datastore was missing"
+    assert len(services.routes) == 3
 
 
 def test_settings_show_no_secret() -> None:

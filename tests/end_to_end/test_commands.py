@@ -104,6 +104,8 @@ async def test_up_runs_until_told_and_leaves_no_process(tmp_path: Path) -> None:
         result = (await up.until("announced landing/cancer/mine.csv")).split()[-1]
         status, rows = await run(folder, "get", result)
         assert (status, rows[0].split()[:2]) == (0, ["mine.csv", "0"])
+        status, receipt = await run(folder, "get", f"{result}.receipt.json")
+        assert (status, json.loads("".join(receipt))["status"]) == (0, "completed")
         parts = running_parts(folder)
         assert await up.end(signal.SIGINT) == 0
     for part in ("storage", "host"):
@@ -178,7 +180,7 @@ async def test_a_folder_holds_one_local_azure(tmp_path: Path) -> None:
 async def test_the_demo_comes_true_and_says_so_in_its_last_line(tmp_path: Path) -> None:
     status, lines = await run(tmp_path, "demo")
     assert status == 0, lines
-    assert lines[-1].startswith("demo ok: 12 jobs, 60 files, 12 events, accuracy 0.9")
+    assert lines[-1].startswith("demo ok: 13 jobs, 60 files, 13 events, 10 receipts, accuracy 0.9")
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])

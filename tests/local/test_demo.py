@@ -1,6 +1,7 @@
 """The demo fails when something did not come true."""
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -54,6 +55,20 @@ async def test_another_event_than_a_verified_completion_is_none(
         await accuracy(monkeypatch, [0, 1], EVENT | change)
     with pytest.raises(DemoError, match="events differ"):
         await accuracy(monkeypatch, [0, 1], EVENT, EVENT | change)
+
+
+async def test_a_receipt_says_what_its_event_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {"p.csv.receipt.json": json.dumps(EVENT["data"]).encode()}
+
+    async def content(_: object, path: str) -> bytes:
+        return left[path]
+
+    monkeypatch.setattr(run, "_content", content)
+    path = await run._receipt(None, DROP, [EVENT])  # type: ignore[arg-type]
+    assert path == "p.csv.receipt.json"
+    left[path] = b'{"status": "failed"}'
+    with pytest.raises(DemoError, match="says otherwise"):
+        await run._receipt(None, DROP, [EVENT])  # type: ignore[arg-type]
 
 
 def test_a_terminal_shows_a_table_and_what_has_no_row_in_it(

@@ -199,7 +199,7 @@ async def test_a_sweep_is_answered_and_leaves_the_mark_of_each_route(
     assert (answer.answered, answer.ok, answer.returns) == (True, True, False), answer.failure
     assert answer.lines == []
     async with _app_account(storage) as account:
-        for route in ("cancer", "digits"):
+        for route in ("cancer", "digits", "inbox"):
             assert await account.get_blob_client(ledger, f"control/sweep-{route}").exists()
 
 
