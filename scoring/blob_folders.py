@@ -39,7 +39,7 @@ class BlobFolders:
         first_seen: FolderMark | None = None
         with told():
             for _ in range(_TRIES):
-                stands = await (self._change(known) if known else self._create(folder))
+                stands = await self._touch(folder, known)
                 if stands is not None:
                     return stands
                 known = await self._stands(folder.key)
@@ -98,6 +98,14 @@ class BlobFolders:
                 stands = await self.turn(key)  # the client may have conflicted with itself
                 return stands is not None and stands.tag == tag
         return True
+
+    async def _touch(self, folder: Folder, known: FolderMark | None) -> FolderMark | None:
+        if known is None:
+            return await self._create(folder)
+        # Who skips touches relies on the longest quiet that any host's route says.
+        quiet = max(known.quiet, folder.ready.quiet)
+        at_most = max(known.at_most, folder.ready.at_most)
+        return await self._change(msgspec.structs.replace(known, quiet=quiet, at_most=at_most))
 
     async def _create(self, folder: Folder) -> FolderMark | None:
         ready = folder.ready

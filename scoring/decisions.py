@@ -187,7 +187,8 @@ def another_attempt(job: Job, progress: Progress, outcome: Outcome) -> Save | No
     """Return the step to another attempt if the route grants one after a failed batch job."""
     failed = outcome.status is Status.FAILED and outcome.batch_job is not None
     so_far = progress.attempt - len(progress.lost_attempts)
-    if not failed or so_far >= job.route.max_attempts:
+    over = progress.cancel_asked is not None
+    if not failed or over or so_far >= job.route.max_attempts:
         return None
     return Save(progress.next_attempt(lost=False), Action.TRYING_AGAIN, outcome.code)
 

@@ -31,7 +31,7 @@ def may_be_due(mark: FolderMark, now: datetime) -> bool:
     return now - mark.changed >= mark.quiet or _is_over(mark, now)
 
 
-def due(mark: FolderMark, files: Sequence[Blob], now: datetime) -> Due | None:
+def due_because(mark: FolderMark, files: Sequence[Blob], now: datetime) -> Due | None:
     """Return why the folder gets its job now, or None if it does not."""
     last = max([mark.changed, *(file.modified for file in files)])
     if now - last >= mark.quiet:

@@ -12,6 +12,7 @@ import asyncio
 from datetime import datetime
 
 from scoring import writes
+from scoring.batch_jobs import BatchJob
 from scoring.completion import completion_event, receipt, summary
 from scoring.decisions import (
     Outcome,
@@ -73,6 +74,9 @@ async def finish(
     if stands == event:
         _log_end(job, opened, outcome)
     await announce(services, opened, stands, job)
+    if outcome.status is Status.TIMED_OUT and not _has_ended(outcome.batch_job):
+        # Nobody has seen it end: perhaps its cancel never arrived.
+        await writes.cancel_surplus(services, job.key, opened.progress.batch_job)
     await _cancel_found_again(services, opened, job)
 
 
@@ -124,6 +128,10 @@ async def _cancel_found_again(services: Services, opened: OpenJob, job: Job) -> 
     for attempt in opened.progress.lost_attempts:
         for batch_job in of_attempt(listed, job, attempt):
             await writes.cancel_surplus(services, job.key, batch_job.name)
+
+
+def _has_ended(batch_job: BatchJob | None) -> bool:
+    return batch_job is not None and batch_job.state.ended
 
 
 def _log_end(job: Job, opened: OpenJob, outcome: Outcome) -> None:

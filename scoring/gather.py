@@ -7,21 +7,22 @@
 Whoever lands later touches the mark, so it cannot be deleted, and the folder is listed again.
 """
 
+import asyncio
 from datetime import datetime
 
 from scoring.blobs import Blob, Forbidden
 from scoring.bounded import in_any_case
 from scoring.completion import version_in
 from scoring.errors import SetupError
-from scoring.filling import Due, due, gathered, may_be_due
+from scoring.filling import Due, due_because, gathered, may_be_due
 from scoring.job import Folder
 from scoring.log import Action, told, warning
 from scoring.ports import FolderMark, Services
 from scoring.submit import start
 
 
-async def gather(services: Services, last_begin: float) -> None:
-    """Give each folder that is due its job; begin none after `last_begin`, of the clock.
+async def gather(services: Services) -> None:
+    """Give each folder that is due its job, as far as there is time; the next tick does the rest.
 
     One folder's error is logged and does not stop the others.
 
@@ -29,21 +30,19 @@ async def gather(services: Services, last_begin: float) -> None:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
     filling = await services.folders.filling()
-    left = 0
 
-    async def one(mark: FolderMark) -> None:
-        nonlocal left
-        if services.clock() >= last_begin:
-            left += 1
-            return
+    async def look(mark: FolderMark) -> None:
         try:
             await _look(services, mark, filling.now)
         except Exception as failure:  # noqa: BLE001
             warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=told(failure))
 
-    await in_any_case(one, [mark for mark in filling.marks if may_be_due(mark, filling.now)])
-    if left:
-        warning(Action.POLL_CUT, folders=left)
+    due = [mark for mark in filling.marks if may_be_due(mark, filling.now)]
+    try:
+        async with asyncio.timeout(services.timing.gather_deadline.total_seconds()):
+            await in_any_case(look, due)
+    except TimeoutError:
+        warning(Action.POLL_CUT, folders=len(due))
 
 
 async def _look(services: Services, mark: FolderMark, now: datetime) -> None:
@@ -51,10 +50,8 @@ async def _look(services: Services, mark: FolderMark, now: datetime) -> None:
     folder = await services.folders.folder(mark.key)
     if folder is None:
         return  # another poll was faster
-    files = await services.storage.folder(folder.place, folder.path)
-    if isinstance(files, Forbidden):
-        raise SetupError(f"the app may not list folder {folder.path}")
-    reason = due(mark, files, now)
+    files = await _list(services, folder)
+    reason = due_because(mark, files, now)
     if reason is None:
         return
     settled = await _claim(services, folder, files, mark.changed)
@@ -72,7 +69,16 @@ async def _claim(services: Services, folder: Folder, files: list[Blob], emptied:
     end = await services.ledger.end(job.key)
     if end is None:
         return False  # what it will have scored is known at its end
-    if version_in(end) != job.landing.etag:
-        late = gathered(folder, files, services.escaping, emptied=emptied, late=True)
+    # Only what is listed after that end has changed since the submission for certain.
+    files = await _list(services, folder)
+    late = gathered(folder, files, services.escaping, emptied=emptied, late=True)
+    if version_in(end) != late.landing.etag:
         await start(services, late, later=True)
     return True
+
+
+async def _list(services: Services, folder: Folder) -> list[Blob]:
+    files = await services.storage.folder(folder.place, folder.path)
+    if isinstance(files, Forbidden):
+        raise SetupError(f"the app may not list folder {folder.path}")
+    return files

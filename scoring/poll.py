@@ -46,8 +46,8 @@ async def poll(services: Services) -> None:
     Raises:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
-    timing, began = services.timing, services.clock()
-    await gather(services, services.until(timing.gather_deadline))
+    began = services.clock()
+    await gather(services)
     mark = await services.ledger.poll_mark()
     opened = await services.ledger.open_jobs()
     for key in opened.unreadable:

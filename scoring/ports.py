@@ -129,7 +129,8 @@ class Folders(Protocol):
     async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
         """See to it that the mark of a folder has changed since this call; return it.
 
-        Who saw it before and tries to delete it fails. `known` is how the caller saw it last.
+        Who saw it before and tries to delete it fails. Its `quiet` and `at_most` are the longest
+        that any caller's route said. `known` is how the caller saw it last.
         """
 
     async def filling(self) -> Filling:

@@ -98,7 +98,10 @@ async def _sending_nothing(services: Services, opened: OpenJob, job: Job) -> Asy
     try:
         yield
     except Exception as failure:
-        held = Save(opened.progress.to(State.PENDING), Action.HELD, str(failure))
+        # Not at once, or it would keep those that wait for its route's limit from their turn.
+        later = opened.changed + services.timing.ask_at_most
+        wait = opened.progress.to(State.PENDING, not_before=later)
+        held = Save(wait, Action.HELD, str(failure))
         await _write_down(services, opened, job, held)
         raise
 
@@ -122,25 +125,16 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     if isinstance(seen.trigger, Forbidden):
         warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
     claim = _Claim(with_version_seen(services, claim.opened, job, seen), claim.since)
-    attempt, turn = claim.opened.progress.attempt, None
     async with _sending_nothing(services, claim.opened, job):
         obstacle = before_submission(job, seen) or await overtaken(services, job, seen)
-        if obstacle is None:
-            turn = await next_turn(services, job, attempt, claim.now(services))
     if obstacle is not None:
         await _leave_out(services, claim, job, obstacle)
         return True
-    if turn is not None:
-        wait = claim.opened.progress.to(State.PENDING, not_before=turn)
-        await _write_down(services, claim.opened, job, Save(wait, Action.HELD, "minimum_gap"))
-        return True
     endpoint = await _endpoint(services, job)
-    if claim.age(services) > services.timing.post_starts_within:
-        since = services.clock()
-        renewed = await writes.save(services, claim.opened, claim.opened.progress)
-        if renewed is None:
-            return True
-        claim = _Claim(renewed, since)
+    fresh = await _fresh_with_its_turn(services, claim, job)
+    if fresh is None:
+        return True
+    claim = fresh
     answer = await _post(services, endpoint, claim.opened, job)
     opened = with_files_seen(_with_deployment(claim.opened, job, endpoint), job, seen)
     step = after_answer(opened, answer, claim.now(services), services.timing)
@@ -149,6 +143,25 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
         return step.progress.state is not State.PENDING
     await _finish_if_ours(services, _Claim(opened, claim.since), job, step.outcome)
     return True
+
+
+async def _fresh_with_its_turn(services: Services, claim: _Claim, job: Job) -> _Claim | None:
+    """Return a claim that may be POSTed at once, its turn written down; None: not now."""
+    while True:
+        opened = claim.opened
+        async with _sending_nothing(services, opened, job):
+            wait_until = await next_turn(services, job, opened)
+        if wait_until is not None:
+            wait = opened.progress.to(State.PENDING, not_before=wait_until)
+            await _write_down(services, opened, job, Save(wait, Action.HELD, "minimum_gap"))
+            return None
+        if claim.age(services) <= services.timing.post_starts_within:
+            return claim
+        since = services.clock()
+        renewed = await writes.save(services, opened, opened.progress)
+        if renewed is None:
+            return None  # it was given to another attempt
+        claim = _Claim(renewed, since)
 
 
 async def _finish_if_ours(services: Services, claim: _Claim, job: Job, outcome: Outcome) -> None:

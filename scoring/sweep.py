@@ -11,6 +11,7 @@ for ever, while each route is given a page at the least.
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,7 +36,8 @@ async def sweep(services: Services) -> None:
     last_page = services.until(services.timing.deadline)
     await poison.go_on(services)
     places = await services.workspace.places()
-    known = frozenset(opened.key for opened in (await services.ledger.open_jobs()).jobs)
+    opened = await services.ledger.open_jobs()
+    known = _Known(opened.now, frozenset(job.key for job in opened.jobs))
     for route in services.routes:
         place = places.get(route.datastore)
         if place is None:
@@ -46,12 +48,17 @@ async def sweep(services: Services) -> None:
             error(Action.SWEEP_ERROR, route=route.name, error=told(failure))
 
 
+class _Known(NamedTuple):
+    """What a sweep knows before it looks at any route."""
+
+    now: datetime
+    open: frozenset[str]  # keys of jobs
+
+
 class _Sweep:
     """The sweep of one route."""
 
-    def __init__(
-        self, services: Services, route: Route, place: Place, known: frozenset[str]
-    ) -> None:
+    def __init__(self, services: Services, route: Route, place: Place, known: _Known) -> None:
         self._services = services
         self._timing = services.timing
         self._route = route
@@ -64,8 +71,10 @@ class _Sweep:
         try:
             mark = await self._pass(before, last_page)
         except Exception:
-            if before.place:  # which may be what failed: begin anew, from the same watermark
-                anew = SweepMark(watermark=before.watermark, version=before.version)
+            if before.place or before.watermark is None:
+                # The place may be what failed; where the first sweep began must not move.
+                first = before.watermark or self._first(self._known.now)
+                anew = SweepMark(watermark=first, version=before.version)
                 await self._services.ledger.leave_sweep_mark(self._route.name, anew)
             raise
         await self._services.ledger.leave_sweep_mark(self._route.name, mark)
@@ -100,9 +109,11 @@ class _Sweep:
 
     def _since(self, now: datetime, mark: SweepMark) -> datetime:
         """Return from when on blobs are looked at: never before what the ledger has forgotten."""
-        first = self._route.since or now - self._timing.sweep
         remembered = now - self._timing.retention + timedelta(days=1)
-        return max(mark.watermark or first, remembered)
+        return max(mark.watermark or self._first(now), remembered)
+
+    def _first(self, now: datetime) -> datetime:
+        return self._route.since or now - self._timing.sweep
 
     def _is_ours(self, blob: Blob) -> bool:
         return self._route.triggered_by(blob.path) is not None
@@ -117,7 +128,7 @@ class _Sweep:
             await self._services.touches.touch(folder_of(self._route, blob.path, self._place))
             return
         job = self._job(blob)
-        if job.key in self._known:
+        if job.key in self._known.open:
             return
         # Known or not is decided by the claim; this look only saves the claims of what ended.
         if await self._services.ledger.end(job.key) is None:

@@ -56,7 +56,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     retention: timedelta = timedelta(days=90)
     """How long the ledger remembers ended jobs; a sweep does not go back further."""
     gather_deadline: timedelta = _MINUTE
-    """Poll looks at no further folder after this."""
+    """Poll cuts its look at folders after this."""
     deadline: timedelta = 3 * _MINUTE
     """Poll begins no further job after this, a sweep no further page."""
     cut: timedelta = timedelta(minutes=4, seconds=40)

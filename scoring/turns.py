@@ -6,6 +6,7 @@ from scoring.blobs import Forbidden
 from scoring.decisions import Outcome, Seen, Status, folder_digest
 from scoring.job import Job, attempt_tag
 from scoring.ports import Services
+from scoring.progress import OpenJob
 
 
 async def overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:
@@ -13,23 +14,24 @@ async def overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:
     if not job.route.gathers or isinstance(seen.files, Forbidden):
         return None
     now = job.folder.job_key(folder_digest(seen.files))
-    if now == job.key:
-        return None
+    landed = max((file.modified for file in seen.files), default=job.landing.landed)
+    if now == job.key or (landed, now) < (job.landing.landed, job.key):
+        return None  # of two that wait only one may yield to the other
     if await services.ledger.job(now) is None and await services.ledger.end(now) is None:
         return None
     message = f"the folder changed before its turn; its job now is {now}"
     return Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
 
 
-async def next_turn(services: Services, job: Job, attempt: int, now: datetime) -> datetime | None:
+async def next_turn(services: Services, job: Job, claimed: OpenJob) -> datetime | None:
     """Return when the folder of a job may be submitted again; None: now, and it is written down."""
     gap = job.route.minimum_gap
     if gap is None:
         return None
-    tag, folder = attempt_tag(job.key, attempt), job.folder.key
+    tag, folder = attempt_tag(job.key, claimed.progress.attempt), job.folder.key
     last = await services.folders.turn(folder)
     # An attempt that comes again was refused: it was no submission.
-    if last is not None and last.tag != tag and now < last.taken + gap:
+    if last is not None and last.tag != tag and claimed.changed < last.taken + gap:
         return last.taken + gap
     taken = await services.folders.take_turn(folder, tag, last)
-    return None if taken else now + gap  # else another job of this folder was faster
+    return None if taken else claimed.changed + gap  # else another job of this folder was faster

@@ -184,8 +184,21 @@ class FakeFolders:
 
     async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
         self.touches += 1
-        folder, mark = self.marks.get(folder.key, (folder, None))
-        return self._write(folder, mark.since if mark else self._clock.now)
+        first, mark = self.marks.get(folder.key, (folder, None))
+        if mark is None:
+            mark = FolderMark(
+                key=folder.key,
+                version="",
+                changed=self._clock.now,
+                since=self._clock.now,
+                quiet=folder.ready.quiet,
+                at_most=folder.ready.at_most,
+            )
+        longest = {
+            "quiet": max(mark.quiet, folder.ready.quiet),
+            "at_most": max(mark.at_most, folder.ready.at_most),
+        }
+        return self._write(first, mark, **longest)
 
     async def filling(self) -> Filling:
         return Filling(now=self._clock.now, marks=[mark for _, mark in self.marks.values()])
@@ -195,7 +208,8 @@ class FakeFolders:
 
     async def count_anew(self, mark: FolderMark, since: datetime) -> None:
         if mark.key in self.marks:
-            self._write(self.marks[mark.key][0], since)
+            folder, stands = self.marks[mark.key]
+            self._write(folder, stands, since=since)
 
     async def settle(self, mark: FolderMark) -> None:
         if mark.key in self.marks and self.marks[mark.key][1].version == mark.version:
@@ -210,15 +224,9 @@ class FakeFolders:
             self.turns[key] = Turn(tag=tag, taken=self._clock.now, version=version)
         return self.turns[key].tag == tag
 
-    def _write(self, folder: Folder, since: datetime) -> FolderMark:
-        mark = FolderMark(
-            key=folder.key,
-            version=str(next(self._versions)),
-            changed=self._clock.now,
-            since=since,
-            quiet=folder.ready.quiet,
-            at_most=folder.ready.at_most,
-        )
+    def _write(self, folder: Folder, mark: FolderMark, **changes: Any) -> FolderMark:
+        written = {"version": str(next(self._versions)), "changed": self._clock.now}
+        mark = msgspec.structs.replace(mark, **written, **changes)
         self.marks[folder.key] = folder, mark
         return mark
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from local.faults import Fault
@@ -12,6 +13,7 @@ from local.storage import Storage
 from scoring.blob_folders import BlobFolders
 from scoring.job import Folder
 from scoring.ports import FolderMark, Folders
+from scoring.route import Ready
 from tests.edge.containers import container
 from tests.factories import place, quiet_route
 from tests.fakes import Clock, FakeFolders
@@ -81,6 +83,17 @@ async def test_a_touch_of_a_mark_that_is_gone_makes_another(folders: Folders) ->
     assert await stands(folders, folder) is None
     mark = await folders.touch(folder, known)
     assert await stands(folders, folder) == mark
+
+
+async def test_a_touch_lengthens_what_the_mark_says_and_never_shortens_it(folders: Folders) -> None:
+    folder = a_folder()
+    longer = Ready(quiet=HOUR, at_most=3 * HOUR)
+    changed = msgspec.structs.replace(folder.route, ready=longer)
+    first = await folders.touch(folder, None)
+    second = await folders.touch(msgspec.structs.replace(folder, route=changed), first)
+    third = await folders.touch(folder, second)
+    assert (second.quiet, second.at_most) == (third.quiet, third.at_most) == (HOUR, 3 * HOUR)
+    assert await stands(folders, folder) == third
 
 
 async def test_touches_at_once_all_succeed(folders: Folders) -> None:

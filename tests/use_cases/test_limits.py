@@ -14,6 +14,7 @@ from scoring import landings, poll, writes
 from scoring.admission import Admission
 from scoring.batch_jobs import Answered, BatchEndpoint, JobState, Submission, Unclear
 from scoring.blobs import Blob
+from scoring.errors import Unavailable
 from scoring.ports import Services
 from scoring.progress import OpenJob, State
 from scoring.route import Route
@@ -252,3 +253,20 @@ async def test_an_overwritten_file_waits_like_any_other() -> None:
     await world.tick()
     assert len(endpoints.submissions) == 1
     assert world.publisher.ends == [("superseded", "overwritten")]
+
+
+async def test_a_file_that_nobody_can_look_at_does_not_keep_the_others_from_their_turn() -> None:
+    world, endpoints = world_of(msgspec.structs.replace(THREE, max_active=1))
+    for name in ("a", "b"):
+        await world.land(f"landing/heart/{name}.csv")
+        world.clock.pass_(MINUTE)
+    look = world.storage.blob
+
+    async def odd(place: Any, path: str) -> Any:
+        if path.endswith("a.csv"):
+            raise Unavailable("400: there is something about this blob")
+        return await look(place, path)
+
+    world.storage.blob = odd  # type: ignore[method-assign]
+    await world.ticks(5 * MINUTE)
+    assert [job.input_uri[-5] for job in endpoints.submissions] == ["b"]

@@ -13,9 +13,10 @@ from scoring import landings, poll
 from scoring.batch_jobs import JobState, NotSent
 from scoring.errors import Unavailable
 from scoring.progress import State
-from scoring.route import Route
+from scoring.route import Ready, Route
 from tests.factories import folder_route, quiet_route
-from tests.fakes import Stalled, World
+from tests.factories import route as file_route
+from tests.fakes import Stalled, World, host
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
@@ -50,7 +51,7 @@ class QuietWorld(World):
 
     async def finish(self) -> None:
         """Let time pass until no folder is filling and no job is open."""
-        for _ in range(200):
+        for _ in range(600):
             if not self.ledger.open and not self.folders.marks:
                 return
             await self.tick(MINUTE)
@@ -356,3 +357,121 @@ async def test_other_folders_do_not_wait_for_each_others_gap() -> None:
     await world.land(path(1, "b2"))
     await world.ticks(8 * MINUTE)
     assert len(world.endpoints.submissions) == 2
+
+
+# --- what an adversary found --------------------------------------------------------------------
+
+
+async def test_a_longer_quiet_reaches_the_mark_before_touches_are_skipped_for_it() -> None:
+    world = QuietWorld()
+    await world.land(path(1))
+    longer = quiet_route(ready=Ready(quiet=timedelta(hours=6), at_most=timedelta(hours=10)))
+    world.services = host(world.services, routes=[longer])
+    world.clock.pass_(MINUTE)
+    await world.land(path(2))
+    await world.ticks(6 * MINUTE)
+    world.complete_all()
+    await world.land(path(3))
+    await world.finish()
+    assert world.submitted[-1] == ["00001", "00002", "00003"]
+
+
+async def waiting_versions() -> tuple[QuietWorld, Route]:
+    """Return a world in which two versions of a folder wait to be submitted."""
+    route = quiet_route(max_attempts=2)
+    world = QuietWorld(msgspec.structs.replace(route, enabled=False))
+    for number in (1, 2):
+        await world.land(path(number))
+        await world.ticks(6 * MINUTE)
+    return world, route
+
+
+async def test_versions_that_wait_do_not_both_yield_to_each_other() -> None:
+    world, route = await waiting_versions()
+    world.services = msgspec.structs.replace(world.services, routes=[route])
+    await world.tick()
+    world.endpoints.turn("batchjob-1", JobState.FAILED)
+    del world.storage.blobs[path(2)]
+    await world.finish()
+    assert world.submitted[-1] == ["00001"]
+    assert [end for end, _ in world.publisher.ends] == ["superseded", "completed"]
+
+
+async def test_versions_that_wait_while_a_file_goes_do_not_both_yield_to_each_other() -> None:
+    world, route = await waiting_versions()
+    del world.storage.blobs[path(2)]
+    world.services = msgspec.structs.replace(world.services, routes=[route])
+    await world.finish()
+    assert world.submitted
+    assert "completed" in [end for end, _ in world.publisher.ends]
+
+
+async def test_a_folder_that_cannot_be_listed_holds_up_no_job() -> None:
+    world = QuietWorld(quiet_route(), file_route(match="other/*"))
+    await world.land("other/a.csv")
+    await world.land(path(1))
+    world.clock.pass_(6 * MINUTE)
+    world.complete("batchjob-1")
+    world.services = msgspec.structs.replace(
+        world.services,
+        timing=msgspec.structs.replace(
+            world.services.timing, gather_deadline=timedelta(milliseconds=50)
+        ),
+    )
+    Stalled(world.storage, "folder")
+    await poll.poll(world.services)
+    assert world.publisher.ends == [("completed", None)]
+
+
+@pytest.mark.parametrize(
+    "stall",
+    [
+        lambda world: Stalled(world.folders, "take_turn", after_effect=True),
+        lambda world: Stalled(world.ledger, "save"),
+    ],
+    ids=["turn", "claim"],
+)
+async def test_the_gap_is_kept_though_a_host_freezes(stall: Callable[[World], Stalled]) -> None:
+    world = QuietWorld(quiet_route(minimum_gap=GAP, endpoint="slow"))
+    times: list[timedelta] = []
+    submit = world.endpoints.submit
+
+    async def timed(endpoint: Any, submission: Any) -> Any:
+        times.append(timedelta(seconds=world.clock.seconds()))
+        return await submit(endpoint, submission)
+
+    world.endpoints.submit = timed  # type: ignore[method-assign]
+    for number in (1, 2):
+        await world.land(path(number))
+        await world.ticks(QUIET - 15 * SECOND)
+        world.clock.pass_(30 * SECOND)
+        frozen = stall(world)
+        task = asyncio.create_task(poll.poll(world.services))
+        reached = asyncio.create_task(frozen.reached.wait())
+        await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
+        world.clock.pass_(90 * MINUTE)
+        frozen.go_on.set()
+        frozen.reached.set()
+        await asyncio.gather(task, reached)
+        await world.ticks(MINUTE)
+    await world.ticks(2 * GAP)
+    assert len(times) == 2
+    assert times[1] - times[0] >= GAP - MINUTE
+
+
+async def test_a_version_that_was_listed_before_the_submission_is_not_late() -> None:
+    world = QuietWorld(ONCE)
+    await world.land(path(1))
+    world.clock.pass_(QUIET)
+    frozen = Stalled(world.storage, "folder", after_effect=True)
+    slow = asyncio.create_task(poll.poll(world.services))
+    await frozen.reached.wait()
+    await world.land(path(2))
+    await world.ticks(7 * MINUTE)
+    world.complete_all()
+    await world.ticks(MINUTE)
+    assert world.publisher.ends == [("completed", None)]
+    frozen.go_on.set()
+    await slow
+    await world.finish()
+    assert world.publisher.ends == [("completed", None)]

@@ -82,7 +82,7 @@ async def test_a_look_that_fails_before_the_post_uses_up_no_attempt_and_no_time(
     with pytest.raises(Unavailable):
         await world.land(FILE)
     assert world.progress.state is State.PENDING
-    await world.tick()
+    await world.tick(MINUTE)
     assert tags(world) == ["-1"]
 
 
@@ -99,7 +99,7 @@ async def test_a_storage_that_is_away_for_hours_ends_no_job() -> None:
     await world.ticks(180 * MINUTE, every=MINUTE)
     assert world.publisher.ends == []
     instead(world.storage, "blob", look)
-    await world.tick()
+    await world.tick(MINUTE)
     assert tags(world) == ["-1"]
 
 

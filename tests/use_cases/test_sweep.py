@@ -316,3 +316,21 @@ async def test_two_sweeps_at_once_keep_the_mark_of_the_first() -> None:
     await sweep.sweep(world.services)
     await world.tick()
     assert scored(world) == [path_of(1)]
+
+
+async def test_a_first_sweep_that_fails_does_not_move_the_first_watermark() -> None:
+    world = World(HEART)
+    world.clock.pass_(HOUR)
+    world.storage.put(path_of(1))
+    page = world.storage.page
+
+    async def denied(*_: Any) -> Any:
+        raise Unavailable("403, for now")
+
+    world.storage.page = denied  # type: ignore[assignment,method-assign]
+    await world.sweep(6 * MINUTE)
+    world.storage.page = page  # type: ignore[method-assign]
+    await world.sweep()
+    await world.sweep()
+    await world.tick()
+    assert scored(world) == [path_of(1)]
