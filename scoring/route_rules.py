@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Iterator
+from datetime import timedelta
 
 from scoring.route import Route, literal_beginning, names_in
 from scoring.submission_fields import submission_problems
@@ -14,6 +15,7 @@ _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
 _URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
+_SHORTEST_QUIET = timedelta(seconds=2)
 MARKER_OR_QUIET = '{ marker = "landing/{batch}.done" } or { quiet = "5m", at_most = "1h" }'
 
 
@@ -126,6 +128,8 @@ def _quiet_problems(route: Route) -> Iterator[tuple[str, str]]:
     ready = route.ready
     if not ready or not ready.quiet or not ready.at_most:
         yield "ready", f"needs a marker, or both of quiet and at_most: {MARKER_OR_QUIET}"
+    elif ready.quiet < _SHORTEST_QUIET:
+        yield "ready.quiet", "must be at least 2 seconds: storage times are whole seconds"
     elif ready.at_most < ready.quiet:
         yield "ready.at_most", "must not be shorter than quiet"
     if "**" in route.match:

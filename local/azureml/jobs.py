@@ -98,6 +98,7 @@ class Jobs(dict[str, BatchJob]):
         super().__init__()
         self.hidden: set[str] = set()  # names that no listing shows
         self.gone: set[str] = set()  # names that GET and cancel do not know either
+        self.history: list[tuple[str, str]] = []  # each change: the name and its new status
         self._changes = Changes()
 
     def known(self, name: str, endpoint: str | None = None) -> BatchJob | None:
@@ -116,6 +117,7 @@ class Jobs(dict[str, BatchJob]):
         """Change the status of a job, or add it."""
         job.status, job.message = status, message
         self[job.name] = job
+        self.history.append((job.name, status))
         self._changes.happened()
 
     async def until(

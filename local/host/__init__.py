@@ -52,19 +52,22 @@ class Host:
 
     async def until(self, words: str, *, seconds: float = 30.0, times: int = 1) -> str:
         """Wait for a line that matches a regular expression, the n-th of them; return it."""
+        found: list[str] = []
+        looked_at = 0
 
-        def found() -> list[str]:
-            return [line for line in self.lines if re.search(words, line)]
+        def enough() -> bool:
+            nonlocal looked_at
+            found.extend(line for line in self.lines[looked_at:] if re.search(words, line))
+            looked_at = len(self.lines)
+            return len(found) >= times
 
         try:
-            await self._changes.until(
-                lambda: len(found()) >= times or self._reading.done(), seconds=seconds
-            )
+            await self._changes.until(lambda: enough() or self._reading.done(), seconds=seconds)
         except TimeoutError:
             raise TimeoutError(f"no line {times} like {words!r}: {self.last_words()}") from None
-        if len(found()) < times:
+        if len(found) < times:
             raise RuntimeError(f"the host has ended: {self.last_words()}")
-        return found()[times - 1]
+        return found[times - 1]
 
     async def ended(self) -> int:
         """Wait until it has ended; return its exit code. All that it printed is then there."""

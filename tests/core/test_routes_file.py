@@ -262,6 +262,7 @@ FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"ready": {"quiet": "5m"}}, "ready", "needs a marker, or both of quiet and at_most"),
     ({"ready": {"at_most": "5m"}}, "ready", "needs a marker, or both of quiet and at_most"),
     ({"ready": {"quiet": "soon", "at_most": "1h"}}, "ready.quiet", "must be seconds, or a text"),
+    ({"ready": QUIET | {"quiet": "1s"}}, "ready.quiet", "must be at least 2 seconds"),
     ({"ready": QUIET | {"at_most": "4m"}}, "ready.at_most", "must not be shorter than quiet"),
     ({"ready": QUIET | {"marker": "landing/{batch}.done"}}, "ready", "not both"),
     ({"ready": QUIET, "match": "landing/{batch}/**"}, "match", "no `**`"),

@@ -1,6 +1,7 @@
 """A local Azure with the function app on it, as the end-to-end tests use it."""
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterable
@@ -15,6 +16,7 @@ from local import host as host_part
 from local.app_settings import app_settings
 from local.azure import APP, Azure
 from local.azureml import BatchJob, Plan
+from local.azureml.jobs import ENDS
 from local.host import Host
 from local.names import (
     APP_ACCOUNT,
@@ -135,6 +137,17 @@ class Site:
             if job.endpoint == endpoint and f"/paths/{path}" in job.input_uri
         ]
 
+    def most_at_once(self, endpoint: str) -> int:
+        """Return how many batch jobs of an endpoint there were at most that had not ended."""
+        jobs = self.azure.azureml.jobs
+        open_jobs: set[str] = set()
+        most = 0
+        for name, status in jobs.history:
+            if jobs[name].endpoint == endpoint:
+                (open_jobs.discard if status in ENDS else open_jobs.add)(name)
+                most = max(most, len(open_jobs))
+        return most
+
     @contextlib.asynccontextmanager
     async def held(self, endpoint: str) -> AsyncIterator[None]:
         """Keep the batch jobs of an endpoint in Queued until the block ends."""
@@ -205,6 +218,20 @@ def _app(path: Path, routes: str) -> Path:
     (path / "scoring").symlink_to(APP / "scoring")
     (path / "routes.toml").write_text(routes)
     return path
+
+
+def message_of(path: str, etag: str, landed: str = "2026-11-24T12:00:00Z") -> str:
+    """Return the message of the queue that tells of a file's landing."""
+    return json.dumps(
+        {
+            "topic": "/subscriptions/s/providers/Microsoft.Storage/storageAccounts/landingzone",
+            "subject": f"/blobServices/default/containers/{CONTAINER}/blobs/{path}",
+            "eventType": "Microsoft.Storage.BlobCreated",
+            "eventTime": landed,
+            "id": "told by hand",
+            "data": {"api": "PutBlob", "eTag": etag, "url": "https://ignored/", "contentLength": 1},
+        }
+    )
 
 
 def app_operations(site: Site, *words: str) -> list[str]:

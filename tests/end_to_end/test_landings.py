@@ -10,7 +10,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from local.host import Host
 from local.names import ACCOUNT_KEYS, CONTAINER
-from tests.end_to_end.site import NASTY_NAMES, Site, app_operations, log_of
+from tests.end_to_end.site import NASTY_NAMES, Site, app_operations, log_of, message_of
 
 
 async def test_a_dropped_file_is_scored_and_announced(here: Site) -> None:
@@ -88,16 +88,7 @@ async def _messages_of(here: Site, path: str, *, copies: int) -> str:
     """Drop a file whose event comes in so many copies; return the text of one."""
     await here.azure.storage.events.behave(copies=copies)
     etag = await here.drop(path)
-    return json.dumps(
-        {
-            "topic": "/subscriptions/s/providers/Microsoft.Storage/storageAccounts/landingzone",
-            "subject": f"/blobServices/default/containers/{CONTAINER}/blobs/{path}",
-            "eventType": "Microsoft.Storage.BlobCreated",
-            "eventTime": "2026-11-24T12:00:00Z",
-            "id": "much later",
-            "data": {"api": "PutBlob", "eTag": etag, "url": "https://ignored/", "contentLength": 1},
-        }
-    )
+    return message_of(path, etag)
 
 
 async def test_events_in_reverse_order_score_the_version_that_stands_once(here: Site) -> None:
@@ -211,6 +202,13 @@ async def test_a_batch_job_does_what_its_route_says_otherwise_than_the_deploymen
     event = await here.event(f"landing/lenient/{name}")
     assert event["type"] == "Landfall.JobCompleted"
     assert await here.output(event) == output
+
+
+async def test_input_and_output_are_called_what_the_route_calls_them(here: Site) -> None:
+    await here.drop("landing/named/a.txt", b"12")
+    assert await here.output(await here.event("landing/named/a.txt")) == "a.txt 2\n"
+    (batch_job,) = here.batch_jobs("named")
+    assert (batch_job.input_name, batch_job.output_name) == ("numbers", "rows")
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)

@@ -782,6 +782,25 @@ async def test_while_arm_is_down_the_cancel_is_asked_for_again_at_each_question(
     assert world.endpoints.jobs["batchjob-1"].state is JobState.CANCELED
 
 
+async def test_a_cancel_that_never_arrived_is_asked_for_at_the_end() -> None:
+    world = await submitted(after_cancel=JobState.CANCELED)
+    world.workspace.cancel_failure = Unavailable("ARM is away")
+    await world.ticks(62 * MINUTE)
+    world.workspace.cancel_failure = None
+    await world.tick(61 * MINUTE)
+    await world.tick()
+    assert world.publisher.ends == [("timed-out", "queue-timeout")]
+    assert world.endpoints.jobs["batchjob-1"].state is JobState.CANCELED
+
+
+async def test_what_completes_without_output_after_its_cancel_is_not_tried_again() -> None:
+    world = await submitted(after_cancel=JobState.CANCELING)
+    await world.ticks(65 * MINUTE)
+    world.endpoints.turn("batchjob-1", JobState.COMPLETED)
+    await world.ticks(5 * MINUTE)
+    assert world.publisher.ends == [("failed", "output-missing")]
+
+
 async def test_two_polls_at_once_ask_for_one_cancel() -> None:
     world = await submitted(after_cancel=JobState.CANCELING)
     await world.ticks(58 * MINUTE)
