@@ -168,7 +168,7 @@ async def _finish_if_ours(services: Services, claim: _Claim, job: Job, outcome: 
     """End a job, unless it was given to another attempt while this host was frozen."""
     mine = await writes.save(services, claim.opened, claim.opened.progress)
     if mine is not None:
-        await finish(services, mine, job, outcome, claim.now(services))
+        await finish(services, mine, job, outcome, mine.changed)
 
 
 async def _leave_out(

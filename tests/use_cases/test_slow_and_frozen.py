@@ -235,3 +235,16 @@ async def test_every_job_of_a_landing_is_done_although_another_fails() -> None:
     with pytest.raises(Unavailable):
         await world.land(FILE)
     assert len(world.endpoints.submissions) == 1
+
+
+async def test_who_froze_while_claiming_does_not_end_a_job_in_the_future() -> None:
+    world = World(HEART)
+    landing = world.landing(world.storage.put(FILE, size=0))
+    frozen = Stalled(world.ledger, "claim")
+    task = asyncio.create_task(landings.land(world.services, landing))
+    await frozen.reached.wait()
+    world.clock.pass_(90 * MINUTE)
+    frozen.go_on.set()
+    await task
+    (event,) = world.publisher.events
+    assert event["time"] == f"{world.clock.now:%Y-%m-%dT%H:%M:%SZ}"
