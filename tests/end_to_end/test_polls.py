@@ -73,7 +73,7 @@ async def test_many_files_at_a_cold_start_need_one_token_for_each_service(made: 
         for path in paths:
             await made.event(path)
     requests = made.azure.identity.requests
-    hosts_own = 1  # the host asks for itself what its queue needs
+    hosts_own = 2  # the host asks for each of its queues
     assert requests.pop("https://storage.azure.com") == 1 + hosts_own
     assert set(requests) == {
         "https://management.azure.com",
