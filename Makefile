@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIN := $(VENV)/bin/uv pip compile --quiet --universal --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
 
-.PHONY: demo up test check lock clean
+.PHONY: demo up test check simulate teeth lock clean
 
 demo: .venv/local
 	@$(PY) -m local demo --host $(HOST)
@@ -21,6 +21,14 @@ check: .venv/test
 	$(VENV)/bin/ruff format --check
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+
+# SEEDS=n [FIRST=k], or SEED=k to replay one.
+simulate: .venv/test
+	@SEEDS=$(SEEDS) FIRST=$(FIRST) SEED=$(SEED) $(PY) -m tests.simulation
+
+# Sabotages the product in many ways, one at a time, and tells which seed of the simulation finds each.
+teeth: .venv/test
+	@$(PY) -m tests.simulation.teeth
 
 # Writes the pins of everything that is installed anew, from pyproject.toml.
 lock: .venv/bin/python

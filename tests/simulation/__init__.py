@@ -1,0 +1,1 @@
+"""Deterministic simulation of the product's use cases; docs/reliability.md says what it proves."""

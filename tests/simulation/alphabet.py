@@ -1,0 +1,34 @@
+"""Everything that may happen in a run: what has to have happened in a thousand of them."""
+
+from collections import Counter
+
+from tests.simulation.faults import TABLES
+
+SERVICES = ("ledger", "storage", "workspace", "endpoints", "publisher")
+
+ALPHABET = frozenset(
+    {
+        *(f"{about}: {what}" for about, table in TABLES.items() for what, _ in table),
+        *(f"edge: {letter}" for letter in "abcefgh"),
+        *(f"outage: {service}" for service in SERVICES),
+        *(f"timer: {name} {how}" for name in ("poll", "sweep") for how in ("is missed", "twice at once")),
+        *(f"blob: {what}" for what in ("landed", "overwritten", "deleted", "renamed", "metadata edited")),
+        "event: malformed beside it",
+        "host: newer version",
+        "host: stops after a claim",
+        "job: completes without output",
+        "listing: lags",
+        "poll: stops after its listing",
+        "listing: leaves out for ever",
+        "message: malformed",
+        "queue: comes back unanswered",
+        "queue: poison",
+        "routes: changed",
+        "routes: removed",
+    }
+)  # fmt: skip
+
+
+def never_happened(counts: Counter[str]) -> list[str]:
+    """Return what should have happened and did not."""
+    return sorted(ALPHABET - {what for what, count in counts.items() if count})

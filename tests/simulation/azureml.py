@@ -1,0 +1,180 @@
+"""Batch endpoints that ignore every idempotency hint, and whose batch jobs do what they like."""
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from scoring.batch_jobs import (
+    Accepted,
+    Answer,
+    Answered,
+    BatchEndpoint,
+    BatchJob,
+    JobState,
+    NotSent,
+    Submission,
+    Unclear,
+)
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+HOUR = 3600.0
+_NEVER = float("inf")
+REFUSALS = (400, 401, 403, 404, 413, 422)
+UNCLEAR = (408, 409, 500, 502, 503, 504)
+
+Life = Iterator[tuple[float, JobState | None]]  # seconds, then the state; None: it disappears
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """What Azure ML knows of a batch job."""
+
+    job: BatchJob
+    endpoint: str
+    submission: Submission
+    created: float
+    listed_from: float
+    cancel_asked: bool = False
+
+
+class SimEndpoints:
+    """The data plane and the control plane's cancel."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._names = itertools.count(1)
+        self.records: dict[str, Record] = {}
+        self.gone: list[Record] = []
+        self.posts: list[tuple[float, Submission, Answer]] = []
+
+    def _uri(self, name: str) -> str:
+        return f"https://{name}.ml.azure.com/jobs"
+
+    async def endpoint(self, name: str) -> BatchEndpoint | None:
+        return BatchEndpoint(scoring_uri=self._uri(name), default_deployment="default")
+
+    async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
+        fate = self._world.faults.of_post()
+        answer = self._answer(endpoint, submission, fate)
+        now = self._world.loop.time()
+        self.posts.append((now, submission, answer))
+        self._world.promises.submitted(now, submission)
+        return answer
+
+    def _answer(self, endpoint: BatchEndpoint, submission: Submission, fate: str) -> Answer:
+        chance = self._world.chance
+        if fate == "refused":
+            return Answered(status=chance.choice(REFUSALS), message="sig=SECRET no")
+        if fate == "throttled":
+            return Answered(status=429, message="slow", retry_after=chance.uniform(0, 900))
+        if fate == "not-sent":
+            return NotSent(message="no connection")
+        if fate == "error-before":
+            return Answered(status=chance.choice(UNCLEAR), message="", retry_after=5)
+        accepted = self._create(endpoint, submission)
+        if fate == "twice":
+            self._create(endpoint, submission)
+        if fate == "error-after":
+            return Answered(status=chance.choice(UNCLEAR), message="", retry_after=5)
+        if fate == "nameless":
+            return Unclear(message="200 without a usable name")
+        return accepted
+
+    async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
+        record = self.records.get(name)
+        return record.job if record else None
+
+    async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
+        now = self._world.loop.time()
+        return [
+            record.job
+            for record in self.records.values()
+            if record.endpoint == endpoint.scoring_uri and record.listed_from <= now
+        ]
+
+    async def cancel(self, name: str) -> None:
+        record = self.records.get(name)
+        if record is None or record.job.state.ended:
+            return
+        record.cancel_asked = True
+        chance = self._world.chance
+        life = self._world.faults.of_cancel()
+        self._turn(name, JobState.CANCELING)
+        if life == "cancels":
+            self._later(chance.uniform(1, 600), name, JobState.CANCELED)
+        elif life == "completes":
+            self._later(chance.uniform(1, 600), name, JobState.COMPLETED)
+
+    def unfinished(self) -> list[Record]:
+        """Return the batch jobs that have not ended, those that are gone left out."""
+        return [record for record in self.records.values() if not record.job.state.ended]
+
+    def _create(self, endpoint: BatchEndpoint, submission: Submission) -> Accepted:
+        world, name = self._world, f"batchjob-{next(self._names)}"
+        self.records[name] = Record(
+            job=BatchJob(
+                name=name,
+                state=JobState.OPEN,
+                outputs=(submission.output_uri,) if submission.output_uri else (),
+                marks=(submission.tag,),
+            ),
+            endpoint=endpoint.scoring_uri,
+            submission=submission,
+            created=world.loop.time(),
+            listed_from=world.loop.time() + world.faults.listing_lag(),
+        )
+        world.promises.batch_job_created(self.records[name])
+        self._live(
+            name, self._life(world.faults.of_batch_job(), slow="other" in endpoint.scoring_uri)
+        )
+        return Accepted(batch_job=name)
+
+    def _life(self, fate: str, *, slow: bool) -> Life:
+        draw = self._world.chance.uniform
+        if fate == "stays-queued":
+            return
+        longest = 900 if slow else self._world.chance.choice((30, 30, 900))
+        yield draw(0, longest / 3), JobState.RUNNING
+        if fate == "stays-running":
+            return
+        if fate == "not-responding":
+            yield draw(0, 300), JobState.OPEN
+            yield draw(0, 2 * HOUR), JobState.RUNNING
+        if fate == "disappears":
+            yield draw(0, 600), None
+            return
+        yield draw(0, longest), JobState.FAILED if fate == "fails" else JobState.COMPLETED
+
+    def _live(self, name: str, life: Life) -> None:
+        following = next(life, None)
+        if following is not None:
+            delay, state = following
+            self._world.loop.call_later(delay, self._step, name, state, life)
+
+    def _step(self, name: str, state: JobState | None, life: Life) -> None:
+        record = self.records.get(name)
+        if record is None or record.job.state.ended or record.cancel_asked:
+            return
+        if state is None:
+            self.gone.append(self.records.pop(name))
+            return
+        self._turn(name, state)
+        self._live(name, life)
+
+    def _later(self, delay: float, name: str, state: JobState) -> None:
+        self._world.loop.call_later(delay, self._turn, name, state)
+
+    def _turn(self, name: str, state: JobState) -> None:
+        record = self.records.get(name)
+        if record is None or record.job.state.ended:
+            return
+        path = record.submission.output_uri.partition("/paths/")[2]
+        if state is JobState.COMPLETED and path in self._world.storage.blobs:
+            state = JobState.FAILED  # what another batch job of the attempt wrote is in its way
+        record.job = msgspec.structs.replace(record.job, state=state)
+        self._world.note("azureml", f"{name} {state.name}")
+        if state is JobState.COMPLETED and path and self._world.faults.writes_output():
+            self._world.storage.put(path)

@@ -1,0 +1,157 @@
+"""What goes wrong, and how often: drawn from the run's seed, counted, and ended at some point."""
+
+import random
+from collections import Counter
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+Table = tuple[tuple[str, float], ...]
+
+_CALLS: Table = (
+    ("fail", 0.010),
+    ("lost", 0.008),
+    ("repeat", 0.010),
+    ("crash-before", 0.002),
+    ("crash-after", 0.002),
+    ("freeze-before", 0.002),
+    ("freeze-after", 0.002),
+)
+_POSTS: Table = (
+    ("throttled", 0.04),
+    ("not-sent", 0.04),
+    ("refused", 0.02),
+    ("error-before", 0.04),
+    ("error-after", 0.04),
+    ("nameless", 0.02),
+    ("twice", 0.02),
+)
+_BATCH_JOBS: Table = (
+    ("fails", 0.08),
+    ("stays-queued", 0.02),
+    ("stays-running", 0.02),
+    ("not-responding", 0.04),
+    ("disappears", 0.02),
+)
+_EVENTS: Table = (("lost", 0.10), ("late", 0.10), ("twice", 0.10), ("twice-late", 0.05))
+_CANCELS: Table = (("completes", 0.2), ("hangs", 0.2))
+TABLES = {
+    "call": _CALLS,
+    "post": _POSTS,
+    "job": _BATCH_JOBS,
+    "event": _EVENTS,
+    "cancel": _CANCELS,
+}
+"""What is drawn from a table, and how probable it is."""
+_NOT_OF_POSTS = frozenset({"repeat", "freeze-before"})
+
+
+_MIX = (0.0, 0.3, 1.0, 1.0, 3.0)
+
+
+def _mixed(chance: random.Random, table: Table) -> Table:
+    """Return a table with other probabilities: some things never, some often."""
+    mixed = [(what, probability * chance.choice((*_MIX, 8.0))) for what, probability in table]
+    total = sum(probability for _, probability in mixed)
+    return (
+        tuple((what, probability * min(1.0, 0.6 / total)) for what, probability in mixed)
+        if total
+        else ()
+    )
+
+
+class Faults:
+    """Draws the faults of one run."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self.counts: Counter[str] = Counter()
+        self.over = False
+        self.away: set[str] = set()  # services that do not answer at all
+        # Each run has its own mix: rare coincidences need many faults of one kind and few others.
+        self._tables = {about: _mixed(chance, table) for about, table in TABLES.items()}
+        self._sums = {about: sum(p for _, p in table) for about, table in self._tables.items()}
+        self._mix = {about: chance.choice(_MIX) for about in ("timer", "listing", "outage")}
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def happens(self, what: str, probability: float) -> bool:
+        """Decide whether something happens, and count it."""
+        often = self._mix.get(what.partition(":")[0], 1.0)
+        if self.over or self._chance.random() >= probability * often:
+            return False
+        self.counts[what] += 1
+        return True
+
+    def of_call(self, port: str, method: str) -> tuple[str | None, str | None]:
+        """Return what befalls a call before and after its effect."""
+        fate = self._draw("call")
+        if method == "open_jobs" and self.happens("poll: stops after its listing", 0.04):
+            return None, "freeze"
+        if method == "claim" and self.happens("host: stops after a claim", 0.02):
+            return None, "freeze"
+        if not fate or (method == "submit" and fate in _NOT_OF_POSTS):
+            return None, None
+        kind, _, moment = fate.partition("-")
+        before = kind == "fail" or moment == "before"
+        return (kind, None) if before else (None, kind)
+
+    def of_post(self) -> str:
+        return self._draw("post") or "taken"
+
+    def of_batch_job(self) -> str:
+        return self._draw("job") or "completes"
+
+    def of_cancel(self) -> str:
+        return self._draw("cancel") or "cancels"
+
+    def lose_no_event(self) -> None:
+        """Let every event come: in a run without sweeps nothing else is to be relied on."""
+        self._tables["event"] = tuple(one for one in self._tables["event"] if one[0] != "lost")
+
+    def of_event(self) -> str:
+        return self._draw("event") or "comes"
+
+    def writes_output(self) -> bool:
+        return not self.happens("job: completes without output", 0.03)
+
+    def listing_lag(self) -> float:
+        """Return the seconds until a batch job is listed."""
+        if self.happens("listing: leaves out for ever", 0.02):
+            return float("inf")
+        if self.happens("listing: lags", 0.2):
+            return self._chance.uniform(0, 20 * MINUTE)
+        return 0.0
+
+    def latency(self) -> float:
+        """Return how long half a request takes, in seconds."""
+        drawn = self._chance.random()
+        if drawn < 0.65:
+            return 0.0
+        if drawn > 0.98:
+            return self._chance.uniform(2, 40)
+        return drawn - 0.65
+
+    def hang(self) -> float:
+        """Return how long a request takes that comes to nothing, in seconds."""
+        return self._chance.choice((0.1, 1.0, 20.0))
+
+    def freeze(self) -> float:
+        """Return for how long a host stands still, in seconds."""
+        return self._chance.choice((20.0, 3 * MINUTE, 7 * MINUTE, 30 * MINUTE, 90 * MINUTE))
+
+    def _draw(self, about: str) -> str | None:
+        if self.over:
+            return None
+        drawn = self._chance.random()
+        if drawn >= self._sums[about]:
+            return None
+        for what, probability in self._tables[about]:
+            drawn -= probability
+            if drawn < 0:
+                self.counts[f"{about}: {what}"] += 1
+                return what
+        return None

@@ -1,0 +1,191 @@
+"""Hosts: processes that run the product's functions, crash, and freeze."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from scoring.batch_jobs import NotSent, Unclear
+from scoring.errors import Unavailable
+from scoring.ports import Services
+from scoring.progress import State
+from scoring.route import Route
+from scoring.touches import Touches
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+PORTS = ("ledger", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
+FUNCTION_TIMEOUT = 300.0  # seconds, after which the platform kills the worker
+_CACHED = frozenset({"places", "endpoint"})  # mostly answered from memory
+
+
+class Host:
+    """One process: its own view of the services, of the routes, and of the clock."""
+
+    def __init__(self, world: "World", name: str, routes: list[Route], *, newer: bool) -> None:
+        self.world = world
+        self.name = name
+        self.newer = newer  # runs a later version of the code
+        self.alive = True
+        self.frozen_until = 0.0
+        self.running: set[str] = set()  # names of the timers' functions
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started = world.chance.uniform(0, 1e6)
+        ports = {port: Port(self, port, getattr(world.services, port)) for port in PORTS}
+        self.services: Services = msgspec.structs.replace(
+            world.services,
+            touches=Touches(ports["folders"], self.clock),
+            routes=routes,
+            clock=self.clock,
+            **ports,
+        )
+
+    def clock(self) -> float:
+        """Return seconds since whenever."""
+        return self._started + self.world.loop.time()
+
+    @property
+    def usable(self) -> bool:
+        return self.alive and self.frozen_until <= self.world.loop.time()
+
+    def crash(self) -> None:
+        """Nothing of this process runs any more; another one comes up."""
+        if self.alive:
+            self.alive = False
+            self.world.note(self.name, "dies")
+            self.world.replace(self)
+
+    def freeze(self, seconds: float) -> None:
+        """Stop for a while, and go on as if nothing had been."""
+        self.frozen_until = self.world.loop.time() + seconds
+        self.world.note(self.name, f"freezes for {seconds:.0f} s")
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass in this process; a dead one never goes on."""
+        if not seconds and self.usable:
+            return
+        woken = self.world.loop.create_future()
+        self.world.loop.call_later(seconds, self._wake, woken)
+        await woken
+
+    def _wake(self, woken: "asyncio.Future[None]") -> None:
+        if not self.alive or woken.done():
+            return
+        if self.frozen_until > self.world.loop.time():
+            self.world.loop.call_at(self.frozen_until, self._wake, woken)
+        else:
+            woken.set_result(None)
+
+    def invoke(self, function: Coroutine[Any, Any, None], answered: Callable[[bool], None]) -> None:
+        """Run a function; tell whether it succeeded, unless the host dies over it."""
+
+        async def invocation() -> None:
+            succeeded = True
+            try:
+                await function
+            except Exception as failure:  # noqa: BLE001
+                self.world.note(self.name, f"fails: {type(failure).__name__}: {failure}")
+                succeeded = False
+            if self.alive:
+                answered(succeeded)
+
+        task = self.world.loop.create_task(invocation())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.world.loop.call_later(FUNCTION_TIMEOUT, self._overrun, task)
+
+    def _overrun(self, task: asyncio.Task[None]) -> None:
+        if task.done() or not self.alive:
+            return
+        if self.frozen_until > self.world.loop.time():
+            # Its watch stood still, too.
+            self.world.loop.call_at(self.frozen_until + 60, self._overrun, task)
+            return
+        self.world.note(self.name, "function timeout")
+        self.crash()
+
+
+class Port:
+    """One of the services as a host reaches it: slowly, and not always."""
+
+    def __init__(self, host: Host, name: str, model: object) -> None:
+        self._host = host
+        self._name = name
+        self._model = model
+
+    def __getattr__(self, method: str) -> Any:
+        effect = getattr(self._model, method)
+        if not inspect.iscoroutinefunction(effect):
+            return effect
+
+        async def call(*args: Any) -> Any:
+            return await self._call(method, effect, args)
+
+        self.__dict__[method] = call
+        return call
+
+    async def _call(
+        self, method: str, effect: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> Any:
+        host, world = self._host, self._host.world
+        world.steps += 1
+        if method in _CACHED and self._name not in world.faults.away:
+            return await effect(*args)
+        before, after = world.faults.of_call(self._name, method)
+        if _is_renewal(method, args):
+            # docs/design.md: what freezes between this and its POST cannot be fenced.
+            before, after = (None if fate == "freeze" else fate for fate in (before, after))
+        self._befall(before)
+        await host.pause(0)
+        # What is under way arrives, whatever becomes of its host meanwhile.
+        await world.sleep(world.faults.latency())
+        if self._name in world.faults.away or before == "fail":
+            return await self._fail(method, NotSent(message="away"))
+        if self._name == "ledger" and host.newer:
+            args = _as_a_newer_version(method, args)
+        result = await effect(*args)
+        world.note(host.name, method, args, result)
+        if after == "repeat":  # the answer was lost, and the client sends it once more
+            await host.pause(world.faults.latency())
+            result = await effect(*args)
+        if after == "lost":
+            return await self._fail(method, Unclear(message="no answer"))
+        self._befall(after)
+        await host.pause(world.faults.latency())
+        return result
+
+    def _befall(self, fate: str | None) -> None:
+        if fate == "crash":
+            self._host.crash()
+        if fate == "freeze":
+            self._host.freeze(self._host.world.faults.freeze())
+
+    async def _fail(self, method: str, answer: NotSent | Unclear) -> NotSent | Unclear:
+        """Fail as this port does: a POST never raises."""
+        await self._host.pause(self._host.world.faults.hang())
+        if method == "submit":
+            return answer
+        raise Unavailable(f"{self._name}.{method}: no answer")
+
+
+def _is_renewal(method: str, args: tuple[Any, ...]) -> bool:
+    return (
+        method == "save"
+        and args[0].progress.state is State.SUBMITTING
+        and args[1].state is State.SUBMITTING
+    )
+
+
+def _as_a_newer_version(method: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Let what is written have a field that this version does not know."""
+    if method in {"claim", "save"}:
+        progress = msgspec.structs.replace(args[1], rest={**args[1].rest, "later": "kept"})
+        return args[0], progress
+    if method == "conclude":
+        event = msgspec.json.decode(args[1])
+        event["data"]["later"] = "new"
+        return args[0], msgspec.json.encode(event)
+    return args

@@ -1,0 +1,105 @@
+"""An event loop whose time is virtual: it jumps to the next timer, and its order is fixed."""
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class _Handle:
+    """What asyncio's handles are, as far as tasks, futures and timeouts use them."""
+
+    __slots__ = ("_args", "_callback", "_context", "_when", "is_cancelled")
+
+    def __init__(
+        self, callback: Callable[..., object], args: Any, context: Context | None, when: float
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self._when = when
+        self.is_cancelled = False
+
+    def run(self) -> None:
+        if self._context is None:
+            self._callback(*self._args)
+        else:
+            self._context.run(self._callback, *self._args)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def when(self) -> float:
+        return self._when
+
+
+class VirtualLoop(asyncio.AbstractEventLoop):
+    """Just what tasks, futures and timeouts need. Nothing outside of it can wake it."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._ready: deque[_Handle] = deque()
+        self._timers: list[tuple[float, int, _Handle]] = []
+        self._order = itertools.count()
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run until a coroutine has ended, and nothing else is ready."""
+        asyncio._set_running_loop(self)
+        ready, timers = self._ready, self._timers
+        try:
+            task = self.create_task(main)
+            while ready or not task.done():
+                if not ready:
+                    self._now, _, timer = heapq.heappop(timers)
+                    ready.append(timer)
+                handle = ready.popleft()
+                if not handle.is_cancelled:
+                    handle.run()
+            return task.result()  # type: ignore[no-any-return]
+        finally:
+            asyncio._set_running_loop(None)
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> _Handle:
+        handle = _Handle(callback, args, context, self._now)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> _Handle:
+        timer = _Handle(callback, args, context, max(when, self._now))
+        heapq.heappush(self._timers, (timer._when, next(self._order), timer))
+        return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> _Handle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coro, loop=self, **options)
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What nobody waits for any more belongs to a host that is dead."""

@@ -1,0 +1,269 @@
+"""The promises, checked against what the simulated services saw."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from scoring.batch_jobs import Answer, Answered, JobState, NotSent, Submission
+from scoring.blobs import Blob
+from scoring.decisions import DEFINITE, folder_digest
+from scoring.job import attempt_tag, job_for
+from scoring.landing import Landing
+from scoring.progress import State
+from scoring.route import Route
+from tests.fakes import PLACE
+from tests.simulation.faults import HOUR, MINUTE
+
+if TYPE_CHECKING:
+    from tests.simulation.azureml import Record
+    from tests.simulation.world import World
+
+LISTED_BY = 14 * MINUTE  # of batch jobs that are found
+GAP = timedelta(minutes=20)  # of the routes that have one
+Version = tuple[str, str]  # path and ETag
+
+
+class Promises:
+    """Collects what may not be."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.violations: list[str] = []
+        self.contents: dict[tuple[float, str], str] = {}
+        self._owed: dict[str, str] = {}  # job keys that must end, and why
+        self._held: dict[str, set[Version]] = {}  # what a folder's version held, by its digest
+
+    def _broken(self, number: int, what: str) -> None:
+        self.violations.append(f"promise {number}: {what}")
+
+    # --- while it runs ---------------------------------------------------------------------------
+
+    def taken(self, landing: Landing, routes: Iterable[Route], *, poison: bool) -> None:
+        """Note that an event was acknowledged: what it tells of must end for these routes."""
+        for route in routes:
+            # From poison it may have become stuck, and wait longer than its route is there.
+            if not poison:
+                self._owe(route, landing, "its event was acknowledged")
+
+    def listed(self, files: list[Blob]) -> None:
+        """Note what lies in a folder."""
+        self._held[folder_digest(files)] = {(file.path, file.etag) for file in files}
+
+    def batch_job_created(self, record: "Record") -> None:
+        """Check what may be created."""
+        world, tag = self._world, record.submission.tag
+        key = tag.split("-")[1]
+        if key in world.ledger.done:
+            self._broken(2, f"{tag} was submitted after its end")
+            return
+        if key not in world.ledger.open:
+            self._broken(2, f"{tag} was submitted though nobody has claimed it")
+            return
+        job, opened = world.ledger.open[key]
+        if (opened.progress.state, attempt_tag(key, opened.progress.attempt)) != (
+            State.SUBMITTING,
+            tag,
+        ):
+            self._broken(2, f"{tag} was submitted, but {opened.progress} stands in the ledger")
+        route = job.route
+        limits = [
+            one.limit
+            for routes in [world.routes, *(host.services.routes for host in world.hosts)]
+            for one in routes
+            if one.name == route.name
+        ]
+        # Once the route is gone, what it said at the claims counts.
+        claims = (job.route for job, _ in world.ledger.open.values())
+        limits += [one.limit for one in claims if one.name == route.name]
+        running = self._running(route.name)
+        if None not in limits and len(running) > max(limit or 0 for limit in limits):
+            self._broken(6, f"{route.name} has {len(running)} batch jobs: {sorted(running)}")
+
+    def _running(self, route: str) -> set[str]:
+        """Return the attempts of a route that run, those that were given up left out."""
+        tags = {record.submission.tag for record in self._world.endpoints.unfinished()}
+        current = {
+            attempt_tag(key, opened.progress.attempt)
+            for key, (_, opened) in self._world.ledger.open.items()
+            if opened.progress.route == route and opened.progress.state is not State.ENDED
+        }
+        return tags & current
+
+    def declared_lost(self, tag: str) -> None:
+        """Check that an attempt is given up only if no listing shows it for a quarter of an hour."""
+        for record in self._world.endpoints.records.values():
+            lag = record.listed_from - record.created
+            if record.submission.tag == tag and lag <= LISTED_BY:
+                self._broken(2, f"{tag} was declared lost, though it is listed after {lag:.0f} s")
+
+    # --- at the end ------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Check what is there when all is at rest."""
+        world = self._world
+        for name in ("open", "marks"):
+            left = world.ledger.open if name == "open" else world.folders.marks
+            if left:
+                self._broken(1, f"left in {name}: {list(left.values())}")
+        if world.queue.messages:
+            self._broken(1, f"left in the queue: {world.queue.messages}")
+        self._everything_ended()
+        self._nothing_twice()
+        self._announced()
+        self._outputs()
+        self._quarantine()
+        self._folders()
+        self._times()
+
+    def _owe(self, route: Route, landing: Landing, why: str) -> None:
+        if route.triggered_by(landing.path) is not None and not route.gathers:
+            key = job_for(route, landing, PLACE, "literal").key
+            self._owed[key] = f"{landing.path} {landing.etag} on {route.name}: {why}"
+
+    def _everything_ended(self) -> None:
+        world = self._world
+        for blob in world.storage.blobs.values():
+            for route in world.routes:
+                self._owe(route, blob.landing(PLACE, blob.modified), "it lies there")
+        for key, why in self._owed.items():
+            if key not in world.ledger.done:
+                self._broken(1, f"{why}, and has no end")
+
+    def _nothing_twice(self) -> None:
+        answers: defaultdict[str, list[Answer]] = defaultdict(list)
+        for _, submission, answer in self._world.endpoints.posts:
+            answers[submission.tag].append(answer)
+        for tag, given in answers.items():
+            if not all(map(_is_definite, given[:-1])):
+                self._broken(2, f"{tag} was submitted again after {given[:-1]}")
+
+    def _announced(self) -> None:
+        copies: defaultdict[str, set[bytes]] = defaultdict(set)
+        for event in self._world.publisher.published:
+            copies[msgspec.json.decode(event)["id"]].add(event)
+            if b"SECRET" in event:
+                self._broken(8, f"a secret is in {event!r}")
+        for key, event in self._world.ledger.done.items():
+            if copies[key] != {event}:
+                self._broken(4, f"{key} was announced as {copies[key]} and ended as {event!r}")
+
+    def _ends(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(event)["data"] for event in self._world.ledger.done.values()]
+
+    def _outputs(self) -> None:
+        world = self._world
+        uses: defaultdict[str, set[str]] = defaultdict(set)
+        for _, submission, _ in world.endpoints.posts:
+            uses[submission.output_uri].add(submission.tag)
+        for uri, tags in uses.items():
+            if uri and len(tags) > 1:
+                self._broken(5, f"{uri} was given to {tags}")
+        receipts = {
+            msgspec.json.encode(msgspec.json.decode(one)) for one in world.storage.receipts.values()
+        }
+        wanting = {route.name for route in world.routes_at_first if route.receipt}
+        ends = self._ends()
+        wanted = {msgspec.json.encode(data) for data in ends if data["route"] in wanting}
+        if receipts != wanted:
+            self._broken(4, f"receipts: {receipts ^ wanted}")
+        for data in ends:
+            record = world.endpoints.records.get(data["batchJob"] or "")
+            completed = record is not None and record.job.state is JobState.COMPLETED
+            if data["status"] == "completed" and not completed:
+                self._broken(5, f"{data} completed, but its batch job has not")
+            if data["status"] == "completed" and record:
+                blob = world.storage.blobs[data["output"]["uri"].partition("/paths/")[2]]
+                if blob.etag != data["output"]["etag"]:
+                    self._broken(5, f"{data} names another output than {blob}")
+
+    def _quarantine(self) -> None:
+        world = self._world
+        announced = {msgspec.json.decode(event)["id"] for event in world.publisher.published}
+        for body in world.queue.malformed:
+            digest = hashlib.sha256(body).hexdigest()
+            if f"quarantine/{digest}" not in world.messages.messages or digest not in announced:
+                self._broken(7, f"{body!r} is not kept and announced")
+
+    def _folders(self) -> None:
+        world = self._world
+        covered: defaultdict[str, set[Version]] = defaultdict(set)
+        for data in self._ends():
+            if data["status"] == "superseded":
+                continue
+            covered[data["route"]] |= self._held.get(data["input"]["etag"], set())
+        gathering = [route for route in world.routes if route.gathers]
+        for route in gathering:
+            for blob in world.storage.blobs.values():
+                if route.holds(blob.path) and (blob.path, blob.etag) not in covered[route.name]:
+                    self._broken(1, f"{blob.path} {blob.etag} is in no folder of {route.name}")
+            if route.late == "ignore":
+                self._one_job_each()
+            else:
+                self._same_again(route)
+        if not world.faults.counts["call: freeze"]:
+            self._gaps()
+
+    def _one_job_each(self) -> None:
+        keys: defaultdict[str, set[str]] = defaultdict(set)
+        for _, submission, _ in self._world.endpoints.posts:
+            if "/calm/" in submission.input_uri:
+                keys[submission.input_uri].add(submission.tag.split("-")[1])
+        for uri, submitted in keys.items():
+            if len(submitted) > 1:
+                self._broken(
+                    2, f"{uri} was submitted by {submitted}, though late files are ignored"
+                )
+
+    def _times(self) -> None:
+        for key, event in self._world.ledger.done.items():
+            ended = datetime.fromisoformat(msgspec.json.decode(event)["time"])
+            late = (self._world.ledger.concluded[key] - ended).total_seconds()
+            # A host may have frozen with the time in its hand; none can know a later one.
+            if not -2 <= late <= 4 * HOUR:
+                self._broken(3, f"{key} says that it ended at {ended}, {late:.0f} s before it did")
+
+    def _same_again(self, route: Route) -> None:
+        """Check that nothing is scored again that was scored, and has not changed since."""
+        scored: dict[tuple[str, str], str] = {}
+        for at, submission, _ in self._world.endpoints.posts:
+            key = submission.tag.split("-")[1]
+            claimed, job = self._world.ledger.claimed[key]
+            if job.route.name != route.name:
+                continue
+            content = self.contents[at, submission.tag]
+            version = job.landing.etag
+            other = version in self._held and version != content
+            if other or claimed <= self._world.storage.changes[job.path]:
+                continue  # it changed while its version waited
+            before = scored.setdefault((job.path, content), key)
+            if before != key:
+                self._broken(2, f"{job.path} was scored by {before}, and by {key}, unchanged")
+
+    def submitted(self, at: float, submission: Submission) -> None:
+        """Note what lies in a folder when it is submitted."""
+        inside = submission.input_uri.partition("/paths/")[2] + "/"
+        files = [
+            blob for path, blob in self._world.storage.blobs.items() if path.startswith(inside)
+        ]
+        self.contents[at, submission.tag] = folder_digest(sorted(files, key=lambda one: one.path))
+
+    def _gaps(self) -> None:
+        gap = GAP.total_seconds() - 2 * MINUTE
+        last: dict[str, tuple[float, str]] = {}
+        for at, submission, answer in self._world.endpoints.posts:
+            if "/marked/" not in submission.input_uri or _is_definite(answer):
+                continue
+            before = last.get(submission.input_uri)
+            if before and at - before[0] < gap:
+                self._broken(6, f"{submission.tag} came {at - before[0]:.0f} s after {before[1]}")
+            last[submission.input_uri] = at, submission.tag
+
+
+def _is_definite(answer: Answer) -> bool:
+    return isinstance(answer, NotSent) or (
+        isinstance(answer, Answered) and answer.status in DEFINITE
+    )

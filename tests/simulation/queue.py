@@ -1,0 +1,110 @@
+"""Event Grid and the queue: events come twice, late or never; messages come back, then are poison."""
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from scoring.blobs import Blob
+from scoring.landing import Landing
+from scoring.landings import on_landing
+from scoring.poison import on_poison
+from tests.factories import created
+from tests.fakes import PLACE
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+HOUR = 3600.0
+_COMES_BACK = 30.0  # seconds after a failure
+_HIDDEN = 600.0  # seconds after a host has died with it, and after a failure in the poison queue
+_DELIVERIES = 3  # ten in host.json; fewer bring more to poison in the same time
+MALFORMED = (b"", b"{", b"not json", b"[[]]", b'{"specversion": "1.0"}', b"e30=", b"null", b"7")
+
+
+class Message(msgspec.Struct, kw_only=True, eq=False):
+    """A message, and how often it was delivered."""
+
+    body: bytes
+    landings: tuple[Landing, ...] = ()
+    deliveries: int = 0
+    poison: bool = False
+    answered: bool = True  # nobody works on it
+
+
+class Queue:
+    """The queue `landings`, and the one of its poison."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.messages: list[Message] = []
+        self.malformed: list[bytes] = []
+
+    def raise_event(self, landing: Landing) -> None:
+        """Send the event of a landing, or not."""
+        chance, fate = self._world.chance, self._world.faults.of_event()
+        if fate == "lost":
+            return
+        body = created(landing)
+        odd = self._world.faults.happens("event: malformed beside it", 0.02)
+        document = json.dumps([{"odd": landing.etag}, body] if odd else body).encode()
+        if odd:
+            self.malformed.append(document)
+        for copy in range(2 if fate.startswith("twice") else 1):
+            late = fate == "late" or (fate == "twice-late" and copy)
+            delay = chance.uniform(0, chance.choice((600, 3 * HOUR) if late else (3, 120)))
+            self._send(Message(body=document, landings=(landing,)), delay)
+
+    def raise_rename(self, blob: Blob) -> None:
+        """Send the event of a rename: whoever loses it finds nothing, as Last-Modified stays."""
+        account = f"https://{PLACE.account}.blob.core.windows.net"
+        destination = f"{account}/{PLACE.container}/{blob.path}"
+        landing = blob.landing(PLACE, blob.modified)
+        renamed = created(
+            landing, type="Microsoft.Storage.BlobRenamed", data={"destinationUrl": destination}
+        )
+        message = Message(body=json.dumps(renamed).encode())
+        self._send(message, self._world.chance.uniform(0, 3))
+
+    def raise_nonsense(self) -> None:
+        """Send something that is no event."""
+        body = self._world.chance.choice(MALFORMED)
+        self.malformed.append(body)
+        self._send(Message(body=body), 0)
+
+    def _send(self, message: Message, delay: float) -> None:
+        self.messages.append(message)
+        self._world.loop.call_later(delay, self._deliver, message)
+
+    def _deliver(self, message: Message) -> None:
+        world = self._world
+        host = world.any_host()
+        if host is None or "queue" in world.faults.away:
+            world.loop.call_later(10, self._deliver, message)
+            return
+        message.deliveries += 1
+        if message.deliveries > _DELIVERIES and not message.poison:
+            world.faults.counts["queue: poison"] += 1
+            message.poison, message.deliveries = True, 1
+        message.answered = False
+        function = on_poison if message.poison else on_landing
+        back = world.loop.call_later(_HIDDEN, self._come_back, message)
+
+        def answered(succeeded: bool) -> None:
+            back.cancel()
+            message.answered = True
+            if succeeded:
+                self.messages.remove(message)
+                for landing in message.landings:
+                    world.promises.taken(landing, host.services.routes, poison=message.poison)
+            else:
+                again = _HIDDEN if message.poison else _COMES_BACK
+                world.loop.call_later(again, self._deliver, message)
+
+        host.invoke(function(host.services, message.body), answered)
+
+    def _come_back(self, message: Message) -> None:
+        # Whoever had it is dead, or frozen: then two work on it.
+        if not message.answered:
+            self._world.faults.counts["queue: comes back unanswered"] += 1
+            self._deliver(message)

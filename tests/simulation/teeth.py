@@ -1,0 +1,230 @@
+"""`make teeth`: sabotages of the product's code, each of which the simulation must find.
+
+Every one is applied to a copy of `scoring/`, alone.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = 500  # within which each must be found
+
+
+class Sabotage(NamedTuple):
+    """A piece of the product's code, and what takes its place."""
+
+    name: str
+    file: str
+    code: str
+    instead: str
+
+
+SABOTAGES = [
+    Sabotage(
+        "a blind retry after a timeout",
+        "decisions.py",
+        "if isinstance(answer, NotSent):",
+        "if not isinstance(answer, Answered):",
+    ),
+    Sabotage(
+        "no nonce",
+        "writes.py",
+        "return stands, stands is not None and stands.progress.nonce == nonce",
+        "return stands, stands is not None",
+    ),
+    Sabotage(
+        "an unconditional save",
+        "writes.py",
+        "    stands, ours = await _try_save(services, opened, progress)\n    return stands if",
+        "    stands, ours = await _try_save(services, opened, progress)\n"
+        "    while not ours and stands is not None:\n"
+        "        stands, ours = await _try_save(services, stands, progress)\n    return stands if",
+    ),
+    Sabotage(
+        "done/ not looked up",
+        "submit.py",
+        "    if end is not None:\n        # Its event",
+        "    if False:\n        # Its event",
+    ),
+    Sabotage(
+        "done/ looked up beside the create",
+        "submit.py",
+        "    opened = await writes.claim(services, job, State.PENDING if waits",
+        "    early = await services.ledger.end(job.key)\n"
+        "    services = msgspec.structs.replace(services, ledger=_Early(services.ledger, early))\n"
+        "    opened = await writes.claim(services, job, State.PENDING if waits",
+    ),
+    Sabotage(
+        "done/ written after publishing",
+        "finish.py",
+        "    stands = await services.ledger.conclude(",
+        "    await services.publisher.publish(event)\n    stands = await services.ledger.conclude(",
+    ),
+    Sabotage(
+        "an event's time from the host's clock",
+        "finish.py",
+        "        ended=now,\n",
+        "        ended=now + timedelta(seconds=services.clock() % 86_400),\n",
+    ),
+    Sabotage(
+        "the watermark from the end of the pass",
+        "sweep.py",
+        "first_page = mark.oldest_left or page.now",
+        "first_page = page.now + self._timing.sweep_overlap",
+    ),
+    Sabotage(
+        "the watermark moved before every claim was made",
+        "sweep.py",
+        "        await in_any_case(self._take, old)\n",
+        "        with contextlib.suppress(Exception):\n"
+        "            await in_any_case(self._take, old)\n",
+    ),
+    Sabotage(
+        "the limit counted before the claim",
+        "admission.py",
+        "        if route not in self._limited:\n",
+        "        if True:\n",
+    ),
+    Sabotage(
+        "not listed taken for absent at the first look",
+        "next_step.py",
+        "    if tick.now < last_look or held:\n",
+        "    if held:\n",
+    ),
+    Sabotage(
+        "the output's name without the attempt",
+        "job.py",
+        'key = self.key if attempt == 1 else f"{self.key}-{attempt}"',
+        "key = self.key",
+    ),
+    Sabotage(
+        "a lost attempt POSTed again",
+        "progress.py",
+        "            attempt=self.attempt + 1,\n",
+        "            attempt=self.attempt + (not lost),\n",
+    ),
+    Sabotage(
+        "a folder's key by counter",
+        "filling.py",
+        "etag=folder_digest(files)",
+        'etag=f"{emptied}"',
+    ),
+    Sabotage(
+        "a mark deleted with a later ETag",
+        "gather.py",
+        "        await services.folders.settle(mark)\n",
+        "        marks = (await services.folders.filling()).marks\n"
+        "        for stands in marks:\n"
+        "            if stands.key == mark.key:\n"
+        "                await services.folders.settle(stands)\n",
+    ),
+    Sabotage(
+        "poison acknowledged before quarantine",
+        "poison.py",
+        "        kept = await _keep(services, Shelf.QUARANTINE",
+        "        asyncio.ensure_future(_keep(services, Shelf.QUARANTINE, message, ''))\n"
+        "        return\n"
+        "        kept = await _keep(services, Shelf.QUARANTINE",
+    ),
+    Sabotage(
+        "a stale claim resubmitted without looking",
+        "next_step.py",
+        "    unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)\n",
+        "    unknown = opened.progress.to(State.PENDING)\n",
+    ),
+    Sabotage(
+        "touches skipped for longer than quiet",
+        "touches.py",
+        ".total_seconds() / TOUCHES",
+        ".total_seconds() * 2",
+    ),
+    Sabotage(
+        "a claim that is never renewed",
+        "submit.py",
+        "        if claim.age(services) <= services.timing.post_starts_within:\n",
+        "        if True:\n",
+    ),
+    Sabotage(
+        "open/ deleted before publishing",
+        "finish.py",
+        "    await announce(services, opened, stands, job)\n",
+        "    await services.ledger.release(opened)\n"
+        "    await announce(services, opened, stands, job)\n",
+    ),
+    Sabotage(
+        "a version of a folder yields to an older one",
+        "turns.py",
+        "    if now == job.key or (landed, now) < (job.landing.landed, job.key):\n",
+        "    if now == job.key or not landed:\n",
+    ),
+]
+_IMPORTS = {
+    "finish.py": "from datetime import timedelta\n",
+    "sweep.py": "import contextlib\n",
+    "submit.py": (
+        "class _Early:\n"
+        "    def __init__(self, ledger, end):\n"
+        "        self._ledger, self._end = ledger, end\n"
+        "    def __getattr__(self, name):\n"
+        "        return getattr(self._ledger, name)\n"
+        "    async def end(self, key):\n"
+        "        return self._end\n"
+    ),
+}
+
+
+def main() -> None:
+    """Try all of them, two at a time, and tell which were found."""
+    wanted = sys.argv[1:]
+    chosen = [one for one in SABOTAGES if not wanted or any(name in one.name for name in wanted)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(_is_found, chosen))
+    for sabotage, seed in zip(chosen, found, strict=True):
+        print(f"{seed or 'NOT FOUND':>12}  {sabotage.name}")
+    print(f"teeth: {sum(map(bool, found))} of {len(chosen)} sabotages found")
+    sys.exit(not all(found))
+
+
+def _is_found(sabotage: Sabotage) -> str | None:
+    """Return the seed that finds it."""
+    with tempfile.TemporaryDirectory() as folder:
+        _copy(Path(folder), sabotage)
+        environment = {**os.environ, "SEEDS": str(SEEDS), "FIRST": "0", "STOP": "1", "SEED": ""}
+        run = subprocess.run(
+            [sys.executable, "-m", "tests.simulation"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return next(_seeds(run.stdout), None)
+
+
+def _copy(folder: Path, sabotage: Sabotage) -> None:
+    shutil.copytree(ROOT / "scoring", folder / "scoring")
+    (folder / "tests").symlink_to(ROOT / "tests")
+    file = folder / "scoring" / sabotage.file
+    code = file.read_text("utf-8")
+    if code.count(sabotage.code) != 1:
+        sys.exit(f"{sabotage.name}: its code stands {code.count(sabotage.code)} times in {file}")
+    imports = _IMPORTS.get(sabotage.file, "")
+    head, first, rest = code.replace(sabotage.code, sabotage.instead).partition("\nimport ")
+    file.write_text(head + "\n" + imports + first + rest, "utf-8")
+
+
+def _seeds(output: str) -> Iterator[str]:
+    for line in output.splitlines():
+        if line.startswith("seed "):
+            yield line.partition(":")[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The simulation replays: the same seed gives the same history, in any process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def history(seed: int, *, hash_seed: int) -> str:
+    environment = {**os.environ, "SEED": str(seed), "PYTHONHASHSEED": str(hash_seed)}
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.simulation"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return next(line for line in run.stdout.splitlines() if line.startswith("history: "))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_seed_gives_the_same_history_in_every_process(seed: int) -> None:
+    assert history(seed, hash_seed=1) == history(seed, hash_seed=2)
+
+
+def test_seeds_differ() -> None:
+    assert history(1, hash_seed=1) != history(2, hash_seed=1)
