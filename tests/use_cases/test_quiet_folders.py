@@ -359,7 +359,7 @@ async def test_other_folders_do_not_wait_for_each_others_gap() -> None:
     assert len(world.endpoints.submissions) == 2
 
 
-# --- what an adversary found --------------------------------------------------------------------
+# --- rare coincidences --------------------------------------------------------------------------
 
 
 async def test_a_longer_quiet_reaches_the_mark_before_touches_are_skipped_for_it() -> None:
