@@ -34,7 +34,7 @@ _BATCH_JOBS: Table = (
     ("not-responding", 0.04),
     ("disappears", 0.02),
 )
-_EVENTS: Table = (("lost", 0.10), ("late", 0.10), ("twice", 0.10), ("twice-late", 0.05))
+_EVENTS: Table = (("lost", 0.10), ("late", 0.25), ("twice", 0.10), ("twice-late", 0.05))
 _CANCELS: Table = (("completes", 0.2), ("hangs", 0.2))
 TABLES = {
     "call": _CALLS,

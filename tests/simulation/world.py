@@ -303,15 +303,15 @@ class World:
     def _touch_file(self, path: str) -> None:
         there = path in self.storage.blobs
         what = self.chance.random()
-        if there and what < 0.15:
+        if there and what < 0.25:
             self.note("user", f"deletes {path}")
             self.faults.counts["blob: deleted"] += 1
             self.storage.remove(path)
-        elif there and what < 0.25 and self.sweeps:
+        elif there and what < 0.33 and self.sweeps:
             self.note("user", f"edits the metadata of {path}")
             self.faults.counts["blob: metadata edited"] += 1
             self.storage.put(path)  # another version, and no event
-        elif there and what < 0.32:
+        elif there and what < 0.40:
             to = f"{path.rpartition('.')[0]}-moved.{path.rpartition('.')[2]}"
             self.note("user", f"renames {path}")
             self.faults.counts["blob: renamed"] += 1
