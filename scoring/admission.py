@@ -11,7 +11,7 @@ least one is seen by both, and never do both POST beyond the limit.
 import asyncio
 import math
 
-from scoring.limits import limit, room, waiting
+from scoring.limits import by_route, limit, room, waiting
 from scoring.ports import OpenJobs, Services
 from scoring.progress import OpenJob
 
@@ -21,20 +21,21 @@ class Admission:
 
     def __init__(self, services: Services, opened: OpenJobs) -> None:
         self._services = services
-        names = {job.progress.route for job in opened.jobs}
+        of_route, routes = by_route(opened.jobs), services.routes
         self._limited = {
-            name for name in names if limit(name, opened.jobs, services.routes) < math.inf
+            name for name, its_jobs in of_route.items() if limit(name, its_jobs, routes) < math.inf
         }
         self._running: asyncio.Task[OpenJobs] | None = None
         self._next: asyncio.Task[OpenJobs] | None = None
-        self.waiting = waiting(opened.jobs, services.routes, opened.now)
+        self.waiting = waiting(of_route, routes, opened.now)
 
     async def has_room(self, marked: OpenJob) -> bool:
         """Tell whether a job that was just marked `submitting` is within its route's limit."""
-        route, routes = marked.progress.route, self._services.routes
+        route = marked.progress.route
         if route not in self._limited:
             return True
-        return room(route, (await self._listed_anew()).jobs, routes) >= 0
+        its_jobs = by_route((await self._listed_anew()).jobs)[route]
+        return room(route, its_jobs, self._services.routes) >= 0
 
     async def _listed_anew(self) -> OpenJobs:
         """Return a listing that begins after this call; all that wait for one share it."""

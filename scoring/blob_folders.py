@@ -21,7 +21,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from scoring.errors import Unavailable
 from scoring.job import Folder
 from scoring.landing import normal_etag
-from scoring.ledger_blobs import delete, listed, only_if, read, told
+from scoring.ledger_blobs import delete, listed, only_if, properties, read, told
 from scoring.ports import Filling, FolderMark, Turn
 
 _FILLING, _TURNS = "filling/", "turns/"
@@ -73,11 +73,9 @@ class BlobFolders:
 
     async def turn(self, key: str) -> Turn | None:
         """Read the properties of turns/."""
-        with told():
-            try:
-                found = await self._container.get_blob_client(_TURNS + key).get_blob_properties()
-            except ResourceNotFoundError:
-                return None
+        found = await properties(self._container.get_blob_client(_TURNS + key))
+        if found is None:
+            return None
         return Turn(
             tag=found.metadata["tag"],
             taken=found.last_modified,
@@ -127,10 +125,8 @@ class BlobFolders:
         return _mark(mark.key, metadata, answer["etag"], answer["last_modified"])
 
     async def _stands(self, key: str) -> FolderMark | None:
-        try:
-            return _listed(await self._blob(key).get_blob_properties())
-        except ResourceNotFoundError:
-            return None
+        found = await properties(self._blob(key))
+        return _listed(found) if found else None
 
     def _blob(self, key: str) -> BlobClient:
         return self._container.get_blob_client(_FILLING + key)

@@ -23,7 +23,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from scoring.errors import Unavailable
 from scoring.job import Job
 from scoring.landing import normal_etag
-from scoring.ledger_blobs import delete, listed, only_if, read, told
+from scoring.ledger_blobs import delete, listed, only_if, properties, read, told
 from scoring.ports import OpenJobs, PollMark, SweepMark
 from scoring.progress import OpenJob, Progress
 
@@ -154,10 +154,8 @@ class BlobLedger:
         return self._container.get_blob_client(_OPEN + key)
 
     async def _stands(self, key: str) -> OpenJob | None:
-        try:
-            return _listed(await self._open(key).get_blob_properties())
-        except ResourceNotFoundError:
-            return None
+        found = await properties(self._open(key))
+        return _listed(found) if found else None
 
 
 def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:

@@ -1,7 +1,7 @@
 """Messages that on_landing gave up, as blobs in the ledger's container.
 
-quarantine/<digest>, stuck/<digest>
-body: a message as it arrived; metadata: why it is kept, and `announced`
+quarantine/<digest>    body: a message as it arrived; metadata: why it is kept, and `announced`
+stuck/<digest>         the same, but for `announced`
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from scoring.errors import Unavailable
 from scoring.landing import normal_etag
-from scoring.ledger_blobs import delete, listed, only_if, read, told
+from scoring.ledger_blobs import delete, listed, only_if, properties, read, told
 from scoring.ports import Kept, Shelf
 
 _TRIES = 3  # to keep what disappears whenever we look at it
@@ -39,8 +39,9 @@ class BlobMessages:
                 with contextlib.suppress(ResourceExistsError, ResourceModifiedError):
                     await blob.upload_blob(message, overwrite=False, metadata=metadata)
                 # Read back in any case: an answer to a creation does not tell its time.
-                with contextlib.suppress(ResourceNotFoundError):
-                    return _kept(await blob.get_blob_properties())
+                stands = await properties(blob)
+                if stands is not None:
+                    return _kept(stands)
         raise Unavailable(f"the ledger: entry {shelf}/{digest} came and went {_TRIES} times")
 
     async def kept(self, shelf: Shelf) -> list[Kept]:

@@ -41,6 +41,15 @@ async def read(blob: BlobClient) -> bytes | None:
             return None
 
 
+async def properties(blob: BlobClient) -> BlobProperties | None:
+    """Return the properties of a blob; None: there is none."""
+    with told():
+        try:
+            return await blob.get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+
+
 async def delete(blob: BlobClient, version: str) -> None:
     """Delete a blob if it still has this version; what was changed is left to who changed it."""
     with told(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from scoring.progress import OpenJob, State
@@ -12,11 +12,18 @@ _ACTIVE = frozenset({State.SUBMITTING, State.SUBMITTED, State.UNKNOWN})
 """States of jobs that may have a batch job; one that is being canceled is still submitted."""
 
 
-def waiting(jobs: Iterable[OpenJob], routes: Sequence[Route], now: datetime) -> frozenset[str]:
-    """Return the keys of the pending jobs that wait; of each route the oldest landings go first."""
+def by_route(jobs: Iterable[OpenJob]) -> defaultdict[str, list[OpenJob]]:
+    """Return the jobs of each route by its name; of any other route there are none."""
     of_route: defaultdict[str, list[OpenJob]] = defaultdict(list)
     for job in jobs:
         of_route[job.progress.route].append(job)
+    return of_route
+
+
+def waiting(
+    of_route: Mapping[str, Sequence[OpenJob]], routes: Sequence[Route], now: datetime
+) -> frozenset[str]:
+    """Return the keys of the pending jobs that wait; of each route the oldest landings go first."""
     disabled = {route.name for route in routes if not route.enabled}
     keys: set[str] = set()
     for name, its_jobs in of_route.items():
@@ -26,20 +33,18 @@ def waiting(jobs: Iterable[OpenJob], routes: Sequence[Route], now: datetime) -> 
     return frozenset(keys)
 
 
-def room(name: str, jobs: Iterable[OpenJob], routes: Sequence[Route]) -> float:
+def room(name: str, its_jobs: Sequence[OpenJob], routes: Sequence[Route]) -> float:
     """Return how many more batch jobs a route may have; below zero: it has too many."""
-    its_jobs = [job for job in jobs if job.progress.route == name]
     return limit(name, its_jobs, routes) - sum(job.progress.state in _ACTIVE for job in its_jobs)
 
 
-def limit(name: str, jobs: Iterable[OpenJob], routes: Sequence[Route]) -> float:
+def limit(name: str, its_jobs: Sequence[OpenJob], routes: Sequence[Route]) -> float:
     """Return how many batch jobs a route may have; infinite: any number.
 
     What routes.toml says now counts; once the route is gone from it, what it said at the claims.
     """
     route = next((one for one in routes if one.name == name), None)
-    recorded = (job.progress.max_active for job in jobs if job.progress.route == name)
-    limits = [route.limit] if route else recorded
+    limits = [route.limit] if route else [job.progress.max_active for job in its_jobs]
     return min((one for one in limits if one is not None), default=math.inf)
 
 

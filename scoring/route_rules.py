@@ -5,7 +5,7 @@ import string
 from collections.abc import Iterator
 from datetime import timedelta
 
-from scoring.route import Route, literal_beginning, names_in
+from scoring.route import Ready, Route, literal_beginning, names_in
 from scoring.submission_fields import submission_problems
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -106,16 +106,17 @@ def _folder_problems(route: Route) -> Iterator[tuple[str, str]]:
         yield "match", "names no folder: write it before the files, e.g. landing/{batch}/*.png"
     if re.search(r"[*?]", route.folder):
         yield "match", "the folder may hold literals and {name} only, e.g. landing/{batch}/*.png"
-    yield from _quiet_problems(route) if route.gathers else _marker_problems(route)
+    of_ready = _quiet_problems if route.gathers else _marker_problems
+    yield from of_ready(route, route.ready)
 
 
-def _marker_problems(route: Route) -> Iterator[tuple[str, str]]:
-    marker = route.trigger
+def _marker_problems(route: Route, ready: Ready) -> Iterator[tuple[str, str]]:
+    marker = ready.marker
     yield from _pattern_problems("ready.marker", marker)
     missing = set(names_in(route.folder)) - set(names_in(marker))
     if missing:
         yield "ready.marker", f"must name {{{min(missing)}}}, which the folder depends on"
-    if route.ready and (route.ready.quiet or route.ready.at_most):
+    if ready.quiet or ready.at_most:
         yield (
             "ready",
             f"a folder is ready by a marker or by being quiet, not both: {MARKER_OR_QUIET}",
@@ -124,9 +125,8 @@ def _marker_problems(route: Route) -> Iterator[tuple[str, str]]:
         yield "late", "goes with ready = { quiet = … }: a marker says itself when it is late"
 
 
-def _quiet_problems(route: Route) -> Iterator[tuple[str, str]]:
-    ready = route.ready
-    if not ready or not ready.quiet or not ready.at_most:
+def _quiet_problems(route: Route, ready: Ready) -> Iterator[tuple[str, str]]:
+    if not ready.quiet or not ready.at_most:
         yield "ready", f"needs a marker, or both of quiet and at_most: {MARKER_OR_QUIET}"
     elif ready.quiet < _SHORTEST_QUIET:
         yield "ready.quiet", "must be at least 2 seconds: storage times are whole seconds"

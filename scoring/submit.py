@@ -134,14 +134,14 @@ async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> b
     fresh = await _fresh_with_its_turn(services, claim, job)
     if fresh is None:
         return True
-    claim = fresh
-    answer = await _post(services, endpoint, claim.opened, job)
-    opened = with_files_seen(_with_deployment(claim.opened, job, endpoint), job, seen)
-    step = after_answer(opened, answer, claim.now(services), services.timing)
+    opened = _with_deployment(fresh.opened, job, endpoint)
+    answer = await _post(services, endpoint, opened, job)
+    opened = with_files_seen(opened, job, seen)
+    step = after_answer(opened, answer, fresh.now(services), services.timing)
     if isinstance(step, Save):
         await _write_down(services, opened, job, step)
         return step.progress.state is not State.PENDING
-    await _finish_if_ours(services, _Claim(opened, claim.since), job, step.outcome)
+    await _finish_if_ours(services, _Claim(opened, fresh.since), job, step.outcome)
     return True
 
 
@@ -204,8 +204,7 @@ async def _post(
     attempt = opened.progress.attempt
     submission = Submission(
         tag=attempt_tag(job.key, attempt),
-        # Named even if it is the default, so that the event can say for certain which one ran.
-        deployment=job.route.deployment or endpoint.default_deployment,
+        deployment=opened.progress.deployment or None,
         kind=job.route.input,
         input_uri=job.input_uri,
         output_uri=job.output_uri(attempt),
@@ -221,6 +220,7 @@ async def _post(
 def _with_deployment(
     opened: OpenJob, job: Job, endpoint: BatchEndpoint | NotSent | Answered
 ) -> OpenJob:
+    # Named even if it is the default, so that the event can say for certain which one ran.
     known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
     deployment = job.route.deployment or known or ""
     progress = msgspec.structs.replace(opened.progress, deployment=deployment)

@@ -94,8 +94,10 @@ class _Sweep:
         """Claim what a page shows and nobody knows; return the mark after it."""
         since = self._since(page.now, mark)
         landed = [blob for blob in page.blobs if blob.modified >= since and self._is_ours(blob)]
-        young = [blob for blob in landed if self._is_young(blob, page.now)]
-        old = [blob for blob in landed if not self._is_young(blob, page.now)]
+        young: list[Blob] = []
+        old: list[Blob] = []
+        for blob in landed:
+            (young if self._is_young(blob, page.now) else old).append(blob)
         await in_any_case(self._take, old)
         first_page = mark.oldest_left or page.now
         oldest_left = min([blob.modified for blob in young] + [first_page])
