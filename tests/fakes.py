@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,8 @@ from scoring.progress import OpenJob, Progress
 from scoring.route import Route
 from scoring.timing import Timing
 from scoring.touches import Touches
+
+Method = Callable[..., Awaitable[Any]]
 
 START = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 PLACE = Place(
@@ -412,8 +414,9 @@ class World:
         self.endpoints = FakeEndpoints()
         self.workspace = FakeWorkspace(self.endpoints)
         self.publisher = FakePublisher()
-        nonces = itertools.count(1)
-        self.services = Services(
+        self.services = services(
+            list(routes),
+            self.clock.seconds,
             ledger=self.ledger,
             folders=self.folders,
             messages=self.kept,
@@ -421,14 +424,6 @@ class World:
             workspace=self.workspace,
             endpoints=self.endpoints,
             publisher=self.publisher,
-            routes=list(routes),
-            source="/workspace",
-            escaping="literal",
-            metadata_prefix="landfall_",
-            timing=Timing(),
-            nonce=lambda: f"nonce-{next(nonces)}",
-            touches=Touches(self.folders, self.clock.seconds),
-            clock=self.clock.seconds,
         )
 
     def complete(self, batch_job: str) -> None:
@@ -477,24 +472,60 @@ class World:
         return entry.progress
 
 
-def host(services: Services, **ports: Any) -> Services:
-    """Return the services of a host that reaches some of them through other ports."""
-    touches = Touches(ports.get("folders", services.folders), services.clock)
-    return msgspec.structs.replace(services, touches=touches, **ports)
+def services(routes: Sequence[Route], clock: Callable[[], float], **ports: Any) -> Services:
+    """Return the services of a host that reaches these ports, and all that is dull about them."""
+    nonces = itertools.count(1)
+    return Services(
+        routes=routes,
+        source="/workspace",
+        escaping="literal",
+        metadata_prefix="landfall_",
+        timing=Timing(),
+        nonce=lambda: f"nonce-{next(nonces)}",
+        touches=Touches(ports["folders"], clock),
+        clock=clock,
+        **ports,
+    )
 
 
-class _Counted:
+def host(of: Services, **changes: Any) -> Services:
+    """Return the services of another host: what it touched is its own, and some ports may be."""
+    changed = msgspec.structs.replace(of, **changes)
+    touches = Touches(changed.folders, changed.clock)
+    return msgspec.structs.replace(changed, touches=touches)
+
+
+class Through:
+    """A port behind which another one is: each call goes through `call`."""
+
+    def __init__(self, port: object) -> None:
+        self._port = port
+
+    def __getattr__(self, method: str) -> Any:
+        effect = getattr(self._port, method)
+        if not inspect.iscoroutinefunction(effect):
+            return effect
+
+        async def call(*args: Any) -> Any:
+            return await self.call(method, effect, args)
+
+        return call
+
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        """Let a method of the port have its effect, or do something else."""
+        return await effect(*args)
+
+
+class _Counted(Through):
     """A port whose calls are counted by the methods' names."""
 
     def __init__(self, port: object, count: Counter[str]) -> None:
-        self._port = port
+        super().__init__(port)
         self._count = count
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if inspect.iscoroutinefunction(method):
-            self._count[name] += 1
-        return method
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        self._count[method] += 1
+        return await effect(*args)
 
 
 class Stalled:

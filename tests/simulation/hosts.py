@@ -1,18 +1,16 @@
 """Hosts: processes that run the product's functions, crash, and freeze."""
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from scoring.batch_jobs import NotSent, Unclear
 from scoring.errors import Unavailable
-from scoring.ports import Services
 from scoring.progress import State
 from scoring.route import Route
-from scoring.touches import Touches
+from tests.fakes import Method, Through, host
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -35,13 +33,7 @@ class Host:
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = world.chance.uniform(0, 1e6)
         ports = {port: Port(self, port, getattr(world.services, port)) for port in PORTS}
-        self.services: Services = msgspec.structs.replace(
-            world.services,
-            touches=Touches(ports["folders"], self.clock),
-            routes=routes,
-            clock=self.clock,
-            **ports,
-        )
+        self.services = host(world.services, routes=routes, clock=self.clock, **ports)
 
     def clock(self) -> float:
         """Return seconds since whenever."""
@@ -108,28 +100,20 @@ class Host:
         self.crash()
 
 
-class Port:
+class Port(Through):
     """One of the services as a host reaches it: slowly, and not always."""
 
     def __init__(self, host: Host, name: str, model: object) -> None:
+        super().__init__(model)
         self._host = host
         self._name = name
-        self._model = model
 
     def __getattr__(self, method: str) -> Any:
-        effect = getattr(self._model, method)
-        if not inspect.iscoroutinefunction(effect):
-            return effect
-
-        async def call(*args: Any) -> Any:
-            return await self._call(method, effect, args)
-
-        self.__dict__[method] = call
+        call = super().__getattr__(method)
+        self.__dict__[method] = call  # the models' methods stay what they are
         return call
 
-    async def _call(
-        self, method: str, effect: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
-    ) -> Any:
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
         host, world = self._host, self._host.world
         world.steps += 1
         if method in _CACHED and self._name not in world.faults.away:

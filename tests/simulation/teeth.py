@@ -5,13 +5,14 @@ Every one is applied to a copy of `scoring/`, alone.
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.simulation.process import output_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 500  # within which each must be found
@@ -196,16 +197,9 @@ def _is_found(sabotage: Sabotage) -> str | None:
     """Return the seed that finds it."""
     with tempfile.TemporaryDirectory() as folder:
         _copy(Path(folder), sabotage)
-        environment = {**os.environ, "SEEDS": str(SEEDS), "FIRST": "0", "STOP": "1", "SEED": ""}
-        run = subprocess.run(
-            [sys.executable, "-m", "tests.simulation"],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    return next(_seeds(run.stdout), None)
+        settings = {"SEEDS": str(SEEDS), "FIRST": "0", "STOP": "1", "SEED": ""}
+        output = output_of(Path(folder), **settings)
+    return next(_seeds(output), None)
 
 
 def _copy(folder: Path, sabotage: Sabotage) -> None:

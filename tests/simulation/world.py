@@ -15,12 +15,9 @@ from scoring.batch_jobs import BatchEndpoint
 from scoring.blobs import Blob, Forbidden
 from scoring.job import Job, Place, attempt_tag
 from scoring.poll import poll
-from scoring.ports import Services
 from scoring.progress import OpenJob, Progress, State
 from scoring.route import Ready
 from scoring.sweep import sweep
-from scoring.timing import Timing
-from scoring.touches import Touches
 from tests.factories import folder_route, quiet_route, route
 from tests.fakes import (
     PLACE,
@@ -31,6 +28,7 @@ from tests.fakes import (
     FakeMessages,
     FakePublisher,
     FakeStorage,
+    services,
 )
 from tests.simulation.azureml import SimEndpoints
 from tests.simulation.faults import DAY, HOUR, MINUTE, Faults
@@ -200,8 +198,9 @@ class World:
         self.promises = Promises(self)
         self.storage.listed = self.promises.listed
         self.ledger.lost = self.promises.declared_lost
-        nonces = itertools.count(1)
-        self.services = Services(
+        self.services = services(
+            self.routes,
+            self.loop.time,
             ledger=self.ledger,
             folders=self.folders,
             messages=self.messages,
@@ -209,14 +208,6 @@ class World:
             workspace=SimWorkspace(self.endpoints),
             endpoints=self.endpoints,
             publisher=self.publisher,
-            routes=self.routes,
-            source="/workspace",
-            escaping="literal",
-            metadata_prefix="landfall_",
-            timing=Timing(),
-            nonce=lambda: f"nonce-{next(nonces)}",
-            touches=Touches(self.folders, self.loop.time),
-            clock=self.loop.time,
         )
         self._names = itertools.count(1)
         self.hosts = [self._host() for _ in range(self.chance.choice((1, 2, 3, 3)))]

@@ -5,7 +5,6 @@ The promises are checked against what the fakes saw, not against what the ledger
 
 import collections
 import contextlib
-import inspect
 import itertools
 import json
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from scoring.landing import Landing
 from scoring.ports import Services, Shelf
 from scoring.route import Ready
 from tests.factories import created, quiet_route, route
-from tests.fakes import World, host
+from tests.fakes import Method, Through, World, host
 
 PORTS = ("ledger", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
 HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5), receipt=True)
@@ -43,25 +42,18 @@ class KilledError(BaseException):
     """The process is gone: nothing of it runs any more."""
 
 
-class Mortal:
+class Mortal(Through):
     """A port through which a host dies at its n-th call, counted over all ports."""
 
     def __init__(self, port: object, death: "Death") -> None:
-        self._port = port
+        super().__init__(port)
         self._death = death
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if not inspect.iscoroutinefunction(method):
-            return method
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            self._death.before()
-            result = await method(*args, **kwargs)
-            self._death.after()
-            return result
-
-        return call
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        self._death.before()
+        result = await effect(*args)
+        self._death.after()
+        return result
 
 
 class Death:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import inspect
 import random
 from datetime import timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from scoring.ports import Services
 from scoring.progress import OpenJob, State
 from scoring.route import Route
 from tests.factories import folder_route, route
-from tests.fakes import PLACE, FakeEndpoints, Stalled, World
+from tests.fakes import PLACE, FakeEndpoints, Method, Stalled, Through, World, host
 
 THREE = route(name="heart", match="landing/heart/**", max_active=3)
 MINUTE = timedelta(minutes=1)
@@ -48,36 +47,31 @@ def world_of(*routes: Route) -> tuple[World, Counting]:
     return world, endpoints
 
 
-class Interleaved:
+class Interleaved(Through):
     """A port whose calls take a while each, so that whoever else runs comes in between."""
 
     def __init__(self, port: object, chance: random.Random, dies: float = 0.0) -> None:
-        self._port = port
+        super().__init__(port)
         self._chance = chance
         self._dies = dies  # the probability that the host is dead after a call
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if not inspect.iscoroutinefunction(method):
-            return method
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        await self._turns()
+        result = await effect(*args)
+        if self._chance.random() < self._dies:
+            await asyncio.Event().wait()
+        await self._turns()
+        return result
 
-        async def call(*args: Any) -> Any:
-            for _ in range(self._chance.randrange(4)):
-                await asyncio.sleep(0)
-            result = await method(*args)
-            if self._chance.random() < self._dies:
-                await asyncio.Event().wait()
-            for _ in range(self._chance.randrange(4)):
-                await asyncio.sleep(0)
-            return result
-
-        return call
+    async def _turns(self) -> None:
+        for _ in range(self._chance.randrange(4)):
+            await asyncio.sleep(0)
 
 
-def host(world: World, chance: random.Random, dies: float = 0.0) -> Services:
+def slow_host(world: World, chance: random.Random, dies: float = 0.0) -> Services:
     ports = ("ledger", "storage", "workspace", "endpoints", "publisher")
     slow = {name: Interleaved(getattr(world.services, name), chance, dies) for name in ports}
-    return msgspec.structs.replace(world.services, **slow)
+    return host(world.services, **slow)
 
 
 async def tick(world: World, *hosts: Services, cut: int = 400) -> None:
@@ -104,7 +98,7 @@ async def late_event(world: World, blob: Blob, chance: random.Random) -> None:
 async def test_two_hundred_files_two_hosts_and_deaths_never_exceed_the_limit(seed: int) -> None:
     chance = random.Random(seed)
     world, endpoints = world_of(THREE)
-    hosts = [host(world, chance), host(world, chance, dies=0.004)]
+    hosts = [slow_host(world, chance), slow_host(world, chance, dies=0.004)]
     files = [world.storage.put(f"landing/heart/{number}.csv") for number in range(200)]
     while (files or world.ledger.open) and world.clock.seconds() < 4 * 86_400:
         coming = [files.pop() for _ in range(min(len(files), chance.randrange(12)))]
