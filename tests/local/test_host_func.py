@@ -16,6 +16,10 @@ from local.run_folder import RunFolder
 PROGRAM = f"""#!{sys.executable}
 import http.server, json, os, pathlib, signal, subprocess, sys
 
+def say(*words):
+    # In one write: the worker writes to the same pipe.
+    os.write(1, (" ".join(words) + "\\n").encode())
+
 class Admin(http.server.BaseHTTPRequestHandler):
     ready = False
 
@@ -24,24 +28,24 @@ class Admin(http.server.BaseHTTPRequestHandler):
         Admin.ready = True
         self.send_header("Content-Length", "0")
         self.end_headers()
-        print("asked for", self.path, flush=True)
+        say("asked for", self.path)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        print("told", self.path, body, flush=True)
+        say("told", self.path, body)
 
     def log_message(self, *_):
         pass
 
 def end(*_):
-    print("asked to end", flush=True)
+    say("asked to end")
     os._exit(0)
 
 signal.signal(signal.SIGTERM, end)
-worker = "import signal; print('worker', flush=True); signal.pause()"
+worker = "import os, signal; os.write(1, b'worker\\\\n'); signal.pause()"
 subprocess.Popen([sys.executable, "-c", worker])
 started = {{"argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ)}}
 pathlib.Path(__file__).with_name("started.json").write_text(json.dumps(started))
