@@ -7,6 +7,7 @@ The actions are listed here and nowhere else; docs/operate.md says what each mea
 import enum
 import logging
 import re
+from collections.abc import Mapping
 
 from scoring.redaction import redacted
 
@@ -80,17 +81,22 @@ def line(action: Action, **fields: Value) -> str:
 
 def info(action: Action, **fields: Value) -> None:
     """Log a step that is as it should be."""
-    logger.info(line(action, **fields))
+    _say(logging.INFO, action, fields)
 
 
 def warning(action: Action, **fields: Value) -> None:
     """Log something that an operator may want to know about."""
-    logger.warning(line(action, **fields))
+    _say(logging.WARNING, action, fields)
 
 
 def error(action: Action, **fields: Value) -> None:
     """Log something that somebody has to mend."""
-    logger.error(line(action, **fields))
+    _say(logging.ERROR, action, fields)
+
+
+def _say(level: int, action: Action, fields: Mapping[str, Value]) -> None:
+    if logger.isEnabledFor(level):
+        logger.log(level, line(action, **fields))
 
 
 def _value(value: Value) -> str:

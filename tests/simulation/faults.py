@@ -34,7 +34,7 @@ _BATCH_JOBS: Table = (
     ("not-responding", 0.04),
     ("disappears", 0.02),
 )
-_EVENTS: Table = (("lost", 0.10), ("late", 0.25), ("twice", 0.10), ("twice-late", 0.05))
+_EVENTS: Table = (("lost", 0.15), ("late", 0.25), ("twice", 0.10), ("twice-late", 0.05))
 _CANCELS: Table = (("completes", 0.2), ("hangs", 0.2))
 TABLES = {
     "call": _CALLS,
@@ -44,9 +44,19 @@ TABLES = {
     "cancel": _CANCELS,
 }
 """What is drawn from a table, and how probable it is."""
+_WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] = {
+    "open_jobs": (("poll: stops after its listing", 0.04, (None, "freeze")),),
+    "job": (("poll: stops before it marks a job", 0.06, (None, "freeze")),),
+    "claim": (
+        ("host: stops after a claim", 0.05, (None, "freeze")),
+        ("claim: fails", 0.04, ("fail", None)),
+    ),
+}
+"""What befalls some calls, before and after their effect, more often than others."""
 _NOT_OF_POSTS = frozenset({"repeat", "freeze-before"})
 
 
+_MIXED = ("timer", "listing", "outage", "poll", "host", "claim", "user")
 _MIX = (0.0, 0.3, 1.0, 1.0, 3.0)
 
 
@@ -72,7 +82,8 @@ class Faults:
         # Each run has its own mix: rare coincidences need many faults of one kind and few others.
         self._tables = {about: _mixed(chance, table) for about, table in TABLES.items()}
         self._sums = {about: sum(p for _, p in table) for about, table in self._tables.items()}
-        self._mix = {about: chance.choice(_MIX) for about in ("timer", "listing", "outage")}
+        self._mix = {about: chance.choice(_MIX) for about in _MIXED}
+        self._slow_from = chance.choice((0.98, 0.98, 0.9))  # the slowest share of requests
 
     @property
     def total(self) -> int:
@@ -89,10 +100,9 @@ class Faults:
     def of_call(self, port: str, method: str) -> tuple[str | None, str | None]:
         """Return what befalls a call before and after its effect."""
         fate = self._draw("call")
-        if method == "open_jobs" and self.happens("poll: stops after its listing", 0.04):
-            return None, "freeze"
-        if method == "claim" and self.happens("host: stops after a claim", 0.02):
-            return None, "freeze"
+        for what, probability, befalls in _WORST.get(method, ()):
+            if self.happens(what, probability):
+                return befalls
         if not fate or (method == "submit" and fate in _NOT_OF_POSTS):
             return None, None
         kind, _, moment = fate.partition("-")
@@ -106,7 +116,8 @@ class Faults:
         return self._draw("job") or "completes"
 
     def of_cancel(self) -> str:
-        return self._draw("cancel") or "cancels"
+        # What is canceled is what never ends: most of it when all else is over.
+        return self._drawn("cancel") or "cancels"
 
     def lose_no_event(self) -> None:
         """Let every event come: in a run without sweeps nothing else is to be relied on."""
@@ -128,10 +139,12 @@ class Faults:
 
     def latency(self) -> float:
         """Return how long half a request takes, in seconds."""
+        if self.over:
+            return 0.0
         drawn = self._chance.random()
         if drawn < 0.65:
             return 0.0
-        if drawn > 0.98:
+        if drawn > self._slow_from:
             return self._chance.uniform(2, 40)
         return drawn - 0.65
 
@@ -144,8 +157,9 @@ class Faults:
         return self._chance.choice((20.0, 3 * MINUTE, 7 * MINUTE, 30 * MINUTE, 90 * MINUTE))
 
     def _draw(self, about: str) -> str | None:
-        if self.over:
-            return None
+        return None if self.over else self._drawn(about)
+
+    def _drawn(self, about: str) -> str | None:
         drawn = self._chance.random()
         if drawn >= self._sums[about]:
             return None

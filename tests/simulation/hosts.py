@@ -57,8 +57,6 @@ class Host:
 
     async def pause(self, seconds: float) -> None:
         """Let time pass in this process; a dead one never goes on."""
-        if not seconds and self.usable:
-            return
         woken = self.world.loop.create_future()
         self.world.loop.call_later(seconds, self._wake, woken)
         await woken
@@ -123,7 +121,8 @@ class Port(Through):
             # docs/design.md: what freezes between this and its POST cannot be fenced.
             before, after = (None if fate == "freeze" else fate for fate in (before, after))
         self._befall(before)
-        await host.pause(0)
+        if not host.usable:
+            await host.pause(0)
         # What is under way arrives, whatever becomes of its host meanwhile.
         await world.sleep(world.faults.latency())
         if self._name in world.faults.away or before == "fail":
@@ -132,14 +131,32 @@ class Port(Through):
             args = _as_a_newer_version(method, args)
         result = await effect(*args)
         world.note(host.name, method, args, result)
-        if after == "repeat":  # the answer was lost, and the client sends it once more
-            await host.pause(world.faults.latency())
+        return await self._answered(method, effect, args, result, after)
+
+    async def _answered(
+        self, method: str, effect: Method, args: tuple[Any, ...], result: Any, fate: str | None
+    ) -> Any:
+        """Bring an answer back, or not."""
+        host, faults = self._host, self._host.world.faults
+        if not faults.over:
+            self._meddle(method, args, stops=fate == "freeze")
+        if fate == "repeat":  # the answer was lost, and the client sends it once more
+            await host.pause(faults.latency())
             result = await effect(*args)
-        if after == "lost":
+        if fate == "lost":
             return await self._fail(method, Unclear(message="no answer"))
-        self._befall(after)
-        await host.pause(world.faults.latency())
+        self._befall(fate)
+        latency = faults.latency()
+        if latency or not host.usable:
+            await host.pause(latency)
         return result
+
+    def _meddle(self, method: str, args: tuple[Any, ...], *, stops: bool) -> None:
+        """Let users change what was looked at, or claimed, before anything is made of it."""
+        if method in {"blob", "folder"} and self._name == "storage":
+            self._host.world.users.meddle(args[1], often=stops)
+        elif method == "claim":
+            self._host.world.users.meddle(args[0].path, often=stops)
 
     def _befall(self, fate: str | None) -> None:
         if fate == "crash":

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scoring.blobs import Blob
 from scoring.landing import Landing
 from scoring.landings import on_landing
 from scoring.poison import on_poison
-from tests.factories import created
+from tests.factories import created, landing
 from tests.fakes import PLACE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HOUR = 3600.0
+_NOBODY = 60.0  # seconds until it is tried again, when there is no host
 _COMES_BACK = 30.0  # seconds after a failure
 _HIDDEN = 600.0  # seconds after a host has died with it, and after a failure in the poison queue
 _DELIVERIES = 3  # ten in host.json; fewer bring more to poison in the same time
@@ -40,29 +40,28 @@ class Queue:
         self.messages: list[Message] = []
         self.malformed: list[bytes] = []
 
-    def raise_event(self, landing: Landing) -> None:
+    def raise_event(self, landed: Landing) -> None:
         """Send the event of a landing, or not."""
         chance, fate = self._world.chance, self._world.faults.of_event()
         if fate == "lost":
             return
-        body = created(landing)
+        body = created(landed)
         odd = self._world.faults.happens("event: malformed beside it", 0.02)
-        document = json.dumps([{"odd": landing.etag}, body] if odd else body).encode()
+        document = json.dumps([{"odd": landed.etag}, body] if odd else body).encode()
         if odd:
             self.malformed.append(document)
         for copy in range(2 if fate.startswith("twice") else 1):
             late = fate == "late" or (fate == "twice-late" and copy)
             delay = chance.uniform(0, chance.choice((600, 3 * HOUR) if late else (3, 120)))
-            self._send(Message(body=document, landings=(landing,)), delay)
+            self._send(Message(body=document, landings=(landed,)), delay)
 
-    def raise_rename(self, blob: Blob) -> None:
+    def raise_rename(self, to: str, *, directory: bool = False) -> None:
         """Send the event of a rename: whoever loses it finds nothing, as Last-Modified stays."""
         account = f"https://{PLACE.account}.blob.core.windows.net"
-        destination = f"{account}/{PLACE.container}/{blob.path}"
-        landing = blob.landing(PLACE, blob.modified)
-        renamed = created(
-            landing, type="Microsoft.Storage.BlobRenamed", data={"destinationUrl": destination}
-        )
+        destination = f"{account}/{PLACE.container}/{to}"
+        kind = f"Microsoft.Storage.{'Directory' if directory else 'Blob'}Renamed"
+        landed = landing(to, landed=self._world.clock.now)
+        renamed = created(landed, type=kind, data={"destinationUrl": destination})
         message = Message(body=json.dumps(renamed).encode())
         self._send(message, self._world.chance.uniform(0, 3))
 
@@ -79,8 +78,8 @@ class Queue:
     def _deliver(self, message: Message) -> None:
         world = self._world
         host = world.any_host()
-        if host is None or "queue" in world.faults.away:
-            world.loop.call_later(10, self._deliver, message)
+        if host is None:
+            world.loop.call_later(_NOBODY, self._deliver, message)
             return
         message.deliveries += 1
         if message.deliveries > _DELIVERIES and not message.poison:
@@ -95,8 +94,8 @@ class Queue:
             message.answered = True
             if succeeded:
                 self.messages.remove(message)
-                for landing in message.landings:
-                    world.promises.taken(landing, host.services.routes, poison=message.poison)
+                for landed in message.landings:
+                    world.promises.taken(landed, host.services.routes, poison=message.poison)
             else:
                 again = _HIDDEN if message.poison else _COMES_BACK
                 world.loop.call_later(again, self._deliver, message)

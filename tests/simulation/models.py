@@ -1,0 +1,122 @@
+"""The models of `tests/fakes.py` under the run's clock: they count, and remember what checks need."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from scoring.batch_jobs import BatchEndpoint
+from scoring.blobs import Blob, Forbidden
+from scoring.job import Job, Place, attempt_tag
+from scoring.progress import OpenJob, Progress, State
+from tests.fakes import PLACE, START, Clock, FakeLedger, FakeStorage
+from tests.simulation.faults import Faults
+from tests.simulation.loop import VirtualLoop
+
+if TYPE_CHECKING:
+    from tests.simulation.azureml import SimEndpoints
+
+_EDGES = {
+    (State.SUBMITTING, State.SUBMITTED): "b",
+    (State.PENDING, State.SUBMITTING): "e",
+    (State.SUBMITTING, State.UNKNOWN): "f",
+    (State.UNKNOWN, State.SUBMITTED): "g",
+    (State.UNKNOWN, State.PENDING): "h",
+}
+
+
+class SimClock(Clock):
+    """The clock of the storage services: whole seconds of the loop's time."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(seconds=int(self._loop.time()))
+
+
+class SimLedger(FakeLedger):
+    """Counts the edges of docs/design.md, and remembers claims and ends."""
+
+    def __init__(self, clock: Clock, faults: Faults) -> None:
+        super().__init__(clock)
+        self._counts = faults.counts
+        self.lost: Callable[[str], None] = lambda _: None
+        self.claimed: dict[str, tuple[datetime, Job]] = {}
+        self.concluded: dict[str, datetime] = {}
+
+    async def claim(self, job: Job, progress: Progress) -> OpenJob:
+        if job.key not in self.open:
+            self._counts["edge: a"] += 1
+            self.claimed[job.key] = self._clock.now, job
+        return await super().claim(job, progress)
+
+    def _save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+        before = self.open.get(opened.key)
+        stands = super()._save(opened, progress)
+        if before and stands and stands is not before[1]:
+            edge = _EDGES.get((before[1].progress.state, progress.state))
+            if edge:
+                self._counts[f"edge: {edge}"] += 1
+            if edge == "h":
+                self.lost(attempt_tag(opened.key, opened.progress.attempt))
+        return stands
+
+    async def conclude(self, key: str, event: bytes) -> bytes:
+        if key not in self.done:
+            self._counts["edge: c"] += 1
+            self.concluded[key] = self._clock.now
+        return await super().conclude(key, event)
+
+
+class SimStorage(FakeStorage):
+    """Remembers what lay in a folder whenever it was listed."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.page_size = 3
+        self.changes: dict[str, datetime] = {}  # of each folder, the last one
+        self.listed: Callable[[list[Blob]], None] = lambda _: None
+
+    def put(self, path: str, **properties: Any) -> Blob:
+        self.changed(path)
+        return super().put(path, **properties)
+
+    def remove(self, path: str) -> Blob:
+        self.changed(path)
+        return self.blobs.pop(path)
+
+    def rename(self, path: str, to: str) -> Blob:
+        """Move a blob; its Last-Modified stays."""
+        modified = self.remove(path).modified
+        moved = msgspec.structs.replace(self.put(to), modified=modified)
+        self.blobs[to] = moved
+        return moved
+
+    def changed(self, path: str) -> None:
+        self.changes[path.rpartition("/")[0]] = self._clock.now
+
+    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+        files = await super().folder(place, path)
+        if not isinstance(files, Forbidden):
+            self.listed(files)
+        return files
+
+
+class SimWorkspace:
+    """The control plane."""
+
+    def __init__(self, endpoints: "SimEndpoints") -> None:
+        self._endpoints = endpoints
+
+    async def places(self) -> dict[str, Place]:
+        return {"workspaceblobstore": PLACE}
+
+    async def endpoint(self, name: str) -> BatchEndpoint | None:
+        return await self._endpoints.endpoint(name)
+
+    async def cancel(self, batch_job: str) -> None:
+        await self._endpoints.cancel(batch_job)

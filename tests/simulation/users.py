@@ -1,0 +1,146 @@
+"""Users and operators: they drop, change, move and delete files, and deploy other routes."""
+
+import itertools
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tests.fakes import PLACE
+from tests.simulation.faults import MINUTE
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+BUSY = 30 * MINUTE
+QUIET = 2 * MINUTE  # of the folders that fill
+
+
+class Users:
+    """Whoever works with the landing storage and the app during a run."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._chance = world.chance
+        self._kinds = sorted({one.match.split("/")[1] for one in world.routes})
+        self._directories = itertools.count(1)
+
+    def come(self) -> None:
+        """Do things now and then while the run is busy."""
+        for _ in range(self._chance.randint(6, 16)):
+            self._world.loop.call_later(self._chance.uniform(60, BUSY), self._do_something)
+
+    def meddle(self, path: str, *, often: bool) -> None:
+        """Change what somebody just looked at, or claimed: now and then."""
+        folder = "." not in path
+        probability = 0.5 if often else 0.08 if folder else 0.04
+        if path.startswith("landing/") and self._world.faults.happens(
+            "user: changes what was just looked at", probability
+        ):
+            if folder and self._chance.random() < 0.4:
+                self._take_back(path)
+            else:
+                self._touch_file(f"{path}/{self._chance.randrange(3)}.png" if folder else path)
+
+    def _take_back(self, folder: str) -> None:
+        """Delete what landed last in a folder."""
+        blobs = self._world.storage.blobs
+        inside = [path for path in blobs if path.startswith(f"{folder}/")]
+        if inside:
+            path = max(inside, key=lambda one: blobs[one].modified)
+            self._world.note("user", f"deletes {path}")
+            self._world.storage.remove(path)
+
+    def _do_something(self) -> None:
+        chance = self._chance
+        kind = chance.choice((*self._kinds, *self._kinds, *self._kinds, "odd", "operator"))
+        if kind == "odd":
+            self._world.faults.counts["message: malformed"] += 1
+            self._world.queue.raise_nonsense()
+        elif kind == "operator":
+            self._operate()
+        elif self._world.faults.happens("blob: its directory renamed", 0.05):
+            self._move_in(kind)
+        else:
+            self._fill(kind, chance.randrange(4))
+
+    def _fill(self, kind: str, number: int) -> None:
+        chance = self._chance
+        if kind == "marked":
+            self._put(f"landing/marked/b{number % 2}/{number}.png")
+            self._put(f"landing/marked/b{number % 2}.done", size=0)
+        elif kind in {"quiet", "calm"}:
+            for _ in range(chance.randint(1, 3)):
+                path = f"landing/{kind}/b{number % 2}/{chance.randrange(3)}.png"
+                self._touch_file(path)
+                # Somebody comes back just when the folder becomes quiet.
+                again = chance.uniform(0.9 * QUIET, 1.5 * QUIET)
+                self._world.loop.call_later(again, self._touch_file, path)
+        else:
+            for more in range(chance.choice((1, 4, 8) if kind == "few" else (1, 1, 3))):
+                self._touch_file(f"landing/{kind}/{number + more}.csv")
+
+    def _move_in(self, kind: str) -> None:
+        """Fill a directory elsewhere and rename it into its place, as tools for Data Lake do."""
+        number, storage = next(self._directories), self._world.storage
+        staged = [f"staging/{number}/{name}.png" for name in range(self._chance.randint(1, 4))]
+        for path in staged:
+            storage.put(path)
+
+        def rename() -> None:
+            to = f"landing/{kind}/d{number}"
+            self._world.note("user", f"renames a directory to {to}")
+            for path in staged:
+                storage.rename(path, path.replace(f"staging/{number}", to))
+            self._world.queue.raise_rename(to, directory=True)
+
+        self._world.loop.call_later(self._chance.choice((1, BUSY / 2)), rename)
+
+    def _touch_file(self, path: str) -> None:
+        world, there = self._world, path in self._world.storage.blobs
+        what = self._chance.random()
+        if there and what < 0.25:
+            world.note("user", f"deletes {path}")
+            world.faults.counts["blob: deleted"] += 1
+            world.storage.remove(path)
+        elif there and what < 0.33 and world.sweeps:
+            world.note("user", f"edits the metadata of {path}")
+            world.faults.counts["blob: metadata edited"] += 1
+            world.storage.put(path)  # another version, and no event
+        elif there and what < 0.40:
+            to = f"{path.rpartition('.')[0]}-moved.{path.rpartition('.')[2]}"
+            world.note("user", f"renames {path}")
+            world.faults.counts["blob: renamed"] += 1
+            world.storage.rename(path, to)
+            world.queue.raise_rename(to)
+        else:
+            world.faults.counts["blob: overwritten" if there else "blob: landed"] += 1
+            self._put(path, size=0 if what > 0.97 else 10)
+
+    def _put(self, path: str, *, size: int = 10) -> None:
+        blob = self._world.storage.put(path, size=size)
+        self._world.note("user", f"drops {path} {blob.etag}")
+        self._world.queue.raise_event(blob.landing(PLACE, blob.modified))
+
+    def _operate(self) -> None:
+        """Deploy other routes: hosts get them one after the other."""
+        world, chance = self._world, self._chance
+        if not world.routes:
+            return
+        number = chance.randrange(len(world.routes))
+        route, what = world.routes[number], chance.random()
+        if what < 0.15:
+            world.faults.counts["routes: removed"] += 1
+            world.note("operator", f"removes {route.name}")
+            del world.routes[number]
+        else:
+            limits = (None,) if route.limit is None else (1, 2)
+            changed = msgspec.structs.replace(
+                route,
+                enabled=chance.random() < 0.5,
+                max_active=chance.choice(limits) or "unlimited",
+            )
+            world.faults.counts["routes: changed"] += 1
+            world.note("operator", f"{route.name}: {changed.enabled} {changed.max_active}")
+            world.routes[number] = changed
+        for host in list(world.hosts):
+            world.loop.call_later(chance.uniform(0, 120), host.crash)
