@@ -136,7 +136,13 @@ class SimEndpoints:
         draw = self._world.chance.uniform
         if fate == "stays-queued":
             return
-        longest = 900 if slow else self._world.chance.choice((30, 30, 900))
+        longest = (
+            self._world.slowest
+            if self._world.races
+            else 400
+            if slow
+            else self._world.chance.choice((30, 30, 900))
+        )
         yield draw(0, longest / 3), JobState.RUNNING
         if fate == "stays-running":
             return

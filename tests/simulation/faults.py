@@ -45,8 +45,9 @@ TABLES = {
 }
 """What is drawn from a table, and how probable it is."""
 _WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] = {
-    "open_jobs": (("poll: stops after its listing", 0.04, (None, "freeze")),),
-    "job": (("poll: stops before it marks a job", 0.06, (None, "freeze")),),
+    "open_jobs": (("poll: stops after its listing", 0.04, (None, "stop")),),
+    "job": (("poll: stops before it marks a job", 0.2, (None, "stop")),),
+    "claim of a folder": (("gather: stops after its claim", 0.4, (None, "stop")),),
     "claim": (
         ("host: stops after a claim", 0.05, (None, "freeze")),
         ("claim: fails", 0.04, ("fail", None)),
@@ -56,7 +57,7 @@ _WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] 
 _NOT_OF_POSTS = frozenset({"repeat", "freeze-before"})
 
 
-_MIXED = ("timer", "listing", "outage", "poll", "host", "claim", "user")
+_MIXED = ("timer", "listing", "outage", "poll", "host", "claim", "gather", "user")
 _MIX = (0.0, 0.3, 1.0, 1.0, 3.0)
 
 
@@ -74,20 +75,19 @@ def _mixed(chance: random.Random, table: Table) -> Table:
 class Faults:
     """Draws the faults of one run."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, *, races: bool) -> None:
         self._chance = chance
         self.counts: Counter[str] = Counter()
         self.over = False
         self.away: set[str] = set()  # services that do not answer at all
         # Each run has its own mix: rare coincidences need many faults of one kind and few others.
         self._tables = {about: _mixed(chance, table) for about, table in TABLES.items()}
+        if races:
+            # Little fails, but hosts stop where others can overtake them.
+            self._tables |= {"call": (), "post": (), "event": (("late", 0.5),)}
         self._sums = {about: sum(p for _, p in table) for about, table in self._tables.items()}
-        self._mix = {about: chance.choice(_MIX) for about in _MIXED}
+        self._mix = {about: 1.0 if races else chance.choice(_MIX) for about in _MIXED}
         self._slow_from = chance.choice((0.98, 0.98, 0.9))  # the slowest share of requests
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
 
     def happens(self, what: str, probability: float) -> bool:
         """Decide whether something happens, and count it."""
@@ -97,9 +97,11 @@ class Faults:
         self.counts[what] += 1
         return True
 
-    def of_call(self, port: str, method: str) -> tuple[str | None, str | None]:
+    def of_call(self, method: str, *, gathers: bool) -> tuple[str | None, str | None]:
         """Return what befalls a call before and after its effect."""
         fate = self._draw("call")
+        if method == "claim" and gathers:
+            method = "claim of a folder"
         for what, probability, befalls in _WORST.get(method, ()):
             if self.happens(what, probability):
                 return befalls
@@ -152,8 +154,10 @@ class Faults:
         """Return how long a request takes that comes to nothing, in seconds."""
         return self._chance.choice((0.1, 1.0, 20.0))
 
-    def freeze(self) -> float:
+    def freeze(self, fate: str) -> float:
         """Return for how long a host stands still, in seconds."""
+        if fate == "stop":  # shorter than what a function gives itself
+            return self._chance.choice((15.0, 30.0, 40.0, 50.0, 55.0, 120.0))
         return self._chance.choice((20.0, 3 * MINUTE, 7 * MINUTE, 30 * MINUTE, 90 * MINUTE))
 
     def _draw(self, about: str) -> str | None:

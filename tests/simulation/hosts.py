@@ -116,7 +116,8 @@ class Port(Through):
         world.steps += 1
         if method in _CACHED and self._name not in world.faults.away:
             return await effect(*args)
-        before, after = world.faults.of_call(self._name, method)
+        gathers = method == "claim" and args[0].route.gathers
+        before, after = world.faults.of_call(method, gathers=gathers)
         if _is_renewal(method, args):
             # docs/design.md: what freezes between this and its POST cannot be fenced.
             before, after = (None if fate == "freeze" else fate for fate in (before, after))
@@ -139,7 +140,7 @@ class Port(Through):
         """Bring an answer back, or not."""
         host, faults = self._host, self._host.world.faults
         if not faults.over:
-            self._meddle(method, args, stops=fate == "freeze")
+            self._meddle(method, args, stops=fate in {"freeze", "stop"})
         if fate == "repeat":  # the answer was lost, and the client sends it once more
             await host.pause(faults.latency())
             result = await effect(*args)
@@ -153,16 +154,26 @@ class Port(Through):
 
     def _meddle(self, method: str, args: tuple[Any, ...], *, stops: bool) -> None:
         """Let users change what was looked at, or claimed, before anything is made of it."""
+        users, queue = self._host.world.users, self._host.world.queue
+        opened = self._host.world.ledger.open
         if method in {"blob", "folder"} and self._name == "storage":
-            self._host.world.users.meddle(args[1], often=stops)
+            users.meddle(args[1], often=stops)
         elif method == "claim":
-            self._host.world.users.meddle(args[0].path, often=stops)
+            users.meddle(args[0].path, often=stops, back=False)
+        elif method == "job" and stops and args[0] in opened:
+            users.meddle(opened[args[0]][0].path, often=True)
+        elif method == "conclude" and b"superseded" in args[1] and args[0] in opened:
+            users.reconsider(opened[args[0]][0].path)
+        if stops and method != "claim":
+            queue.hurry()  # what is late comes now
 
     def _befall(self, fate: str | None) -> None:
         if fate == "crash":
             self._host.crash()
-        if fate == "freeze":
-            self._host.freeze(self._host.world.faults.freeze())
+        if fate in {"freeze", "stop"}:
+            self._host.freeze(self._host.world.faults.freeze(fate))
+            if fate == "stop":
+                self._host.world.overtake()
 
     async def _fail(self, method: str, answer: NotSent | Unclear) -> NotSent | Unclear:
         """Fail as this port does: a POST never raises."""

@@ -35,7 +35,7 @@ class Promises:
         self.violations: list[str] = []
         self.contents: dict[tuple[float, str], str] = {}
         self._owed: dict[str, str] = {}  # job keys that must end, and why
-        self._held: dict[str, set[Version]] = {}  # what a folder's version held, by its digest
+        self.held: dict[str, set[Version]] = {}  # what a folder's version held, by its digest
 
     def _broken(self, number: int, what: str) -> None:
         self.violations.append(f"promise {number}: {what}")
@@ -51,7 +51,7 @@ class Promises:
 
     def listed(self, files: list[Blob]) -> None:
         """Note what lies in a folder."""
-        self._held[folder_digest(files)] = {(file.path, file.etag) for file in files}
+        self.held[folder_digest(files)] = {(file.path, file.etag) for file in files}
 
     def batch_job_created(self, record: "Record") -> None:
         """Check what may be created."""
@@ -194,7 +194,7 @@ class Promises:
         for data in self._ends():
             if data["status"] == "superseded":
                 continue
-            covered[data["route"]] |= self._held.get(data["input"]["etag"], set())
+            covered[data["route"]] |= self.held.get(data["input"]["etag"], set())
         gathering = [route for route in world.routes if route.gathers]
         for route in gathering:
             for blob in world.storage.blobs.values():
@@ -204,8 +204,7 @@ class Promises:
                 self._one_job_each()
             else:
                 self._same_again(route)
-        if not world.faults.counts["call: freeze"]:
-            self._gaps()
+        self._gaps()
 
     def _one_job_each(self) -> None:
         keys: defaultdict[str, set[str]] = defaultdict(set)
@@ -236,7 +235,7 @@ class Promises:
                 continue
             content = self.contents[at, submission.tag]
             version = job.landing.etag
-            other = version in self._held and version != content
+            other = version in self.held and version != content
             if other or claimed <= self._world.storage.changes[job.path]:
                 continue  # it changed while its version waited
             before = scored.setdefault((job.path, content), key)

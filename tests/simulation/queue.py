@@ -1,7 +1,7 @@
 """Event Grid and the queue: events come twice, late or never; messages come back, then are poison."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -30,6 +30,7 @@ class Message(msgspec.Struct, kw_only=True, eq=False):
     deliveries: int = 0
     poison: bool = False
     answered: bool = True  # nobody works on it
+    comes: Any = None  # the timer of its next delivery
 
 
 class Queue:
@@ -73,13 +74,21 @@ class Queue:
 
     def _send(self, message: Message, delay: float) -> None:
         self.messages.append(message)
-        self._world.loop.call_later(delay, self._deliver, message)
+        message.comes = self._world.loop.call_later(delay, self._deliver, message)
+
+    def hurry(self) -> None:
+        """Let what is on its way for the first time come soon."""
+        for message in self.messages:
+            if not message.deliveries:
+                message.comes.cancel()
+                soon = self._world.chance.uniform(0, 15)
+                message.comes = self._world.loop.call_later(soon, self._deliver, message)
 
     def _deliver(self, message: Message) -> None:
         world = self._world
         host = world.any_host()
         if host is None:
-            world.loop.call_later(_NOBODY, self._deliver, message)
+            message.comes = world.loop.call_later(_NOBODY, self._deliver, message)
             return
         message.deliveries += 1
         if message.deliveries > _DELIVERIES and not message.poison:

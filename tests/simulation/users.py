@@ -11,7 +11,6 @@ from tests.simulation.faults import MINUTE
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-BUSY = 30 * MINUTE
 QUIET = 2 * MINUTE  # of the folders that fill
 
 
@@ -23,32 +22,51 @@ class Users:
         self._chance = world.chance
         self._kinds = sorted({one.match.split("/")[1] for one in world.routes})
         self._directories = itertools.count(1)
+        self._left = 40  # of what this run's users change so: else each change would bring others
 
     def come(self) -> None:
-        """Do things now and then while the run is busy."""
-        for _ in range(self._chance.randint(6, 16)):
-            self._world.loop.call_later(self._chance.uniform(60, BUSY), self._do_something)
+        """Do things now and then; what they began has time to go wrong."""
+        for _ in range(16 if self._world.races else self._chance.choice((4, 8, 16))):
+            self._world.loop.call_later(
+                self._chance.uniform(60, self._world.busy * 0.7), self._do_something
+            )
 
-    def meddle(self, path: str, *, often: bool) -> None:
+    def meddle(self, path: str, *, often: bool, back: bool = True) -> None:
         """Change what somebody just looked at, or claimed: now and then."""
         folder = "." not in path
-        probability = 0.5 if often else 0.08 if folder else 0.04
-        if path.startswith("landing/") and self._world.faults.happens(
-            "user: changes what was just looked at", probability
-        ):
-            if folder and self._chance.random() < 0.4:
+        if any(not host.usable for host in self._world.hosts):
+            often = True  # somebody stands still, and has seen what was before
+        probability = 0.5 if often else 0.15 if folder else 0.04
+        if not path.startswith("landing/") or not self._left:
+            return
+        if self._world.faults.happens("user: changes what was just looked at", probability):
+            self._left -= 1
+            if folder and back and self._chance.random() < 0.5:
                 self._take_back(path)
             else:
-                self._touch_file(f"{path}/{self._chance.randrange(3)}.png" if folder else path)
+                self._touch_file(self._file_in(path) if folder else path)
+
+    def reconsider(self, path: str) -> None:
+        """Take a folder back to an earlier version, just when that was left to a later one."""
+        folder = "." not in path
+        if folder and self._world.faults.happens("user: takes a folder back", 1.0):
+            self._take_back(path)
 
     def _take_back(self, folder: str) -> None:
-        """Delete what landed last in a folder."""
-        blobs = self._world.storage.blobs
-        inside = [path for path in blobs if path.startswith(f"{folder}/")]
-        if inside:
-            path = max(inside, key=lambda one: blobs[one].modified)
-            self._world.note("user", f"deletes {path}")
-            self._world.storage.remove(path)
+        """Delete what landed in a folder since an earlier version of it was claimed."""
+        world = self._world
+        present = {
+            (path, blob.etag)
+            for path, blob in world.storage.blobs.items()
+            if path.startswith(f"{folder}/")
+        }
+        claimed = (job for _, job in world.ledger.claimed.values() if job.path == folder)
+        versions = [world.promises.held.get(job.landing.etag, present) for job in claimed]
+        earlier = [version for version in versions if version < present]
+        if earlier:
+            world.note("user", f"takes {folder} back to what it was")
+            for path, _ in sorted(present - earlier[-1]):
+                world.storage.remove(path)
 
     def _do_something(self) -> None:
         chance = self._chance
@@ -70,14 +88,18 @@ class Users:
             self._put(f"landing/marked/b{number % 2}.done", size=0)
         elif kind in {"quiet", "calm"}:
             for _ in range(chance.randint(1, 3)):
-                path = f"landing/{kind}/b{number % 2}/{chance.randrange(3)}.png"
-                self._touch_file(path)
+                folder = f"landing/{kind}/b{number % 2}"
+                self._touch_file(self._file_in(folder))
                 # Somebody comes back just when the folder becomes quiet.
                 again = chance.uniform(0.9 * QUIET, 1.5 * QUIET)
-                self._world.loop.call_later(again, self._touch_file, path)
+                self._world.loop.call_later(again, self._touch_file, self._file_in(folder))
         else:
-            for more in range(chance.choice((1, 4, 8) if kind == "few" else (1, 1, 3))):
+            many = (2, 3) if self._world.races else (1, 4, 8)
+            for more in range(chance.choice(many if kind == "few" else (1, 1, 3))):
                 self._touch_file(f"landing/{kind}/{number + more}.csv")
+
+    def _file_in(self, folder: str) -> str:
+        return f"{folder}/{self._chance.randrange(6)}.png"
 
     def _move_in(self, kind: str) -> None:
         """Fill a directory elsewhere and rename it into its place, as tools for Data Lake do."""
@@ -93,7 +115,7 @@ class Users:
                 storage.rename(path, path.replace(f"staging/{number}", to))
             self._world.queue.raise_rename(to, directory=True)
 
-        self._world.loop.call_later(self._chance.choice((1, BUSY / 2)), rename)
+        self._world.loop.call_later(self._chance.choice((1, self._world.busy / 2)), rename)
 
     def _touch_file(self, path: str) -> None:
         world, there = self._world, path in self._world.storage.blobs

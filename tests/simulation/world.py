@@ -11,7 +11,7 @@ import msgspec
 
 from scoring import poison
 from scoring.poll import poll
-from scoring.route import Ready
+from scoring.route import Ready, Route
 from scoring.sweep import sweep
 from tests.factories import folder_route, quiet_route, route
 from tests.fakes import FakeFolders, FakeMessages, FakePublisher, services
@@ -22,7 +22,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.models import SimClock, SimLedger, SimStorage, SimWorkspace
 from tests.simulation.promises import GAP, Promises
 from tests.simulation.queue import Queue
-from tests.simulation.users import BUSY, QUIET, Users
+from tests.simulation.users import QUIET, Users
 
 LONGEST = 40 * DAY
 _HISTORY = 20_000  # entries that a run keeps
@@ -31,7 +31,7 @@ FILLING = Ready(quiet=timedelta(seconds=QUIET), at_most=timedelta(minutes=20))
 ROUTES = [
     route(name="files", match="landing/files/**", receipt=True),
     route(name="again", match="landing/files/**", endpoint="other", max_attempts=2),
-    route(name="few", match="landing/few/**", max_active=1),
+    route(name="few", match="landing/few/**", endpoint="other", max_active=1),
     route(name="once", match="landing/once/**", on_overwrite="ignore"),
     folder_route(
         name="marked",
@@ -66,7 +66,10 @@ class World:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.loop = VirtualLoop()  # type: ignore[abstract]
-        self.faults = Faults(self.chance)
+        self.races = self.chance.random() < 0.35
+        self.busy = (20 if self.races else 40) * MINUTE  # how long users and faults go on
+        self.slowest = self.chance.choice((90, 240, 900))  # seconds of a batch job, in races
+        self.faults = Faults(self.chance, races=self.races)
         self.steps = 0
         self.history: deque[tuple[float, str, str, Any, Any]] = deque(maxlen=_HISTORY)
         self.clock = clock = SimClock(self.loop)
@@ -77,7 +80,7 @@ class World:
         self.endpoints = SimEndpoints(self)
         self.publisher = FakePublisher()
         self.queue = Queue(self)
-        self.routes = self.chance.sample(ROUTES, self.chance.choice((1, 1, 2, 3)))
+        self.routes = self._some_routes()
         self.routes_at_first = tuple(self.routes)
         self.users = Users(self)
         self.promises = Promises(self)
@@ -95,12 +98,22 @@ class World:
             publisher=self.publisher,
         )
         self._names = itertools.count(1)
-        self.hosts = [self._host() for _ in range(self.chance.choice((1, 2, 3, 3)))]
+        self.hosts = [
+            self._host() for _ in range(3 if self.races else self.chance.choice((1, 2, 3)))
+        ]
         self._last_sweeps = 0
         # Where sweeps mend all that is lost, what they mend is not seen: some runs have none.
-        self.sweeps = self.chance.random() < 0.5
+        self.sweeps = not self.races and self.chance.random() < 0.7
         if not self.sweeps:
             self.faults.lose_no_event()
+
+    def _some_routes(self) -> list[Route]:
+        """Draw routes; for races a single one, whose jobs wait for each other."""
+        if self.races:
+            name = self.chance.choice(("few", "few", "quiet", "quiet", "calm", "marked"))
+            limited = next(one for one in ROUTES if one.name == name)
+            return [msgspec.structs.replace(limited, max_active=self.chance.choice((1, 1, 4)))]
+        return self.chance.sample(ROUTES, self.chance.choice((1, 2, 3)))
 
     # --- what happened ---------------------------------------------------------------------------
 
@@ -155,6 +168,12 @@ class World:
             other = self.any_host() or host
             self.loop.call_later(self.chance.uniform(0, 15), self._run_timer, name, other)
 
+    def overtake(self) -> None:
+        """Let another host poll while one stands still."""
+        other = self.any_host()
+        if other:
+            self.loop.call_later(self.chance.uniform(5, 30), self._run_timer, "poll", other)
+
     # --- the run ---------------------------------------------------------------------------------
 
     def run(self) -> list[str]:
@@ -169,7 +188,9 @@ class World:
         await sweep(self.services)  # the first: from here on everything is seen
         self.users.come()
         self._plan_outages()
-        await self._let_pass(BUSY, 35, 400)
+        await self._let_pass(self.busy, 20 if self.races else 40, 400)
+        while self.races and not self._is_at_rest() and self.loop.time() < 3 * self.busy:
+            await self._let_pass(2 * MINUTE, 20, 400)
         if self._away_until > self.loop.time():
             await self._let_pass(self._away_until - self.loop.time(), 20 * MINUTE, 4 * HOUR)
         self.faults.over = True
@@ -182,7 +203,7 @@ class World:
         self._away_until = 0.0
         for service in ("ledger", "storage", "workspace", "endpoints", "publisher"):
             if self.faults.happens(f"outage: {service}", 0.08):
-                start = self.chance.uniform(60, BUSY)
+                start = self.chance.uniform(60, self.busy)
                 lasts = self.chance.choice((5 * MINUTE, HOUR, DAY))
                 self.loop.call_at(start, self.faults.away.add, service)
                 self.loop.call_at(start + lasts, self.faults.away.discard, service)
