@@ -89,7 +89,10 @@ class Promises:
         current = {
             attempt_tag(key, opened.progress.attempt)
             for key, (_, opened) in self._world.ledger.open.items()
-            if opened.progress.route == route and opened.progress.state is not State.ENDED
+            if opened.progress.route == route
+            and opened.progress.state is not State.ENDED
+            # A folder that is what it was when its job ended is claimed again, and left at once.
+            and key not in self._world.ledger.done
         }
         return tags & current
 
