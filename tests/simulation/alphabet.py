@@ -2,26 +2,22 @@
 
 from collections import Counter
 
-from tests.simulation.faults import TABLES
+from tests.simulation.faults import TABLES, WORST
 
 SERVICES = ("ledger", "storage", "workspace", "endpoints", "publisher")
 
 ALPHABET = frozenset(
     {
         *(f"{about}: {what}" for about, table in TABLES.items() for what, _ in table),
+        *(what for table in WORST.values() for what, _, _ in table),
         *(f"edge: {letter}" for letter in "abcefgh"),
         *(f"outage: {service}" for service in SERVICES),
         *(f"timer: {name} {how}" for name in ("poll", "sweep") for how in ("is missed", "twice at once")),
         *(f"blob: {what}" for what in ("landed", "overwritten", "deleted", "renamed", "metadata edited")),
         "event: malformed beside it",
         "host: newer version",
-        "host: stops after a claim",
         "job: completes without output",
         "listing: lags",
-        "gather: stops after its claim",
-        "poll: stops after its listing",
-        "poll: stops before it marks a job",
-        "claim: fails",
         "blob: its directory renamed",
         "user: takes a folder back",
         "user: changes what was just looked at",

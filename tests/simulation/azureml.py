@@ -136,13 +136,7 @@ class SimEndpoints:
         draw = self._world.chance.uniform
         if fate == "stays-queued":
             return
-        longest = (
-            self._world.slowest
-            if self._world.races
-            else 400
-            if slow
-            else self._world.chance.choice((30, 30, 900))
-        )
+        longest = self._longest(slow=slow)
         yield draw(0, longest / 3), JobState.RUNNING
         if fate == "stays-running":
             return
@@ -153,6 +147,12 @@ class SimEndpoints:
             yield draw(0, 600), None
             return
         yield draw(0, longest), JobState.FAILED if fate == "fails" else JobState.COMPLETED
+
+    def _longest(self, *, slow: bool) -> float:
+        """Return how long a batch job runs at the most, in seconds."""
+        if self._world.races:
+            return self._world.slowest
+        return 400 if slow else self._world.chance.choice((30, 30, 900))
 
     def _live(self, name: str, life: Life) -> None:
         following = next(life, None)

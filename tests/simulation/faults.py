@@ -44,7 +44,7 @@ TABLES = {
     "cancel": _CANCELS,
 }
 """What is drawn from a table, and how probable it is."""
-_WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] = {
+WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] = {
     "open_jobs": (("poll: stops after its listing", 0.04, (None, "stop")),),
     "job": (("poll: stops before it marks a job", 0.2, (None, "stop")),),
     "claim of a folder": (("gather: stops after its claim", 0.4, (None, "stop")),),
@@ -102,7 +102,7 @@ class Faults:
         fate = self._draw("call")
         if method == "claim" and gathers:
             method = "claim of a folder"
-        for what, probability, befalls in _WORST.get(method, ()):
+        for what, probability, befalls in WORST.get(method, ()):
             if self.happens(what, probability):
                 return befalls
         if not fate or (method == "submit" and fate in _NOT_OF_POSTS):

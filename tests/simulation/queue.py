@@ -74,6 +74,9 @@ class Queue:
 
     def _send(self, message: Message, delay: float) -> None:
         self.messages.append(message)
+        self._deliver_in(delay, message)
+
+    def _deliver_in(self, delay: float, message: Message) -> None:
         message.comes = self._world.loop.call_later(delay, self._deliver, message)
 
     def hurry(self) -> None:
@@ -81,14 +84,13 @@ class Queue:
         for message in self.messages:
             if not message.deliveries:
                 message.comes.cancel()
-                soon = self._world.chance.uniform(0, 15)
-                message.comes = self._world.loop.call_later(soon, self._deliver, message)
+                self._deliver_in(self._world.chance.uniform(0, 15), message)
 
     def _deliver(self, message: Message) -> None:
         world = self._world
         host = world.any_host()
         if host is None:
-            message.comes = world.loop.call_later(_NOBODY, self._deliver, message)
+            self._deliver_in(_NOBODY, message)
             return
         message.deliveries += 1
         if message.deliveries > _DELIVERIES and not message.poison:
@@ -106,8 +108,7 @@ class Queue:
                 for landed in message.landings:
                     world.promises.taken(landed, host.services.routes, poison=message.poison)
             else:
-                again = _HIDDEN if message.poison else _COMES_BACK
-                world.loop.call_later(again, self._deliver, message)
+                self._deliver_in(_HIDDEN if message.poison else _COMES_BACK, message)
 
         host.invoke(function(host.services, message.body), answered)
 

@@ -33,7 +33,7 @@ class Users:
 
     def meddle(self, path: str, *, often: bool, back: bool = True) -> None:
         """Change what somebody just looked at, or claimed: now and then."""
-        folder = "." not in path
+        folder = _is_folder(path)
         if any(not host.usable for host in self._world.hosts):
             often = True  # somebody stands still, and has seen what was before
         probability = 0.5 if often else 0.15 if folder else 0.04
@@ -48,8 +48,7 @@ class Users:
 
     def reconsider(self, path: str) -> None:
         """Take a folder back to an earlier version, just when that was left to a later one."""
-        folder = "." not in path
-        if folder and self._world.faults.happens("user: takes a folder back", 1.0):
+        if _is_folder(path) and self._world.faults.happens("user: takes a folder back", 1.0):
             self._take_back(path)
 
     def _take_back(self, folder: str) -> None:
@@ -166,3 +165,7 @@ class Users:
             world.routes[number] = changed
         for host in list(world.hosts):
             world.loop.call_later(chance.uniform(0, 120), host.crash)
+
+
+def _is_folder(path: str) -> bool:
+    return "." not in path  # all files have a suffix here
