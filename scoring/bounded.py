@@ -21,6 +21,14 @@ async def in_any_case(do: Callable[[T], Awaitable[object]], things: Sequence[T])
             except Exception as failure:  # noqa: BLE001
                 failures.append(failure)
 
-    await asyncio.gather(*(worker() for _ in range(min(AT_ONCE, len(things)))))
+    await work(worker, min(AT_ONCE, len(things)))
     if failures:
         raise failures[0]
+
+
+async def work(worker: Callable[[], Awaitable[None]], number: int) -> None:
+    """Run so many workers at once; a single one needs no task of its own."""
+    if number == 1:
+        await worker()
+    else:
+        await asyncio.gather(*(worker() for _ in range(number)))

@@ -12,6 +12,7 @@ import msgspec
 from scoring import writes
 from scoring.admission import Admission
 from scoring.batch_jobs import BatchJob
+from scoring.bounded import work
 from scoring.decisions import Finish, Save, of_attempt
 from scoring.errors import SetupError
 from scoring.finish import announce, finish_attempt
@@ -84,7 +85,7 @@ async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float
 
     try:
         async with asyncio.timeout(timing.cut.total_seconds() - (clock() - began)):
-            await asyncio.gather(*(worker() for _ in range(min(JOBS_AT_ONCE, len(jobs)))))
+            await work(worker, min(JOBS_AT_ONCE, len(jobs)))
     except TimeoutError:
         warning(Action.POLL_CUT, reason="a job's step took too long")
     left = list(waiting)

@@ -34,7 +34,7 @@ _BATCH_JOBS: Table = (
     ("not-responding", 0.04),
     ("disappears", 0.02),
 )
-_EVENTS: Table = (("lost", 0.15), ("late", 0.25), ("twice", 0.10), ("twice-late", 0.05))
+_EVENTS: Table = (("lost", 0.3), ("late", 0.2), ("twice", 0.10), ("twice-late", 0.05))
 _CANCELS: Table = (("completes", 0.2), ("hangs", 0.2))
 TABLES = {
     "call": _CALLS,
@@ -48,16 +48,19 @@ WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] =
     "open_jobs": (("poll: stops after its listing", 0.04, (None, "stop")),),
     "job": (("poll: stops before it marks a job", 0.2, (None, "stop")),),
     "claim of a folder": (("gather: stops after its claim", 0.4, (None, "stop")),),
+    "keep": (("host: dies before it keeps a message", 0.05, ("crash", None)),),
+    "page": (("sweep: stops after a page", 0.25, (None, "stop")),),
+    "blob": (("host: stops after its last look at a blob", 0.08, (None, "freeze")),),
     "claim": (
         ("host: stops after a claim", 0.05, (None, "freeze")),
-        ("claim: fails", 0.04, ("fail", None)),
+        ("claim: fails", 0.2, ("fail", None)),
     ),
 }
 """What befalls some calls, before and after their effect, more often than others."""
 _NOT_OF_POSTS = frozenset({"repeat", "freeze-before"})
 
 
-_MIXED = ("timer", "listing", "outage", "poll", "host", "claim", "gather", "user")
+_MIXED = ("timer", "listing", "outage", "event", "poll", "sweep", "host", "claim", "gather", "user")
 _MIX = (0.0, 0.3, 1.0, 1.0, 3.0)
 
 
@@ -84,9 +87,9 @@ class Faults:
         self._tables = {about: _mixed(chance, table) for about, table in TABLES.items()}
         if races:
             # Little fails, but hosts stop where others can overtake them.
-            self._tables |= {"call": (), "post": (), "event": (("late", 0.5),)}
+            self._tables |= {"call": (), "post": (), "event": (("late", 0.6),)}
         self._sums = {about: sum(p for _, p in table) for about, table in self._tables.items()}
-        self._mix = {about: 1.0 if races else chance.choice(_MIX) for about in _MIXED}
+        self._mix = {about: chance.choice((0.0, 1.0, 1.0) if races else _MIX) for about in _MIXED}
         self._slow_from = chance.choice((0.98, 0.98, 0.9))  # the slowest share of requests
 
     def happens(self, what: str, probability: float) -> bool:
@@ -144,11 +147,11 @@ class Faults:
         if self.over:
             return 0.0
         drawn = self._chance.random()
-        if drawn < 0.65:
+        if drawn < 0.75:
             return 0.0
         if drawn > self._slow_from:
             return self._chance.uniform(2, 40)
-        return drawn - 0.65
+        return drawn - 0.75
 
     def hang(self) -> float:
         """Return how long a request takes that comes to nothing, in seconds."""
@@ -158,7 +161,7 @@ class Faults:
         """Return for how long a host stands still, in seconds."""
         if fate == "stop":  # shorter than what a function gives itself
             return self._chance.choice((15.0, 30.0, 40.0, 50.0, 55.0, 120.0))
-        return self._chance.choice((20.0, 3 * MINUTE, 7 * MINUTE, 30 * MINUTE, 90 * MINUTE))
+        return self._chance.choice((20.0, 3 * MINUTE, 7 * MINUTE, 24 * MINUTE, 90 * MINUTE))
 
     def _draw(self, about: str) -> str | None:
         return None if self.over else self._drawn(about)

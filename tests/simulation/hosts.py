@@ -20,6 +20,9 @@ FUNCTION_TIMEOUT = 300.0  # seconds, after which the platform kills the worker
 _CACHED = frozenset({"places", "endpoint"})  # mostly answered from memory
 
 
+_MEDDLED = frozenset({"blob", "folder", "claim", "job", "conclude", "page", "open_jobs"})
+
+
 class Host:
     """One process: its own view of the services, of the routes, and of the clock."""
 
@@ -108,45 +111,59 @@ class Port(Through):
 
     def __getattr__(self, method: str) -> Any:
         call = super().__getattr__(method)
+        if method in _CACHED:
+            call = self._mostly(getattr(self._port, method), call)
         self.__dict__[method] = call  # the models' methods stay what they are
         return call
+
+    def _mostly(self, cached: Method, call: Method) -> Method:
+        """Return a call that is answered from memory while its service is there."""
+        away, name = self._host.world.faults.away, self._name
+        return lambda *args: (call if name in away else cached)(*args)
 
     async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
         host, world = self._host, self._host.world
         world.steps += 1
-        if method in _CACHED and self._name not in world.faults.away:
-            return await effect(*args)
+        if world.faults.over and host.usable:
+            return await self._effect(method, effect, args)
         gathers = method == "claim" and args[0].route.gathers
         before, after = world.faults.of_call(method, gathers=gathers)
-        if _is_renewal(method, args):
-            # docs/design.md: what freezes between this and its POST cannot be fenced.
-            before, after = (None if fate == "freeze" else fate for fate in (before, after))
-        self._befall(before)
+        if "freeze" in (before, after) and _is_renewal(method, args):
+            before = after = None  # docs/design.md: between this and its POST nothing can be fenced
+        if before:
+            self._befall(before)
         if not host.usable:
             await host.pause(0)
-        # What is under way arrives, whatever becomes of its host meanwhile.
-        await world.sleep(world.faults.latency())
+        latency = world.faults.latency()
+        if latency:  # what is under way arrives, whatever becomes of its host meanwhile
+            await world.sleep(latency)
         if self._name in world.faults.away or before == "fail":
             return await self._fail(method, NotSent(message="away"))
+        result = await self._effect(method, effect, args)
+        return await self._answered(method, effect, args, result, after)
+
+    async def _effect(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        host = self._host
         if self._name == "ledger" and host.newer:
             args = _as_a_newer_version(method, args)
         result = await effect(*args)
-        world.note(host.name, method, args, result)
-        return await self._answered(method, effect, args, result, after)
+        host.world.note(host.name, method, args, result)
+        return result
 
     async def _answered(
         self, method: str, effect: Method, args: tuple[Any, ...], result: Any, fate: str | None
     ) -> Any:
         """Bring an answer back, or not."""
         host, faults = self._host, self._host.world.faults
-        if not faults.over:
+        if method in _MEDDLED and not faults.over:
             self._meddle(method, args, stops=fate in {"freeze", "stop"})
         if fate == "repeat":  # the answer was lost, and the client sends it once more
             await host.pause(faults.latency())
             result = await effect(*args)
         if fate == "lost":
             return await self._fail(method, Unclear(message="no answer"))
-        self._befall(fate)
+        if fate:
+            self._befall(fate)
         latency = faults.latency()
         if latency or not host.usable:
             await host.pause(latency)
@@ -158,13 +175,15 @@ class Port(Through):
         opened = self._host.world.ledger.open
         if method in {"blob", "folder"} and self._name == "storage":
             users.meddle(args[1], often=stops)
+        elif method == "page" and stops:
+            users.drop_more()
         elif method == "claim":
             users.meddle(args[0].path, often=stops, back=False)
         elif method == "job" and stops and args[0] in opened:
             users.meddle(opened[args[0]][0].path, often=True)
         elif method == "conclude" and b"superseded" in args[1] and args[0] in opened:
             users.reconsider(opened[args[0]][0].path)
-        if stops and method != "claim":
+        if stops and (method != "claim" or args[0].route.gathers):
             queue.hurry()  # what is late comes now
 
     def _befall(self, fate: str | None) -> None:

@@ -5,37 +5,29 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 class _Handle:
-    """What asyncio's handles are, as far as tasks, futures and timeouts use them."""
+    """What asyncio's handles are, as far as tasks, futures and timeouts use them.
 
-    __slots__ = ("_args", "_callback", "_context", "_when", "is_cancelled")
+    Without contexts: nothing here has context variables.
+    """
 
-    def __init__(
-        self, callback: Callable[..., object], args: Any, context: Context | None, when: float
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._context = context
+    __slots__ = ("_when", "args", "callback")
+
+    def __init__(self, callback: Callable[..., object], args: Any, when: float) -> None:
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
         self._when = when
-        self.is_cancelled = False
-
-    def run(self) -> None:
-        if self._context is None:
-            self._callback(*self._args)
-        else:
-            self._context.run(self._callback, *self._args)
 
     def cancel(self) -> None:
-        self.is_cancelled = True
+        self.callback = None
 
     def cancelled(self) -> bool:
-        return self.is_cancelled
+        return self.callback is None
 
     def when(self) -> float:
         return self._when
@@ -57,12 +49,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         try:
             task = self.create_task(main)
             while ready or not task.done():
-                if not ready:
-                    self._now, _, timer = heapq.heappop(timers)
-                    ready.append(timer)
-                handle = ready.popleft()
-                if not handle.is_cancelled:
-                    handle.run()
+                if ready:
+                    handle = ready.popleft()
+                else:
+                    self._now, _, handle = heapq.heappop(timers)
+                if handle.callback is not None:
+                    handle.callback(*handle.args)
             return task.result()  # type: ignore[no-any-return]
         finally:
             asyncio._set_running_loop(None)
@@ -71,23 +63,23 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._now
 
     def call_soon(  # type: ignore[override]
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> _Handle:
-        handle = _Handle(callback, args, context, self._now)
+        handle = _Handle(callback, args, self._now)
         self._ready.append(handle)
         return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> _Handle:
-        timer = _Handle(callback, args, context, max(when, self._now))
-        heapq.heappush(self._timers, (timer._when, next(self._order), timer))
+        timer = _Handle(callback, args, when)
+        heapq.heappush(self._timers, (max(when, self._now), next(self._order), timer))
         return timer
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> _Handle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        return self.call_at(self._now + delay, callback, *args)
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)

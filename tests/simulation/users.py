@@ -22,14 +22,19 @@ class Users:
         self._chance = world.chance
         self._kinds = sorted({one.match.split("/")[1] for one in world.routes})
         self._directories = itertools.count(1)
+        self._files = itertools.count(1)
         self._left = 40  # of what this run's users change so: else each change would bring others
 
     def come(self) -> None:
         """Do things now and then; what they began has time to go wrong."""
-        for _ in range(16 if self._world.races else self._chance.choice((4, 8, 16))):
+        for _ in range(4 if self._world.races else self._chance.choice((2, 4, 8))):
             self._world.loop.call_later(
                 self._chance.uniform(60, self._world.busy * 0.7), self._do_something
             )
+
+    def drop_more(self) -> None:
+        """Drop files just while a sweep is at work."""
+        self._fill(self._chance.choice(self._kinds), self._chance.randrange(4))
 
     def meddle(self, path: str, *, often: bool, back: bool = True) -> None:
         """Change what somebody just looked at, or claimed: now and then."""
@@ -69,7 +74,8 @@ class Users:
 
     def _do_something(self) -> None:
         chance = self._chance
-        kind = chance.choice((*self._kinds, *self._kinds, *self._kinds, "odd", "operator"))
+        others = () if self._world.races else ("odd", "operator")
+        kind = chance.choice((*self._kinds, *self._kinds, *self._kinds, *others))
         if kind == "odd":
             self._world.faults.counts["message: malformed"] += 1
             self._world.queue.raise_nonsense()
@@ -92,12 +98,16 @@ class Users:
                 # Somebody comes back just when the folder becomes quiet.
                 again = chance.uniform(0.9 * QUIET, 1.5 * QUIET)
                 self._world.loop.call_later(again, self._touch_file, self._file_in(folder))
+        elif self._world.races:
+            for _ in range(4):
+                self._touch_file(f"landing/{kind}/{next(self._files)}.csv")
         else:
-            many = (2, 3) if self._world.races else (1, 4, 8)
-            for more in range(chance.choice(many if kind == "few" else (1, 1, 3))):
+            for more in range(chance.choice((1, 4, 8) if kind == "few" else (1, 1, 3))):
                 self._touch_file(f"landing/{kind}/{number + more}.csv")
 
     def _file_in(self, folder: str) -> str:
+        if self._world.races and self._chance.random() < 0.8:
+            return f"{folder}/more-{next(self._files)}.png"  # what was before can come back
         return f"{folder}/{self._chance.randrange(6)}.png"
 
     def _move_in(self, kind: str) -> None:

@@ -66,9 +66,9 @@ class World:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.loop = VirtualLoop()  # type: ignore[abstract]
-        self.races = self.chance.random() < 0.35
-        self.busy = (20 if self.races else 40) * MINUTE  # how long users and faults go on
-        self.slowest = self.chance.choice((90, 240, 900))  # seconds of a batch job, in races
+        self.races = self.chance.random() < 0.55
+        self.busy = (10 if self.races else 22) * MINUTE  # how long users and faults go on
+        self.slowest = self.chance.choice((60, 120, 300))  # seconds of a batch job, in races
         self.faults = Faults(self.chance, races=self.races)
         self.steps = 0
         self.history: deque[tuple[float, str, str, Any, Any]] = deque(maxlen=_HISTORY)
@@ -110,9 +110,9 @@ class World:
     def _some_routes(self) -> list[Route]:
         """Draw routes; for races a single one, whose jobs wait for each other."""
         if self.races:
-            name = self.chance.choice(("few", "few", "quiet", "quiet", "calm", "marked"))
+            name = self.chance.choice(("few", "few", "quiet", "quiet", "quiet", "calm", "marked"))
             limited = next(one for one in ROUTES if one.name == name)
-            return [msgspec.structs.replace(limited, max_active=self.chance.choice((1, 1, 4)))]
+            return [msgspec.structs.replace(limited, max_active=self.chance.choice((1, 1, 1, 4)))]
         return self.chance.sample(ROUTES, self.chance.choice((1, 2, 3)))
 
     # --- what happened ---------------------------------------------------------------------------
@@ -160,6 +160,8 @@ class World:
     def _tick(self, name: str) -> None:
         if name == "poll" and not (self.ledger.open or self.folders.marks):
             return  # it would find nothing
+        if name == "sweep" and not (self.sweeps or self.messages.messages or self.faults.over):
+            return  # nor would what goes on with kept messages
         host = self.any_host()
         if host is None or self.faults.happens(f"timer: {name} is missed", 0.05):
             return
@@ -188,11 +190,11 @@ class World:
         await sweep(self.services)  # the first: from here on everything is seen
         self.users.come()
         self._plan_outages()
-        await self._let_pass(self.busy, 20 if self.races else 40, 400)
-        while self.races and not self._is_at_rest() and self.loop.time() < 3 * self.busy:
-            await self._let_pass(2 * MINUTE, 20, 400)
+        await self._let_pass(self.busy, 30 if self.races else 40, 300)
+        while self.races and not self._is_at_rest() and self.loop.time() < 2 * self.busy:
+            await self._let_pass(2 * MINUTE, 30, 400)
         if self._away_until > self.loop.time():
-            await self._let_pass(self._away_until - self.loop.time(), 20 * MINUTE, 4 * HOUR)
+            await self._let_pass(self._away_until - self.loop.time(), HOUR, 6 * HOUR)
         self.faults.over = True
         self.faults.away.clear()
         self._enable_all()
@@ -211,9 +213,9 @@ class World:
 
     def _enable_all(self) -> None:
         self.routes = [msgspec.structs.replace(one, enabled=True) for one in self.routes]
-        for host in list(self.hosts):
-            host.frozen_until = min(host.frozen_until, self.loop.time() + 90 * MINUTE)
-            host.crash()
+        for host in self.hosts:
+            # One that stands still goes on with what it did before it is replaced, too.
+            self.loop.call_later(max(host.frozen_until - self.loop.time(), 0) + MINUTE, host.crash)
 
     async def _let_pass(self, seconds: float, tick: float, sweep_every: float) -> None:
         """Let time pass with its ticks and sweeps."""
@@ -227,11 +229,11 @@ class World:
 
     async def _settle(self) -> None:
         """Let time pass, in ever longer strides, until nothing is left to do."""
-        stride, swept = 5 * MINUTE, self._last_sweeps
+        stride, swept = 10 * MINUTE, self._last_sweeps
         at_least = self.loop.time() + 80 * MINUTE  # empty files are left alone for an hour
         while self.loop.time() < LONGEST:
             await self._let_pass(4 * stride, stride, 4 * stride)
-            if self._last_sweeps - swept > 2 and self._is_at_rest():
+            if self._last_sweeps - swept > 1 and self._is_at_rest():
                 return
             if not self._is_at_rest() or self.loop.time() < at_least:
                 swept = self._last_sweeps
