@@ -90,7 +90,7 @@ class Faults:
             self._tables |= {"call": (), "post": (), "event": (("late", 0.6),)}
         self._sums = {about: sum(p for _, p in table) for about, table in self._tables.items()}
         self._mix = {about: chance.choice((0.0, 1.0, 1.0) if races else _MIX) for about in _MIXED}
-        self._slow_from = chance.choice((0.98, 0.98, 0.9))  # the slowest share of requests
+        self._slow_from = chance.choice((0.985, 0.985, 0.93))  # the slowest share of requests
 
     def happens(self, what: str, probability: float) -> bool:
         """Decide whether something happens, and count it."""
@@ -147,11 +147,11 @@ class Faults:
         if self.over:
             return 0.0
         drawn = self._chance.random()
-        if drawn < 0.75:
+        if drawn < 0.85:
             return 0.0
         if drawn > self._slow_from:
             return self._chance.uniform(2, 40)
-        return drawn - 0.75
+        return 2 * (drawn - 0.85)
 
     def hang(self) -> float:
         """Return how long a request takes that comes to nothing, in seconds."""

@@ -119,7 +119,11 @@ class Port(Through):
     def _mostly(self, cached: Method, call: Method) -> Method:
         """Return a call that is answered from memory while its service is there."""
         away, name = self._host.world.faults.away, self._name
-        return lambda *args: (call if name in away else cached)(*args)
+
+        def mostly(*args: Any) -> Any:
+            return call(*args) if name in away else cached(*args)
+
+        return mostly
 
     async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
         host, world = self._host, self._host.world
@@ -128,11 +132,12 @@ class Port(Through):
             return await self._effect(method, effect, args)
         gathers = method == "claim" and args[0].route.gathers
         before, after = world.faults.of_call(method, gathers=gathers)
+        # docs/design.md: what freezes between the last renewal and its POST cannot be fenced.
         if "freeze" in (before, after) and _is_renewal(method, args):
-            before = after = None  # docs/design.md: between this and its POST nothing can be fenced
+            before = after = None
         if before:
             self._befall(before)
-        if not host.usable:
+        if not host.usable and method != "submit":
             await host.pause(0)
         latency = world.faults.latency()
         if latency:  # what is under way arrives, whatever becomes of its host meanwhile

@@ -67,8 +67,8 @@ class World:
         self.chance = random.Random(seed)
         self.loop = VirtualLoop()  # type: ignore[abstract]
         self.races = self.chance.random() < 0.55
-        self.busy = (10 if self.races else 22) * MINUTE  # how long users and faults go on
-        self.slowest = self.chance.choice((60, 120, 300))  # seconds of a batch job, in races
+        self.busy = (10 if self.races else 20) * MINUTE  # how long users and faults go on
+        self.slowest = self.chance.choice((30, 60, 200))  # seconds of a batch job, in races
         self.faults = Faults(self.chance, races=self.races)
         self.steps = 0
         self.history: deque[tuple[float, str, str, Any, Any]] = deque(maxlen=_HISTORY)
@@ -230,13 +230,15 @@ class World:
     async def _settle(self) -> None:
         """Let time pass, in ever longer strides, until nothing is left to do."""
         stride, swept = 10 * MINUTE, self._last_sweeps
-        at_least = self.loop.time() + 80 * MINUTE  # empty files are left alone for an hour
+        # Empty files are left alone for an hour, and hosts may stand still for longer.
+        at_least = self.loop.time() + 100 * MINUTE
         while self.loop.time() < LONGEST:
             await self._let_pass(4 * stride, stride, 4 * stride)
-            if self._last_sweeps - swept > 1 and self._is_at_rest():
-                return
+            await self.sleep(MINUTE)  # what the last of these began comes to its end
             if not self._is_at_rest() or self.loop.time() < at_least:
                 swept = self._last_sweeps
+            elif self._last_sweeps - swept > 1:
+                return
             stride = min(stride * 2, 3 * HOUR)
 
     def _is_at_rest(self) -> bool:
