@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation import loop
 from tests.simulation.process import output_of
+from tests.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,3 +24,9 @@ def test_a_seed_gives_the_same_history_in_every_process(seed: int) -> None:
 
 def test_seeds_differ() -> None:
     assert history(1, hash_seed=1) != history(2, hash_seed=1)
+
+
+def test_a_run_without_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_MOST", 50)
+    (violation,) = World(1).run()
+    assert "the run came to no end" in violation
