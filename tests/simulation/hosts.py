@@ -20,9 +20,6 @@ FUNCTION_TIMEOUT = 300.0  # seconds, after which the platform kills the worker
 _CACHED = frozenset({"places", "endpoint"})  # mostly answered from memory
 
 
-_MEDDLED = frozenset({"blob", "folder", "claim", "job", "conclude", "page", "open_jobs"})
-
-
 class Host:
     """One process: its own view of the services, of the routes, and of the clock."""
 
@@ -137,7 +134,7 @@ class Port(Through):
             before = after = None
         if before:
             self._befall(before)
-        if not host.usable and method != "submit":
+        if not host.usable and not (method == "submit" and host.alive):
             await host.pause(0)
         latency = world.faults.latency()
         if latency:  # what is under way arrives, whatever becomes of its host meanwhile
@@ -160,7 +157,7 @@ class Port(Through):
     ) -> Any:
         """Bring an answer back, or not."""
         host, faults = self._host, self._host.world.faults
-        if method in _MEDDLED and not faults.over:
+        if not faults.over:
             self._meddle(method, args, stops=fate in {"freeze", "stop"})
         if fate == "repeat":  # the answer was lost, and the client sends it once more
             await host.pause(faults.latency())
