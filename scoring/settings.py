@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar, cast, get_args
+from types import MappingProxyType
+from typing import Any, TypeVar, cast, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -36,27 +37,18 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         return f"Connection({self.blob_url or 'by connection string'})"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All app settings that Landfall reads."""
+class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which workspace it is, and how it and the storage of its datastores are reached."""
 
-    storage: Connection  # the app's own: the ledger
-    landing_storage: dict[str, Connection]  # by account, in place of the datastores' addresses
-    topic_endpoint: str
     subscription: str
     resource_group: str
     workspace: str
     client_id: str | None  # of a user-assigned identity
-    ledger_container: str
     arm_url: str
     arm_scope: str
     ml_scope: str
     allowed_hosts: tuple[str, ...]  # hosts, or their suffixes, that may be sent a token
-    escaping: Escaping
-    metadata_prefix: str
-    poll_seconds: int
-    sweep_minutes: int
-    retention_days: int
-    pace: float
+    landing_storage: dict[str, Connection]  # by account, in place of the datastores' addresses
 
     @property
     def workspace_id(self) -> str:
@@ -68,6 +60,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Settings(AzureSettings, frozen=True, kw_only=True):
+    """All app settings that Landfall reads."""
+
+    storage: Connection  # the app's own: the ledger
+    topic_endpoint: str
+    ledger_container: str
+    escaping: Escaping
+    metadata_prefix: str
+    poll_seconds: int
+    sweep_minutes: int
+    retention_days: int
+    pace: float
+
+
+def read_azure_settings(environment: Mapping[str, str]) -> AzureSettings:
+    """Read the settings that say which workspace it is and how to reach it.
+
+    Raises:
+        SetupError: settings are missing or wrong; it names all of them.
+    """
+    reader = _Reader(environment)
+    settings = AzureSettings(**reader.azure())
+    reader.check_trusted(settings)
+    return settings
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the app settings.
 
@@ -77,17 +95,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     reader = _Reader(environment)
     settings = Settings(
         storage=reader.connection(STORAGE_CONNECTION),
-        landing_storage=reader.landing_connections(),
         topic_endpoint=reader.https(f"{TOPIC_CONNECTION}__topicEndpointUri"),
-        subscription=reader.text("AZUREML_ARM_SUBSCRIPTION"),
-        resource_group=reader.text("AZUREML_ARM_RESOURCEGROUP"),
-        workspace=reader.text("AZUREML_ARM_WORKSPACE_NAME"),
-        client_id=environment.get("AZURE_CLIENT_ID") or None,
+        **reader.azure(),
         ledger_container=reader.text("LANDFALL_LEDGER_CONTAINER", "landfall"),
-        arm_url=reader.https("LANDFALL_ARM_URL", "https://management.azure.com"),
-        arm_scope=reader.scope("LANDFALL_ARM_AUDIENCE", "https://management.azure.com"),
-        ml_scope=reader.scope("LANDFALL_ML_AUDIENCE", "https://ml.azure.com"),
-        allowed_hosts=reader.hosts("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
         escaping=reader.escaping("LANDFALL_DATASTORE_URIS"),
         metadata_prefix=reader.metadata_prefix("LANDFALL_METADATA_PREFIX"),
         poll_seconds=reader.poll_seconds(),
@@ -95,27 +105,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         retention_days=reader.retention_days(),
         pace=reader.pace("LANDFALL_PACE"),
     )
-    reader.mistakes += _untrusted(settings)
-    if reader.mistakes:
-        raise SetupError("app settings: " + "; ".join(reader.mistakes))
-    return settings
-
-
-def _untrusted(settings: Settings) -> list[str]:
-    addresses = {
-        "LANDFALL_ARM_URL": settings.arm_url,
-        f"{TOPIC_CONNECTION}__topicEndpointUri": settings.topic_endpoint,
-        **{
-            f"{connection.name}__blobServiceUri": connection.blob_url or ""
-            for connection in (settings.storage, *settings.landing_storage.values())
+    reader.check_trusted(
+        settings,
+        {
+            f"{TOPIC_CONNECTION}__topicEndpointUri": settings.topic_endpoint,
+            f"{STORAGE_CONNECTION}__blobServiceUri": settings.storage.blob_url or "",
         },
-    }
-    return [
-        f"{name}: {not_trusted(address)}"
-        for name, address in addresses.items()
-        if address.startswith("https://")  # any other is a mistake already
-        and not may_receive_token(address, settings.allowed_hosts)
-    ]
+    )
+    return settings
 
 
 def not_trusted(address: str) -> str:
@@ -141,6 +138,40 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.mistakes: list[str] = []
+
+    def azure(self) -> dict[str, Any]:
+        return {
+            "subscription": self.text("AZUREML_ARM_SUBSCRIPTION"),
+            "resource_group": self.text("AZUREML_ARM_RESOURCEGROUP"),
+            "workspace": self.text("AZUREML_ARM_WORKSPACE_NAME"),
+            "client_id": self._environment.get("AZURE_CLIENT_ID") or None,
+            "arm_url": self.https("LANDFALL_ARM_URL", "https://management.azure.com"),
+            "arm_scope": self.scope("LANDFALL_ARM_AUDIENCE", "https://management.azure.com"),
+            "ml_scope": self.scope("LANDFALL_ML_AUDIENCE", "https://ml.azure.com"),
+            "allowed_hosts": self.hosts("LANDFALL_ALLOWED_HOSTS", _DEFAULT_HOSTS),
+            "landing_storage": self.landing_connections(),
+        }
+
+    def check_trusted(
+        self, settings: AzureSettings, further: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Raise SetupError for all mistakes, also addresses to which no token may go."""
+        addresses = {
+            "LANDFALL_ARM_URL": settings.arm_url,
+            **further,
+            **{
+                f"{connection.name}__blobServiceUri": connection.blob_url or ""
+                for connection in settings.landing_storage.values()
+            },
+        }
+        self.mistakes += [
+            f"{name}: {not_trusted(address)}"
+            for name, address in addresses.items()
+            if address.startswith("https://")  # any other is a mistake already
+            and not may_receive_token(address, settings.allowed_hosts)
+        ]
+        if self.mistakes:
+            raise SetupError("app settings: " + "; ".join(self.mistakes))
 
     def text(self, name: str, default: str = "") -> str:
         value = self._environment.get(name, "").strip() or default
