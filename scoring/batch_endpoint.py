@@ -6,13 +6,12 @@ Requests as in "Deploy models using batch endpoints with REST APIs" of the Azure
 import asyncio
 import re
 import uuid
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 from azure.core.exceptions import AzureError
 
-from scoring.authorized_http import TIMEOUT, AuthorizedHttp, json_in, what_it_says
+from scoring.authorized_http import TIMEOUT, AuthorizedHttp, json_in, retry_after, what_it_says
 from scoring.azure_errors import told_as_ours
 from scoring.batch_jobs import (
     Accepted,
@@ -117,7 +116,7 @@ def _answer(answer: httpx.Response) -> Answer:
     return Answered(
         status=answer.status_code,
         message=what_it_says(answer),
-        retry_after=_retry_after(answer),
+        retry_after=retry_after(answer),
     )
 
 
@@ -159,18 +158,6 @@ def _outputs(properties: dict[str, Any]) -> list[str]:
     outputs = _dict(properties.get("OutputData") or properties.get("outputData"))
     found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in outputs.values())
     return [uri for uri in found if isinstance(uri, str)]
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    """Return the seconds to wait; a time is counted from the answer's own Date."""
-    said = answer.headers.get("Retry-After", "")
-    if said.isdecimal():
-        return float(said)
-    try:
-        wait = parsedate_to_datetime(said) - parsedate_to_datetime(answer.headers.get("Date", ""))
-    except (ValueError, TypeError):
-        return 0.0
-    return max(0.0, wait.total_seconds())
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

@@ -8,36 +8,29 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from azure.identity.aio import DefaultAzureCredential
-from azure.storage.blob.aio import BlobServiceClient
 
-from scoring.authorized_http import AuthorizedHttp, new_client
 from scoring.batch_endpoint import AzureBatchEndpoints
 from scoring.blob_folders import BlobFolders
 from scoring.blob_ledger import BlobLedger
 from scoring.blob_messages import BlobMessages
+from scoring.clients import Clients
 from scoring.errors import SetupError
 from scoring.event_grid import EventGridTopic
-from scoring.identity import Identity
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.log import Action, error
 from scoring.ports import Services
 from scoring.route import Mistake, Route, without_loops
 from scoring.routes_file import read_routes
-from scoring.settings import Connection, Settings, not_trusted, read_settings
+from scoring.settings import Settings, read_settings
 from scoring.timing import Timing
 from scoring.touches import Touches
-from scoring.uris import may_receive_token
 from scoring.workspace import AzureWorkspace
 
 ROUTES_FILE = Path(__file__).parent.parent / "routes.toml"
 
-# Poll and the queue try again, so the storage client's own retries are few and short.
-_PATIENCE: dict[str, Any] = {"retry_total": 3, "connection_timeout": 10, "read_timeout": 20}
 # These log a line for each request at INFO, which would bury our own.
 _TALKATIVE = ("azure", "httpx", "httpcore")
 
@@ -58,8 +51,8 @@ def _made() -> tuple[Services, list[Mistake]]:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = read_settings(os.environ)
-    routes, mistakes = _read_routes(ROUTES_FILE, os.environ)
-    return _make(settings, routes), mistakes
+    routes, mistakes = read_routes_file(ROUTES_FILE, os.environ)
+    return make(settings, routes), mistakes
 
 
 @functools.lru_cache(maxsize=1)
@@ -91,7 +84,14 @@ def good_routes(
     ]
 
 
-def _read_routes(file: Path, environment: Mapping[str, str]) -> tuple[list[Route], list[Mistake]]:
+def read_routes_file(
+    file: Path, environment: Mapping[str, str]
+) -> tuple[list[Route], list[Mistake]]:
+    """Return the routes of a file that can be used, and what is wrong with the others.
+
+    Raises:
+        SetupError: the file cannot be read, or is no TOML.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as failure:
@@ -106,14 +106,14 @@ def _no_datastore(route: Route) -> Mistake:
     return Mistake(route=route.name, field="datastore", problem=problem)
 
 
-def _make(settings: Settings, routes: list[Route]) -> Services:
-    identity = Identity(
-        lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
-    )
-    http = new_client()
-    arm = AuthorizedHttp(http, identity, settings.arm_scope, settings.allowed_hosts)
-    ml = AuthorizedHttp(http, identity, settings.ml_scope, settings.allowed_hosts)
-    container = _blob_service(settings.storage, identity, settings).get_container_client(
+def make(settings: Settings, routes: list[Route]) -> Services:
+    """Return services for these settings and routes.
+
+    Raises:
+        SetupError: a setting cannot be used.
+    """
+    clients = Clients(settings)
+    container = clients.blob_service(settings.storage).get_container_client(
         settings.ledger_container
     )
     ledger, folders = BlobLedger(container), BlobFolders(container)
@@ -122,29 +122,22 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
         sweep=timedelta(minutes=settings.sweep_minutes),
         retention=timedelta(days=settings.retention_days),
     ).scaled(settings.pace)
-
-    def connect_landing(place: Place) -> BlobServiceClient:
-        own = settings.landing_storage.get(place.account)
-        return _blob_service(own or Connection(blob_url=place.account_url), identity, settings)
-
-    def account_url(account: str, suffix: str) -> str:
-        own = settings.landing_storage.get(account)
-        return own.blob_url if own and own.blob_url else f"https://{account}.blob.{suffix}"
-
     return Services(
         ledger=ledger,
         folders=folders,
         messages=BlobMessages(container),
-        storage=AzureLandingStorage(connect_landing),
+        storage=AzureLandingStorage(
+            lambda place: clients.landing_storage(place.account, place.account_url)
+        ),
         workspace=AzureWorkspace(
-            arm,
+            clients.arm,
             settings.arm_url + settings.workspace_id,
             ledger,
-            account_url=account_url,
+            account_url=clients.account_url,
             clock=time.monotonic,
         ),
-        endpoints=AzureBatchEndpoints(ml, post_seconds=timing.post.total_seconds()),
-        publisher=EventGridTopic(settings.topic_endpoint, identity),
+        endpoints=AzureBatchEndpoints(clients.ml, post_seconds=timing.post.total_seconds()),
+        publisher=EventGridTopic(settings.topic_endpoint, clients.identity),
         routes=routes,
         source=settings.workspace_id,
         escaping=settings.escaping,
@@ -154,23 +147,3 @@ def _make(settings: Settings, routes: list[Route]) -> Services:
         touches=Touches(folders, time.monotonic),
         clock=time.monotonic,
     )
-
-
-def _blob_service(
-    connection: Connection, identity: Identity, settings: Settings
-) -> BlobServiceClient:
-    if connection.connection_string:
-        try:
-            return BlobServiceClient.from_connection_string(
-                connection.connection_string, **_PATIENCE
-            )
-        except ValueError as mistake:
-            raise SetupError(f"{connection.name} is no connection string: {mistake}") from None
-    url = _trusted(connection.blob_url or "", settings)
-    return BlobServiceClient(url, credential=identity, **_PATIENCE)
-
-
-def _trusted(url: str, settings: Settings) -> str:
-    if not may_receive_token(url, settings.allowed_hosts):
-        raise SetupError(not_trusted(url))
-    return url

@@ -27,7 +27,7 @@ def settings(**changes: str) -> Settings:
 
 
 async def made(**changes: str) -> Services:
-    return wiring._make(settings(**changes), [])
+    return wiring.make(settings(**changes), [])
 
 
 async def test_with_addresses_that_are_trusted_the_services_are_made() -> None:

@@ -1,0 +1,222 @@
+"""Azure Resource Manager: requests that are tried again, and long operations that are waited for.
+
+Long operations as in "Track asynchronous Azure operations" of the Azure documentation.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+from azure.core.exceptions import AzureError
+
+from scoring.authorized_http import AuthorizedHttp, json_in, retry_after, what_it_says
+from scoring.azure_errors import told_as_ours
+from scoring.cli.failures import Refused
+from scoring.errors import Unavailable
+from scoring.workspace import API_VERSION
+
+Tell = Callable[[str], None]  # is told the state of a long operation whenever it is asked for
+
+_TRIES = 6
+_FIRST_WAIT = 0.5  # seconds; doubles
+_LONGEST_WAIT = 15.0
+_FIRST_LOOK = 0.2  # at a long operation; doubles, unless Retry-After says otherwise
+_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_GOOD_ENDS = frozenset({"succeeded", "completed"})
+_BAD_ENDS = frozenset({"failed", "canceled", "cancelled"})
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
+class Arm:
+    """The resources of one workspace. Paths are relative to it, e.g. `batchEndpoints/heart`.
+
+    PUT and DELETE mean the same when they are sent twice, so what gets no usable answer is sent
+    again. Every method raises `Refused` with the service's code and message, and `Unavailable`
+    when there is no usable answer after all tries.
+    """
+
+    def __init__(self, http: AuthorizedHttp, url: str, workspace_id: str) -> None:
+        self._http = http
+        self._url = url
+        self.workspace_id = workspace_id
+
+    def id(self, path: str) -> str:
+        """Return the ARM id of a resource."""
+        return f"{self.workspace_id}/{path}"
+
+    async def get(self, path: str, **query: str) -> dict[str, Any] | None:
+        """Return a resource, None if there is none."""
+        answer = await self._send("GET", self._at(path, query), missing_is_fine=True)
+        return None if answer.status_code == httpx.codes.NOT_FOUND else _document(answer)
+
+    async def listed(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield the resources of a listing, page by page."""
+        page: str | None = self._at(path, query)
+        while page:
+            document = _document(await self._send("GET", page))
+            for one in document.get("value") or []:
+                yield one
+            page = document.get("nextLink")
+
+    async def put(self, path: str, body: dict[str, Any], tell: Tell = silent) -> dict[str, Any]:
+        """Create or replace a resource and wait until it is there; return it.
+
+        While somebody else's operation on it runs, it is waited for.
+        """
+        url, again = self._at(path, {}), True
+        while True:
+            answer = await self._send("PUT", url, json=body, conflict_is_fine=True)
+            if answer.status_code != httpx.codes.CONFLICT:
+                break
+            waited = await self._settled(path, tell)
+            if not (waited or again):
+                raise _refusal(answer)
+            again = waited  # else once more: the other's operation may just have ended
+        await self._wait(answer, path, tell)
+        return await self.get(path) or _document(answer)
+
+    async def delete(self, path: str, tell: Tell = silent) -> bool:
+        """Delete a resource and wait until it is gone; False: there was none."""
+        answer = await self._send("DELETE", self._at(path, {}), missing_is_fine=True)
+        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.NO_CONTENT):
+            return False
+        await self._wait(answer, None, tell)
+        return True
+
+    async def post(self, path: str) -> None:
+        """Ask for an action on a resource, e.g. `jobs/x/cancel`."""
+        await self._send("POST", self._at(path, {}))
+
+    def _at(self, path: str, query: dict[str, str]) -> str:
+        return str(
+            httpx.URL(f"{self._url}{self.id(path)}", params={"api-version": API_VERSION, **query})
+        )
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: dict[str, Any] | None = None,
+        missing_is_fine: bool = False,
+        conflict_is_fine: bool = False,
+    ) -> httpx.Response:
+        """Send a request until there is a usable answer."""
+        fine = {httpx.codes.NOT_FOUND: missing_is_fine, httpx.codes.CONFLICT: conflict_is_fine}
+        wait, last = _FIRST_WAIT, "no answer"
+        for tries_left in reversed(range(_TRIES)):
+            asked_to_wait = 0.0
+            try:
+                answer = await self._http.send(method, url, json=json)
+            except (httpx.HTTPError, AzureError, TimeoutError, OSError) as failure:
+                with told_as_ours(f"{method} {url}"):
+                    if not tries_left or isinstance(failure, AzureError):
+                        raise
+            else:
+                if answer.is_success or fine.get(httpx.codes(answer.status_code), False):
+                    return answer
+                if answer.status_code not in _TRY_AGAIN:
+                    raise _refusal(answer)
+                last = f"{answer.status_code}: {what_it_says(answer)}"
+                asked_to_wait = retry_after(answer)
+            if tries_left:
+                await asyncio.sleep(max(wait, asked_to_wait))
+            wait = min(wait * 2, _LONGEST_WAIT)
+        raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
+
+    async def _settled(self, path: str, tell: Tell) -> bool:
+        """Wait for the operation that runs on a resource; False: none does."""
+        wait, waited = _FIRST_LOOK, False
+        while (state := _provisioning(await self.get(path) or {})) and not _ended(state):
+            tell(state)
+            waited = True
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+        return waited
+
+    async def _wait(self, answer: httpx.Response, path: str | None, tell: Tell) -> None:
+        """Wait for the long operation that an answer names, if it names one."""
+        operation = answer.headers.get("Azure-AsyncOperation") or _operation_in(answer)
+        if operation:
+            await self._follow(operation, answer, tell)
+        elif answer.status_code == httpx.codes.ACCEPTED and answer.headers.get("Location"):
+            await self._follow(answer.headers["Location"], answer, tell)
+        elif path is not None:
+            await self._settled(path, tell)
+        if path is not None:
+            stands = await self.get(path) or {}
+            if _provisioning(stands).lower() in _BAD_ENDS:
+                raise Refused(f"{path}: its provisioning {_provisioning(stands).lower()}")
+
+    async def _follow(self, url: str, answer: httpx.Response, tell: Tell) -> None:
+        wait = _FIRST_LOOK
+        while True:
+            await asyncio.sleep(retry_after(answer) or wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+            answer = await self._send("GET", url, missing_is_fine=True)
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return  # what has ended may be forgotten; the resource itself tells
+            document = json_in(answer)
+            state = _state(document) if isinstance(document, dict) else ""
+            if not state:
+                state = "InProgress" if answer.status_code == httpx.codes.ACCEPTED else "Succeeded"
+            tell(state)
+            if state.lower() in _GOOD_ENDS:
+                return
+            if state.lower() in _BAD_ENDS:
+                raise _failed(state, document)
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    document = json_in(answer)
+    if not isinstance(document, dict):
+        raise Unavailable(f"{answer.request.method} {answer.request.url}: no JSON object came")
+    return document
+
+
+def _refusal(answer: httpx.Response) -> Refused:
+    document = json_in(answer)
+    error = document.get("error") if isinstance(document, dict) else None
+    path = answer.request.url.path.rpartition("/workspaces/")[2].partition("/")[2]
+    details = [
+        f"{one.get('target') or one.get('code')}: {one.get('message')}"
+        for one in (error.get("details") or [] if isinstance(error, dict) else [])
+    ]
+    said = "; ".join([what_it_says(answer), *details])
+    return Refused(
+        f"{answer.request.method} {path}: {answer.status_code}: {said}",
+        status=answer.status_code,
+        code=error.get("code") if isinstance(error, dict) else None,
+    )
+
+
+def _failed(state: str, document: Any) -> Refused:
+    error = document.get("error") or (document.get("properties") or {}).get("error") or {}
+    said = f"{error.get('code', '')}: {error.get('message', 'no reason was given')}".lstrip(": ")
+    return Refused(f"the operation {state.lower()}: {said}", code=error.get("code"))
+
+
+def _state(document: dict[str, Any]) -> str:
+    properties = document.get("properties")
+    inner = properties if isinstance(properties, dict) else {}
+    return str(document.get("status") or inner.get("status") or "")
+
+
+def _provisioning(document: dict[str, Any]) -> str:
+    return str((document.get("properties") or {}).get("provisioningState") or "")
+
+
+def _ended(state: str) -> bool:
+    return state.lower() in _GOOD_ENDS | _BAD_ENDS
+
+
+def _operation_in(answer: httpx.Response) -> str | None:
+    document = json_in(answer)
+    properties = document.get("properties") if isinstance(document, dict) else None
+    inner = properties.get("properties") if isinstance(properties, dict) else None
+    uri = inner.get("AzureAsyncOperationUri") if isinstance(inner, dict) else None
+    return uri if isinstance(uri, str) else None

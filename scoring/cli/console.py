@@ -1,0 +1,157 @@
+"""Where a command speaks: to people, or as one JSON document to programs."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import msgspec
+import rich.console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.prompt import Confirm
+
+from scoring.cli.failures import Exit, Failure, UsageError
+from scoring.log import logger
+
+_PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
+
+
+class Bar(Protocol):
+    """Shows how far something is."""
+
+    def advance(self, steps: int) -> None:
+        """Go so many steps, or bytes, on."""
+
+    def say(self, text: str) -> None:
+        """Replace the text beside the bar."""
+
+
+class Console:
+    """The result goes to standard output, all else to standard error.
+
+    With `as_json` a command prints one JSON object and nothing else: its result, or `error`;
+    warnings and log lines are in it. People get what `show` and `note` are given.
+    """
+
+    def __init__(self) -> None:
+        self._out = rich.console.Console(**_PLAIN)
+        self._err = rich.console.Console(stderr=True, **_PLAIN)
+        self._warnings: list[str] = []
+        self._log: list[str] = []
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        return self._err.quiet
+
+    @as_json.setter
+    def as_json(self, value: bool) -> None:
+        self._err.quiet = value
+
+    def note(self, text: str) -> None:
+        """Tell people how it goes."""
+        self._err.print(text)
+
+    def warn(self, text: str) -> None:
+        """Tell of something that the caller may not have meant."""
+        self._warnings.append(text)
+        self._err.print(f"warning: {text}", style="yellow")
+
+    def show(self, *renderables: Any) -> None:
+        """Show a part of the result to people: text, or a table of rich's."""
+        if not self.as_json:
+            for renderable in renderables:
+                self._out.print(renderable)
+
+    def result(self, **document: Any) -> None:
+        """Give programs the result; to be called once, at the end."""
+        if self.as_json:
+            self._print_json(document)
+
+    def fail(self, failure: Failure) -> Exit:
+        """Say how a command failed; return its exit code."""
+        self._err.print(f"error: {failure}", style="red")
+        if self.as_json:
+            kind = failure.exit_code.name.lower().replace("_", "-")
+            error = {"kind": kind, "message": str(failure), **failure.details}
+            self._print_json({"error": error})
+        return failure.exit_code
+
+    def confirm(self, question: str) -> None:
+        """Ask, and go on only if the answer is yes.
+
+        Raises:
+            UsageError: it is no, or nobody is there to answer.
+        """
+        if self.as_json or not self._err.is_terminal:
+            raise UsageError(f"{question} Say --yes to go on.")
+        if not Confirm.ask(question, console=self._err):
+            raise UsageError("nothing was changed")
+
+    @contextlib.contextmanager
+    def bar(self, text: str, total: int | None = None, *, bytes_: bool = False) -> Iterator[Bar]:
+        """Show a bar while something takes its time; without a total, that it goes on."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            *([BarColumn()] if total is not None else []),
+            *([DownloadColumn()] if bytes_ else []),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._err, transient=True) as progress:
+            yield _Bar(progress, progress.add_task(text, total=total))
+
+    @contextlib.contextmanager
+    def logging(self) -> Iterator[None]:
+        """Show the product's log lines."""
+        handler = _Lines(self)
+        logger.addHandler(handler)
+        level, propagate = logger.level, logger.propagate
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+    def log(self, line: str) -> None:
+        """Show a line of the product's log."""
+        self._log.append(line)
+        self._err.print(line, style="dim")
+
+    def _print_json(self, document: dict[str, Any]) -> None:
+        said = {"warnings": self._warnings, "log": self._log}
+        document |= {name: lines for name, lines in said.items() if lines}
+        plain = msgspec.json.encode(document, enc_hook=str)
+        print(msgspec.json.format(plain, indent=2).decode())  # noqa: T201
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, steps: int) -> None:
+        self._progress.advance(self._task, steps)
+
+    def say(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.log(record.getMessage())

@@ -1,0 +1,141 @@
+"""What a command needs of the world: settings, clients, the console. Opened once for each run."""
+
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from scoring.cli.arm import Arm
+from scoring.cli.console import Console
+from scoring.cli.failures import UsageError
+from scoring.clients import Clients
+from scoring.settings import AzureSettings, read_azure_settings
+
+_WORKSPACE_FILES = ("config.json", ".azureml/config.json")  # as the Azure ML SDKs look for them
+_NAMES = {
+    "subscription_id": "AZUREML_ARM_SUBSCRIPTION",
+    "resource_group": "AZUREML_ARM_RESOURCEGROUP",
+    "workspace_name": "AZUREML_ARM_WORKSPACE_NAME",
+}
+_EVERYWHERE = Group("Every command", sort_key=100)
+
+
+@Parameter(name="*", group=_EVERYWHERE)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be said to every command."""
+
+    subscription: str | None = None
+    """Of the workspace; else AZUREML_ARM_SUBSCRIPTION, else config.json."""
+    resource_group: Annotated[str | None, Parameter(alias="-g")] = None
+    """Of the workspace; else AZUREML_ARM_RESOURCEGROUP, else config.json."""
+    workspace: Annotated[str | None, Parameter(alias="-w")] = None
+    """Its name; else AZUREML_ARM_WORKSPACE_NAME, else config.json."""
+    settings: Path | None = None
+    """A file with app settings: local.settings.json, or what
+    `az functionapp config appsettings list` prints. The environment goes before it."""
+    output: Annotated[Literal["text", "json"], Parameter(alias="-o")] = "text"
+    """How to print: json is one document and nothing else."""
+
+
+DEFAULTS = Options()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A command's way to the workspace."""
+
+    console: Console
+    settings: AzureSettings
+    clients: Clients
+    arm: Arm
+
+
+Needs = Parameter(parse=False)
+"""Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`."""
+
+
+def environment(options: Options) -> Mapping[str, str]:
+    """Return the app settings: the options, else the environment, else files.
+
+    What a settings file holds is put into the environment, because the credential reads it there.
+
+    Raises:
+        UsageError: a file cannot be used.
+    """
+    if options.settings is not None:
+        for name, value in read_settings_file(options.settings).items():
+            os.environ.setdefault(name, value)
+    said = {
+        "AZUREML_ARM_SUBSCRIPTION": options.subscription,
+        "AZUREML_ARM_RESOURCEGROUP": options.resource_group,
+        "AZUREML_ARM_WORKSPACE_NAME": options.workspace,
+    }
+    return _workspace_file() | dict(os.environ) | {k: v for k, v in said.items() if v}
+
+
+@contextlib.asynccontextmanager
+async def opened(console: Console, environment: Mapping[str, str]) -> AsyncIterator[Session]:
+    """Open the way to the workspace that the settings name.
+
+    Raises:
+        SetupError: they cannot be used.
+    """
+    settings = read_azure_settings(environment)
+    clients = Clients(settings)
+    try:
+        yield Session(
+            console=console,
+            settings=settings,
+            clients=clients,
+            arm=Arm(clients.arm, settings.arm_url, settings.workspace_id),
+        )
+    finally:
+        await clients.close()
+
+
+def read_settings_file(file: Path) -> dict[str, str]:
+    """Read a local.settings.json, or the list that the Azure CLI prints.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    document = _read_json(file)
+    if isinstance(document, dict) and isinstance(document.get("Values"), dict):
+        return {name: str(value) for name, value in document["Values"].items()}
+    try:
+        return {one["name"]: str(one["value"]) for one in document}
+    except (TypeError, KeyError):
+        raise UsageError(
+            f'{file}: expected {{"Values": {{…}}}} as in local.settings.json, or the list that'
+            " `az functionapp config appsettings list` prints"
+        ) from None
+
+
+def _workspace_file() -> dict[str, str]:
+    """Read the nearest config.json of the Azure ML SDKs, here or in a folder above."""
+    for file in _candidates():
+        document = _read_json(file)
+        if isinstance(document, dict) and all(name in document for name in _NAMES):
+            return {setting: str(document[name]) for name, setting in _NAMES.items()}
+    return {}
+
+
+def _candidates() -> Iterator[Path]:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        yield from (folder / name for name in _WORKSPACE_FILES if (folder / name).is_file())
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise UsageError(f"{file}: {failure.strerror}") from None
+    except ValueError as mistake:
+        raise UsageError(f"{file}: no JSON: {mistake}") from None

@@ -1,0 +1,74 @@
+"""A local Azure for the commands, and the commands as processes of their own."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local import azure as local_azure
+from local.app_settings import app_settings
+from local.azure import APP, Azure
+from local.run_folder import RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """What `--output json` printed."""
+        return json.loads(self.out)
+
+
+class Commands:
+    """Runs `python -m scoring …` against a local Azure, as a user's shell does."""
+
+    def __init__(self, azure: Azure) -> None:
+        self.azure = azure
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, **app_settings(self.azure.folder), **more}
+
+    async def start(self, *arguments: object, **more: str) -> asyncio.subprocess.Process:
+        """Start a command; `more` are further environment variables."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "scoring",
+            *map(str, arguments),
+            cwd=APP,
+            env=self.environment(**more),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def __call__(self, *arguments: object, **more: str) -> Ended:
+        """Run a command to its end."""
+        process = await self.start(*arguments, **more)
+        out, err = await asyncio.wait_for(process.communicate(), timeout=120)
+        assert process.returncode is not None
+        return Ended(code=process.returncode, out=out.decode(), err=err.decode())
+
+
+@pytest.fixture(scope="session")
+async def azure(folder: RunFolder) -> AsyncIterator[Azure]:
+    """A local Azure without endpoints of its own."""
+    async with local_azure.start(folder, step_seconds=0.05) as running:
+        yield running
+
+
+@pytest.fixture
+async def command(azure: Azure) -> Commands:
+    """The commands, against that Azure."""
+    return Commands(azure)

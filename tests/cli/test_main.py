@@ -1,0 +1,20 @@
+"""What every command has in common."""
+
+from tests.cli.conftest import Commands
+
+
+async def test_a_mistake_on_the_command_line_says_what_to_do(command: Commands) -> None:
+    ended = await command("deploi")
+
+    assert ended.code == 2
+    assert 'error: Unknown command "deploi"' in ended.err
+    assert "--help" in ended.err
+    assert ended.out == ""
+
+
+async def test_for_a_program_also_a_mistake_is_one_json_document(command: Commands) -> None:
+    ended = await command("deploi", "--output", "json")
+
+    assert ended.code == 2
+    assert ended.document["error"]["kind"] == "usage"
+    assert ended.err == ""
