@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
+from scoring.cli import data
 from scoring.cli.console import Console
+from scoring.cli.delete import delete
+from scoring.cli.deploy import deploy
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
 from scoring.cli.session import DEFAULTS, Options, Session, environment, opened
 from scoring.errors import LandfallError
@@ -15,7 +18,12 @@ app = App(
     name="python -m scoring",
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
     version_flags=[],
+    default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
 )
+
+app.command(deploy)
+app.command(data.app)
+app.command(delete)
 
 
 def main(arguments: Sequence[str]) -> int:
