@@ -133,6 +133,8 @@ async def test_the_steps_of_the_article_end_in_a_completed_job(site: Site) -> No
     assert (await site.arm("GET", BLUE)).status_code == 404
     gone = await site.ml_request("POST", endpoint["scoringUri"], json={"properties": body})
     assert gone.status_code == 404
+    await done(site, "batchEndpoints/mnist", ENDPOINT)
+    assert await names(site, "batchEndpoints/mnist/deployments") == [[]]
 
 
 async def test_a_deployment_is_shown_with_all_that_it_has(site: Site) -> None:
@@ -298,7 +300,7 @@ async def test_a_deployment_names_what_exists(site: Site) -> None:
     [
         ({"compute": "batch-cluster"}, "properties.compute"),
         ({"compute": arm_id("models/mnist/versions/1")}, "properties.compute"),
-        ({"compute": arm_id("computes/batch-cluster").replace("landfall", "other")}, "properties.compute"),
+        ({"compute": arm_id("computes/batch-cluster").replace("/landfall/", "/elsewher/")}, "properties.compute"),
         ({"environmentId": f"azureml:{arm_id('environments/mnist-env/versions/1')}"}, "properties.environmentId"),
         ({"environmentId": arm_id("environments/mnist-env")}, "properties.environmentId"),
         ({"codeConfiguration": {"scoringScript": "score.py"}}, "properties.codeConfiguration.codeId"),
