@@ -56,8 +56,19 @@ class Session:
     arm: Arm
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppSettings:
+    """For a command that must work where settings are wrong: nothing is read of them yet."""
+
+    console: Console
+    values: Mapping[str, str]  # by name
+
+
 Needs = Parameter(parse=False)
-"""Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`."""
+"""Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`.
+
+What it may be: `Session`, `AppSettings`.
+"""
 
 
 def environment(options: Options) -> Mapping[str, str]:
