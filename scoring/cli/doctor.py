@@ -24,10 +24,9 @@ _STYLES: dict[State, str] = {
 }
 
 
-async def doctor(  # noqa: D417 - main gives the others
+async def doctor(
     *,
     app: Annotated[AppSettings, Needs],
-    routes: Path = ROUTES_FILE,
     write: bool = False,
     options: Options = DEFAULTS,
 ) -> Exit:
@@ -37,13 +36,12 @@ async def doctor(  # noqa: D417 - main gives the others
     ledger is written and deleted.
 
     Args:
-        routes: The routes file.
         write: Also write a blob where each route's outputs go, and delete it at once. It raises
             events, for whoever has subscribed to that path.
     """
     del options
     with app.console.bar("checking") as bar:
-        found = await examine(app.values, routes, write=write, tell=bar.say)
+        found = await examine(app.values, app.routes_file, write=write, tell=bar.say)
     wrong = sum(one.state == "wrong" for one in found)
     app.console.show(*map(_line, found), f"{wrong} wrong" if wrong else "nothing is wrong")
     app.console.result(findings=[msgspec.to_builtins(one) for one in found], wrong=wrong)

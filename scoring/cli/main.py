@@ -3,14 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from scoring.cli import ledger
 from scoring.cli.console import Console
 from scoring.cli.doctor import doctor
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
 from scoring.cli.route import route
-from scoring.cli.session import DEFAULTS, AppSettings, Options, Session, environment, opened
+from scoring.cli.session import (
+    DEFAULTS,
+    AppSettings,
+    LedgerSession,
+    Options,
+    Session,
+    environment,
+    opened,
+    opened_ledger,
+)
 from scoring.errors import LandfallError
 
 app = App(
@@ -18,9 +29,9 @@ app = App(
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
     version_flags=[],
 )
-
 app.command(doctor)
 app.command(route)
+app.command(ledger.app)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,13 +57,23 @@ async def _run(arguments: Sequence[str], console: Console) -> Exit:
     console.as_json = options.output == "json"
     async with contextlib.AsyncExitStack() as running:
         for name, kind in needs.items():
-            if kind is AppSettings:
-                values = environment(options)
-                bound.arguments[name] = AppSettings(console=console, values=values)
-            if kind is Session:
-                session = opened(console, environment(options))
-                bound.arguments[name] = await running.enter_async_context(session)
+            bound.arguments[name] = await _given(kind, console, options, running)
         said = command(*bound.args, **bound.kwargs)
         if asyncio.iscoroutine(said):  # --help is none
             said = await said
     return said if isinstance(said, Exit) else Exit.DONE
+
+
+async def _given(
+    kind: Any, console: Console, options: Options, running: contextlib.AsyncExitStack
+) -> Any:
+    """Return what a command needs, open for as long as it runs."""
+    if kind is Session:
+        return await running.enter_async_context(opened(console, environment(options)))
+    if kind is AppSettings:
+        values = environment(options)
+        return AppSettings(console=console, values=values, routes_file=options.routes)
+    if kind is LedgerSession:
+        session = opened_ledger(console, environment(options), options.routes)
+        return await running.enter_async_context(session)
+    raise TypeError(f"nobody gives commands a {kind}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -19,19 +18,18 @@ from scoring.landing import normal_etag
 from scoring.route import Mistake, Route
 from scoring.settings import read_escaping
 from scoring.uris import Escaping, blob_url, read_datastore_uri
-from scoring.wiring import ROUTES_FILE, good_routes, read_routes_file
+from scoring.wiring import good_routes, read_routes_file
 
 Places = Mapping[str, Place]
 
 
-async def route(  # noqa: D417 - main gives the others
+async def route(
     path: str,
     /,
     *,
     app: Annotated[AppSettings, Needs],
     etag: str | None = None,
     container: Annotated[str | None, Parameter(alias="-c")] = None,
-    routes: Path = ROUTES_FILE,
     options: Options = DEFAULTS,
 ) -> Exit:
     """Say which routes take a path, with which input URI and output; and why the others do not.
@@ -43,11 +41,10 @@ async def route(  # noqa: D417 - main gives the others
         path: Of the file in its container; or its https:// URL, or azureml:// URI.
         etag: Of the file; then the job's key and its output are the true ones.
         container: That the file lies in; routes of other containers do not take it.
-        routes: The routes file.
     """
     del options
     escaping = read_escaping(app.values)
-    good, mistakes = read_routes_file(routes, app.values)
+    good, mistakes = read_routes_file(app.routes_file, app.values)
     dropped = Dropped(path=path, landed=datetime.now(UTC), container=container)
     if etag is not None:
         dropped = msgspec.structs.replace(dropped, etag=normal_etag(etag))
