@@ -20,7 +20,7 @@ _STYLES: dict[State, str] = {
     "fine": "green",
     "warning": "yellow",
     "wrong": "red",
-    "unchecked": "dim",
+    "not-checked": "dim",
 }
 
 
@@ -71,5 +71,5 @@ async def examine(
 
 
 def _line(one: Finding) -> Text:
-    said = f"{one.state:<9}  {one.check:<12}  {one.subject}: {one.message}"
+    said = f"{one.state.replace('-', ' '):<11}  {one.check:<12}  {one.subject}: {one.message}"
     return Text(said, style=_STYLES[one.state])

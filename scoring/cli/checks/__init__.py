@@ -37,7 +37,7 @@ async def made(name: str, check: Check, facts: Facts) -> list[Finding]:
         async for one in check(facts):
             found.append(one)  # noqa: PERF401 - what was found before it broke counts
     except NotChecked as reason:
-        found.append(Finding(check=name, subject="all", state="unchecked", message=str(reason)))
+        found.append(Finding(check=name, subject="all", state="not-checked", message=str(reason)))
     except Exception as failure:  # noqa: BLE001 - the others are made all the same
         message = told(failure, {})
         found.append(Finding(check=name, subject="all", state="wrong", message=message))

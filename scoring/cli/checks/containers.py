@@ -1,5 +1,6 @@
 """Whether the identity may list, read and write where files land and outputs go."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 
@@ -19,8 +20,7 @@ from scoring.cli.checks.findings import (
     findings,
 )
 from scoring.cli.checks.probes import probe_name
-from scoring.job import Place
-from scoring.route import Route, literal_beginning
+from scoring.route import literal_beginning
 
 _READ: Mend = {
     "ContainerNotFound": "create the container, or mend the datastore",
@@ -46,7 +46,7 @@ async def landing_paths(facts: Facts) -> AsyncIterator[Finding]:
         f"{datastore}: {prefix}": _in_container(facts, datastore, prefix, _readable)
         for datastore, prefix in paths
     }
-    async for one in findings("landing path", looks, _READ):
+    for one in await findings("landing path", looks, _READ):
         yield one
 
 
@@ -62,23 +62,24 @@ async def output_paths(facts: Facts) -> AsyncIterator[Finding]:
         yield await finding("output path", "all", _not_wished())
         return
     looks = {
-        f"{datastore}: {prefix}": _written(facts, datastore, prefix) for datastore, prefix in paths
+        f"{datastore}: {prefix}": _in_container(facts, datastore, prefix, _writable)
+        for datastore, prefix in paths
     }
-    async for one in findings("output path", looks, _WRITE):
+    for one in await findings("output path", looks, _WRITE):
         yield one
 
 
 async def _not_wished() -> str:
     raise NotChecked(
-        "not checked: whether batch jobs can write their outputs, and Landfall its receipts;"
+        "whether batch jobs can write their outputs, and Landfall its receipts;"
         " --write tries it with a blob that is deleted at once"
     )
 
 
-async def _in_container(facts: Facts, datastore: str, path: str, look: Look) -> str:
+async def _in_container(facts: Facts, datastore: str, prefix: str, look: Look) -> str:
     place = facts.place(datastore)
     async with facts.landing_storage(place) as service:
-        return await look(service.get_container_client(place.container), path)
+        return await look(service.get_container_client(place.container), prefix)
 
 
 async def _readable(container: ContainerClient, prefix: str) -> str:
@@ -111,28 +112,20 @@ async def _read(container: ContainerClient, found: BlobProperties) -> None:
             await (await blob.download_blob(offset=0, length=1, **AT_ONCE)).readall()
 
 
-async def _written(facts: Facts, datastore: str, prefix: str) -> str:
-    place = facts.place(datastore)
+async def _writable(container: ContainerClient, prefix: str) -> str:
+    # No route takes it: an output begins otherwise than every input (`route.without_loops`).
     path = f"{prefix}{probe_name()}"
-    takers = [route.name for route in facts.routes if _would_take(facts, route, place, path)]
-    if takers:
-        raise NotChecked(f"not checked: route {takers[0]} would take a blob there for its input")
-    return await _in_container(facts, datastore, path, _probe)
-
-
-def _would_take(facts: Facts, route: Route, place: Place, path: str) -> bool:
-    there = facts.places.get(route.datastore)
-    here = there is None or (there.account, there.container) == (place.account, place.container)
-    return here and (route.triggered_by(path) is not None or route.holds(path))
-
-
-async def _probe(container: ContainerClient, path: str) -> str:
     blob = container.get_blob_client(path)
-    await blob.upload_blob(b"", overwrite=False, **AT_ONCE)
+    try:
+        await blob.upload_blob(b"", overwrite=False, **AT_ONCE)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):  # it may have been written
+            await blob.delete_blob(**AT_ONCE)
+        raise
     try:
         await blob.delete_blob(**AT_ONCE)
     except ResourceNotFoundError:
         pass
     except Exception as failure:  # noqa: BLE001 - whatever it is, the blob is left
-        raise Wrong(f"{path} was written, but cannot be deleted; delete it: {failure}") from None
+        raise Wrong(f"{path} was written and cannot be deleted; delete it: {failure}") from None
     return "can be written"

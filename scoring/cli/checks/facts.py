@@ -99,10 +99,10 @@ class Facts:
 
     def _has_token(self, scope: str) -> None:
         if scope not in self.tokens:
-            raise NotChecked(f"not checked: no token for {scope.removesuffix('/.default')}")
+            raise NotChecked(f"no token for {scope.removesuffix('/.default')}")
 
 
 def _known(found: T | None, missing: str) -> T:
     if found is None:
-        raise NotChecked(f"not checked: {missing}")
+        raise NotChecked(missing)
     return found

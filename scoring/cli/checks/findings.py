@@ -5,12 +5,12 @@ A look returns a sentence when all is fine, and raises otherwise:
     Finding         state
     returned        fine
     Doubtful        warning      it works, but somebody may not have meant it
-    NotChecked      unchecked    it cannot be looked at
+    NotChecked      not-checked  it cannot be looked at
     anything else   wrong
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -22,7 +22,7 @@ from scoring.authorized_http import what_it_says
 from scoring.cli.failures import Failure, Refused
 from scoring.errors import LandfallError
 
-State = Literal["fine", "warning", "wrong", "unchecked"]
+State = Literal["fine", "warning", "wrong", "not-checked"]
 Mend = Mapping[int | str, str]
 """What to do by what a service said: its status, or its code, which goes before; 0: nothing."""
 
@@ -69,7 +69,7 @@ async def finding(check: str, subject: str, look: Awaitable[str], mend: Mend = _
     except Doubtful as remark:
         state, message = "warning", str(remark)
     except NotChecked as reason:
-        state, message = "unchecked", str(reason)
+        state, message = "not-checked", str(reason)
     except Wrong as mistake:
         message = str(mistake)
     except TimeoutError:
@@ -81,14 +81,14 @@ async def finding(check: str, subject: str, look: Awaitable[str], mend: Mend = _
 
 async def findings(
     check: str, looks: Mapping[str, Awaitable[str]], mend: Mend = _NO_MORE
-) -> AsyncIterator[Finding]:
-    """Yield what looks find that run at the same time, by their subjects, in their order."""
-    tasks = [
-        asyncio.ensure_future(finding(check, subject, look, mend))
-        for subject, look in looks.items()
-    ]
-    for task in tasks:
-        yield await task
+) -> list[Finding]:
+    """Return what looks find that run at the same time, by their subjects, in their order."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(finding(check, subject, look, mend))
+            for subject, look in looks.items()
+        ]
+    return [task.result() for task in tasks]
 
 
 def refused(answer: httpx.Response) -> Refused:

@@ -36,11 +36,9 @@ async def _kept(container: ContainerClient) -> str:
     listing = container.list_blobs(name_starts_with="open/", results_per_page=1, **AT_ONCE)
     await anext(aiter(listing), None)
     blob = container.get_blob_client(f"control/{probe_name()}")
-    written = await blob.upload_blob(b"1", overwrite=False, metadata={"probe": "1"}, **AT_ONCE)
-    version = normal_etag(written["etag"])
     try:
-        changed = await _conditions(blob, version)
-        await delete(blob, changed)
+        written = await blob.upload_blob(b"1", overwrite=False, metadata={"probe": "1"}, **AT_ONCE)
+        await delete(blob, await _conditions(blob, normal_etag(written["etag"])))
         if await read(blob) is not None:
             raise Wrong("a blob was deleted under a condition that held, and is still there")
     finally:

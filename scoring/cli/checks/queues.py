@@ -34,7 +34,7 @@ _MEND: Mend = {
 async def queues(facts: Facts) -> AsyncIterator[Finding]:
     """Look at both queues."""
     looks = {LANDINGS_QUEUE: _landings(facts), POISON_QUEUE: _poison(facts)}
-    async for one in findings("queue", looks, _MEND):
+    for one in await findings("queue", looks, _MEND):
         yield one
 
 
@@ -60,9 +60,7 @@ async def _poison(facts: Facts) -> str:
 async def _messages(facts: Facts, queue: str) -> int | None:
     """Return how many messages there are about; None: there is no such queue."""
     if facts.environment.get(STORAGE_CONNECTION):
-        raise NotChecked(
-            f"not checked: {STORAGE_CONNECTION} is a connection string; only an identity can look"
-        )
+        raise NotChecked(f"{STORAGE_CONNECTION} is a connection string; only an identity can look")
     base = facts.environment.get(_ADDRESS, "").rstrip("/")
     if not base:
         raise Wrong(f"{_ADDRESS} is missing: the Functions host reads the queues there")

@@ -25,7 +25,7 @@ async def tokens(facts: Facts) -> AsyncIterator[Finding]:
         "Event Grid": EVENT_GRID_SCOPE,
     }
     looks = {service: _token(facts, scope) for service, scope in scopes.items()}
-    async for one in findings("token", looks):
+    for one in await findings("token", looks):
         yield one
 
 

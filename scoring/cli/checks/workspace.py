@@ -49,7 +49,7 @@ async def _listed(facts: Facts) -> str:
 async def datastores(facts: Facts) -> AsyncIterator[Finding]:
     """Look for the datastore of each route; routes that loop in one container are named."""
     names = dict.fromkeys(route.datastore for route in facts.routes)
-    async for one in findings("datastore", {name: _datastore(facts, name) for name in names}):
+    for one in await findings("datastore", {name: _datastore(facts, name) for name in names}):
         yield one
     # What it says of a datastore that is not there, the lines before say better.
     good, mistakes = good_routes(facts.routes, [], facts.places)
@@ -75,10 +75,10 @@ async def endpoints(facts: Facts) -> AsyncIterator[Finding]:
     """Look at the endpoint of each route, and list its jobs: proves the token for Azure ML."""
     names = dict.fromkeys(route.endpoint for route in facts.routes)
     looks = {name: _endpoint(facts, name) for name in names}
-    async for one in findings("endpoint", looks, _ARM):
+    for one in await findings("endpoint", looks, _ARM):
         yield one
     looks = {name: _jobs(facts, name) for name in names}
-    async for one in findings("scoring URI", looks, _ML):
+    for one in await findings("scoring URI", looks, _ML):
         yield one
 
 
@@ -93,7 +93,7 @@ async def _endpoint(facts: Facts, name: str) -> str:
 
 async def _jobs(facts: Facts, name: str) -> str:
     if name not in facts.endpoints:
-        raise NotChecked("not checked: the endpoint cannot be seen")
+        raise NotChecked("the endpoint cannot be seen")
     uri = facts.endpoints[name].get("scoringUri")
     if not isinstance(uri, str):
         raise Wrong("the workspace names none: is the endpoint still being made?")
@@ -113,13 +113,13 @@ async def deployments(facts: Facts) -> AsyncIterator[Finding]:
         f"{endpoint}/{deployment or '(default)'}": _deployment(facts, endpoint, deployment)
         for endpoint, deployment in wanted
     }
-    async for one in findings("deployment", looks, _ARM):
+    for one in await findings("deployment", looks, _ARM):
         yield one
 
 
 async def _deployment(facts: Facts, endpoint: str, named: str | None) -> str:
     if endpoint not in facts.endpoints:
-        raise NotChecked("not checked: the endpoint cannot be seen")
+        raise NotChecked("the endpoint cannot be seen")
     name = named or (facts.endpoints[endpoint].get("defaults") or {}).get("deploymentName")
     if not name:
         raise Wrong(
