@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueClient
 
 from local.app_settings import app_settings
-from local.azure import Azure
+from local.azure import APP, Azure
 from local.azureml.workspace import Datastore
 from local.faults import Fault
 from local.names import (
@@ -135,6 +136,10 @@ async def test_where_all_is_fine_it_says_so_and_leaves_nothing_behind(command: C
     found = ended.document["findings"]
     assert ended.document["wrong"] == 0
     assert {one["state"] for one in found} == {"fine"}
+    page = (APP / "docs" / "commands.md").read_text("utf-8")
+    table = page.partition("\n## doctor\n")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert {one["check"] for one in found} == set(re.findall("`(.*?)`", "".join(rows)))
     assert {(one["check"], one["subject"]) for one in found} >= {
         ("settings", "app settings"),
         ("host.json", "host.json"),
