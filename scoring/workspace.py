@@ -155,24 +155,12 @@ class AzureWorkspace:
         while page:
             document = await self._get(page)
             for datastore in document.get("value") or []:
-                place = self._place(datastore.get("properties") or {})
+                place = place_of(datastore.get("properties") or {}, self._account_url)
                 if place is not None:
                     places[datastore["name"]] = place
             page = document.get("nextLink")
         (await self._known()).places = places
         return True
-
-    def _place(self, properties: dict[str, Any]) -> Place | None:
-        """Read where a datastore is; None unless it is in blob storage, where outputs must lie."""
-        if properties.get("datastoreType") != "AzureBlob":
-            return None
-        account, container = properties.get("accountName"), properties.get("containerName")
-        if not (isinstance(account, str) and isinstance(container, str)):
-            return None
-        suffix = properties.get("endpoint") or "core.windows.net"
-        return Place(
-            account=account, account_url=self._account_url(account, suffix), container=container
-        )
 
     async def _ask_endpoint(self, name: str) -> bool:
         endpoints = (await self._known()).endpoints
@@ -200,6 +188,20 @@ class AzureWorkspace:
         if not isinstance(document, dict):
             raise Unavailable(f"the workspace: {url}: the answer is no JSON object")
         return document
+
+
+def place_of(properties: dict[str, Any], account_url: Callable[[str, str], str]) -> Place | None:
+    """Read where a datastore is; None unless it is in blob storage, where outputs must lie.
+
+    `account_url` makes an address of an account and the datastore's endpoint suffix.
+    """
+    if properties.get("datastoreType") != "AzureBlob":
+        return None
+    account, container = properties.get("accountName"), properties.get("containerName")
+    if not (isinstance(account, str) and isinstance(container, str)):
+        return None
+    suffix = properties.get("endpoint") or "core.windows.net"
+    return Place(account=account, account_url=account_url(account, suffix), container=container)
 
 
 def _read_memory(body: bytes | None) -> LastAnswers:
