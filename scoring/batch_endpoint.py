@@ -53,9 +53,16 @@ class AzureBatchEndpoints:
 
     async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
         """POST an attempt once."""
-        headers = {"repeatability_request-id": str(uuid.uuid5(uuid.NAMESPACE_OID, submission.tag))}
-        if submission.deployment:
-            headers["azureml-model-deployment"] = submission.deployment
+        body = invoke_body(submission)
+        return await self.post(endpoint, body, tag=submission.tag, deployment=submission.deployment)
+
+    async def post(
+        self, endpoint: BatchEndpoint, body: dict[str, Any], *, tag: str, deployment: str | None
+    ) -> Answer:
+        """POST a body once; the request's id is made of the tag."""
+        headers = {"repeatability_request-id": str(uuid.uuid5(uuid.NAMESPACE_OID, tag))}
+        if deployment:
+            headers["azureml-model-deployment"] = deployment
         try:
             # Without a token nothing is sent: the wait for one is not the POST's.
             await self._http.authorize()
@@ -66,7 +73,7 @@ class AzureBatchEndpoints:
                 answer = await self._http.send(
                     "POST",
                     endpoint.scoring_uri,
-                    json=invoke_body(submission),
+                    json=body,
                     headers=headers,
                     timeout=self._timeout,
                 )
@@ -83,7 +90,7 @@ class AzureBatchEndpoints:
         answer = await self._get(f"{endpoint.scoring_uri}/{name}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        job = _batch_job(_document(answer))
+        job = batch_job_in(_document(answer))
         if job is None:
             raise Unavailable(f"batch job {name}: the answer names no batch job")
         return job
@@ -94,7 +101,7 @@ class AzureBatchEndpoints:
         page = endpoint.scoring_uri
         for _ in range(_MOST_PAGES):
             document = _document(await self._get(page))
-            jobs += filter(None, map(_batch_job, _listed(document)))
+            jobs += filter(None, map(batch_job_in, _listed(document)))
             if not document.get("nextLink"):
                 return jobs
             page = document["nextLink"]
@@ -109,7 +116,7 @@ class AzureBatchEndpoints:
 
 def _answer(answer: httpx.Response) -> Answer:
     if answer.is_success:
-        job = _batch_job(json_in(answer))
+        job = batch_job_in(json_in(answer))
         if job is None:
             return Unclear(message=f"{answer.status_code} without a usable name")
         return Accepted(batch_job=job.name)
@@ -120,7 +127,7 @@ def _answer(answer: httpx.Response) -> Answer:
     )
 
 
-def _batch_job(document: Any) -> BatchJob | None:
+def batch_job_in(document: Any) -> BatchJob | None:
     """Read a batch job as the endpoint describes it; None without a usable name."""
     if not isinstance(document, dict):
         return None

@@ -1,4 +1,4 @@
-"""Azure Resource Manager: requests that are tried again, and long operations that are waited for.
+"""Azure Resource Manager: its resources, and long operations that are waited for.
 
 Long operations as in "Track asynchronous Azure operations" of the Azure documentation.
 """
@@ -8,21 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
-from azure.core.exceptions import AzureError
 
-from scoring.authorized_http import AuthorizedHttp, json_in, retry_after, what_it_says
-from scoring.azure_errors import told_as_ours
+from scoring.authorized_http import AuthorizedHttp, json_in, retry_after
 from scoring.cli.failures import Refused
-from scoring.errors import Unavailable
+from scoring.cli.patient_http import PatientHttp, document_in, refusal
 from scoring.workspace import API_VERSION
 
 Tell = Callable[[str], None]  # is told the state of a long operation whenever it is asked for
 
-_TRIES = 6
-_FIRST_WAIT = 0.5  # seconds; doubles
-_LONGEST_WAIT = 15.0
+_LONGEST_WAIT = 15.0  # seconds
 _FIRST_LOOK = 0.2  # at a long operation; doubles, unless Retry-After says otherwise
-_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _GOOD_ENDS = frozenset({"succeeded", "completed"})
 _BAD_ENDS = frozenset({"failed", "canceled", "cancelled"})
 
@@ -40,7 +35,7 @@ class Arm:
     """
 
     def __init__(self, http: AuthorizedHttp, url: str, workspace_id: str) -> None:
-        self._http = http
+        self._patient = PatientHttp(http)
         self._url = url
         self.workspace_id = workspace_id
 
@@ -50,17 +45,12 @@ class Arm:
 
     async def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None if there is none."""
-        answer = await self._send("GET", self._at(path, query), missing_is_fine=True)
-        return None if answer.status_code == httpx.codes.NOT_FOUND else _document(answer)
+        return await self._patient.get(self._at(path, query))
 
     async def listed(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
         """Yield the resources of a listing, page by page."""
-        page: str | None = self._at(path, query)
-        while page:
-            document = _document(await self._send("GET", page))
-            for one in document.get("value") or []:
-                yield one
-            page = document.get("nextLink")
+        async for one in self._patient.listed(self._at(path, query)):
+            yield one
 
     async def put(self, path: str, body: dict[str, Any], tell: Tell = silent) -> dict[str, Any]:
         """Create or replace a resource and wait until it is there; return it.
@@ -69,19 +59,19 @@ class Arm:
         """
         url, again = self._at(path, {}), True
         while True:
-            answer = await self._send("PUT", url, json=body, conflict_is_fine=True)
+            answer = await self._patient.send("PUT", url, json=body, conflict_is_fine=True)
             if answer.status_code != httpx.codes.CONFLICT:
                 break
             waited = await self._settled(path, tell)
             if not (waited or again):
-                raise _refusal(answer)
+                raise refusal(answer)
             again = waited  # else once more: the other's operation may just have ended
         await self._wait(answer, path, tell)
-        return await self.get(path) or _document(answer)
+        return await self.get(path) or document_in(answer)
 
     async def delete(self, path: str, tell: Tell = silent) -> bool:
         """Delete a resource and wait until it is gone; False: there was none."""
-        answer = await self._send("DELETE", self._at(path, {}), missing_is_fine=True)
+        answer = await self._patient.send("DELETE", self._at(path, {}), missing_is_fine=True)
         if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.NO_CONTENT):
             return False
         await self._wait(answer, None, tell)
@@ -89,44 +79,12 @@ class Arm:
 
     async def post(self, path: str) -> None:
         """Ask for an action on a resource, e.g. `jobs/x/cancel`."""
-        await self._send("POST", self._at(path, {}))
+        await self._patient.send("POST", self._at(path, {}))
 
     def _at(self, path: str, query: dict[str, str]) -> str:
         return str(
             httpx.URL(f"{self._url}{self.id(path)}", params={"api-version": API_VERSION, **query})
         )
-
-    async def _send(
-        self,
-        method: str,
-        url: str,
-        *,
-        json: dict[str, Any] | None = None,
-        missing_is_fine: bool = False,
-        conflict_is_fine: bool = False,
-    ) -> httpx.Response:
-        """Send a request until there is a usable answer."""
-        fine = {httpx.codes.NOT_FOUND: missing_is_fine, httpx.codes.CONFLICT: conflict_is_fine}
-        wait, last = _FIRST_WAIT, "no answer"
-        for tries_left in reversed(range(_TRIES)):
-            asked_to_wait = 0.0
-            try:
-                answer = await self._http.send(method, url, json=json)
-            except (httpx.HTTPError, AzureError, TimeoutError, OSError) as failure:
-                with told_as_ours(f"{method} {url}"):
-                    if not tries_left or isinstance(failure, AzureError):
-                        raise
-            else:
-                if answer.is_success or fine.get(httpx.codes(answer.status_code), False):
-                    return answer
-                if answer.status_code not in _TRY_AGAIN:
-                    raise _refusal(answer)
-                last = f"{answer.status_code}: {what_it_says(answer)}"
-                asked_to_wait = retry_after(answer)
-            if tries_left:
-                await asyncio.sleep(max(wait, asked_to_wait))
-            wait = min(wait * 2, _LONGEST_WAIT)
-        raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
 
     async def _settled(self, path: str, tell: Tell) -> bool:
         """Wait for the operation that runs on a resource; False: none does."""
@@ -157,7 +115,7 @@ class Arm:
         while True:
             await asyncio.sleep(retry_after(answer) or wait)
             wait = min(wait * 2, _LONGEST_WAIT)
-            answer = await self._send("GET", url, missing_is_fine=True)
+            answer = await self._patient.send("GET", url, missing_is_fine=True)
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return  # what has ended may be forgotten; the resource itself tells
             document = json_in(answer)
@@ -169,29 +127,6 @@ class Arm:
                 return
             if state.lower() in _BAD_ENDS:
                 raise _failed(state, document)
-
-
-def _document(answer: httpx.Response) -> dict[str, Any]:
-    document = json_in(answer)
-    if not isinstance(document, dict):
-        raise Unavailable(f"{answer.request.method} {answer.request.url}: no JSON object came")
-    return document
-
-
-def _refusal(answer: httpx.Response) -> Refused:
-    document = json_in(answer)
-    error = document.get("error") if isinstance(document, dict) else None
-    path = answer.request.url.path.rpartition("/workspaces/")[2].partition("/")[2]
-    details = [
-        f"{one.get('target') or one.get('code')}: {one.get('message')}"
-        for one in (error.get("details") or [] if isinstance(error, dict) else [])
-    ]
-    said = "; ".join([what_it_says(answer), *details])
-    return Refused(
-        f"{answer.request.method} {path}: {answer.status_code}: {said}",
-        status=answer.status_code,
-        code=error.get("code") if isinstance(error, dict) else None,
-    )
 
 
 def _failed(state: str, document: Any) -> Refused:

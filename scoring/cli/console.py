@@ -20,6 +20,7 @@ from rich.prompt import Confirm
 
 from scoring.cli.failures import Exit, Failure, UsageError
 from scoring.log import logger
+from scoring.redaction import redacted
 
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
 
@@ -78,10 +79,11 @@ class Console:
 
     def fail(self, failure: Failure) -> Exit:
         """Say how a command failed; return its exit code."""
-        self._err.print(f"error: {failure}", style="red")
+        message = redacted(str(failure))
+        self._err.print(f"error: {message}", style="red")
         if self.as_json:
             kind = failure.exit_code.name.lower().replace("_", "-")
-            error = {"kind": kind, "message": str(failure), **failure.details}
+            error = {"kind": kind, "message": message, **failure.details}
             self._print_json({"error": error})
         return failure.exit_code
 

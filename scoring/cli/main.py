@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError
 
 from scoring.cli.console import Console
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
+from scoring.cli.output_options import OutputOptions
 from scoring.cli.session import DEFAULTS, Options, Session, environment, opened
 from scoring.errors import LandfallError
 
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _run(arguments: Sequence[str], console: Console) -> None:
     command, bound, needs = app.parse_args(arguments, exit_on_error=False, print_error=False)
-    options: Options = bound.arguments.get("options", DEFAULTS)
-    console.as_json = options.output == "json"
+    options: Options | OutputOptions = bound.arguments.get("options", DEFAULTS)
+    console.as_json = options.as_json
     async with contextlib.AsyncExitStack() as running:
         for name, kind in needs.items():
             if kind is Session:
