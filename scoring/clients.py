@@ -35,17 +35,17 @@ class Clients:
         own = self._settings.landing_storage.get(account)
         return own.blob_url if own and own.blob_url else f"https://{account}.blob.{suffix}"
 
-    def landing_storage(self, account: str, account_url: str) -> BlobServiceClient:
-        """Return a client for a datastore's account.
+    def landing_storage(self, account: str, account_url: str, **options: Any) -> BlobServiceClient:
+        """Return a client for a datastore's account; `options` are the SDK's.
 
         Raises:
             SetupError: the settings for it cannot be used.
         """
         own = self._settings.landing_storage.get(account)
-        return self.blob_service(own or Connection(blob_url=account_url))
+        return self.blob_service(own or Connection(blob_url=account_url), **options)
 
-    def blob_service(self, connection: Connection) -> BlobServiceClient:
-        """Return a client for the blobs of an account.
+    def blob_service(self, connection: Connection, **options: Any) -> BlobServiceClient:
+        """Return a client for the blobs of an account; `options` are the SDK's.
 
         Raises:
             SetupError: the connection cannot be used.
@@ -53,14 +53,14 @@ class Clients:
         if connection.connection_string:
             try:
                 return BlobServiceClient.from_connection_string(
-                    connection.connection_string, **_PATIENCE
+                    connection.connection_string, **_PATIENCE, **options
                 )
             except ValueError as mistake:
                 raise SetupError(f"{connection.name} is no connection string: {mistake}") from None
         url = connection.blob_url or ""
         if not may_receive_token(url, self._settings.allowed_hosts):
             raise SetupError(not_trusted(url))
-        return BlobServiceClient(url, credential=self.identity, **_PATIENCE)
+        return BlobServiceClient(url, credential=self.identity, **_PATIENCE, **options)
 
     async def close(self) -> None:
         """Close the connections to Azure ML, and the credential."""
