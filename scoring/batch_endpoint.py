@@ -6,7 +6,7 @@ Requests as in "Deploy models using batch endpoints with REST APIs" of the Azure
 import asyncio
 import re
 import uuid
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from azure.core.exceptions import AzureError
@@ -141,7 +141,7 @@ def batch_job_in(document: Any) -> BatchJob | None:
         state=STATES.get(status.lower(), JobState.OPEN),
         studio=_studio(properties),
         message=_failure(properties),
-        outputs=tuple(_outputs(properties)),
+        outputs=tuple(data_uris(properties, "OutputData")),
         marks=(
             str(properties.get("description") or ""),
             *map(str, _dict(properties.get("tags")).values()),
@@ -161,9 +161,10 @@ def _failure(properties: dict[str, Any]) -> str:
     return str(_dict(error.get("error")).get("message") or error.get("message") or "")
 
 
-def _outputs(properties: dict[str, Any]) -> list[str]:
-    outputs = _dict(properties.get("OutputData") or properties.get("outputData"))
-    found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in outputs.values())
+def data_uris(properties: dict[str, Any], field: Literal["InputData", "OutputData"]) -> list[str]:
+    """Return the URIs of a batch job's inputs or outputs."""
+    data = _dict(properties.get(field) or properties.get(field[:1].lower() + field[1:]))
+    found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in data.values())
     return [uri for uri in found if isinstance(uri, str)]
 
 

@@ -8,6 +8,8 @@ from cyclopts import App, CycloptsError
 
 from scoring.cli.console import Console
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
+from scoring.cli.invoke import invoke
+from scoring.cli.job import job
 from scoring.cli.output_options import OutputOptions
 from scoring.cli.session import DEFAULTS, Options, Session, environment, opened
 from scoring.errors import LandfallError
@@ -17,6 +19,8 @@ app = App(
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
     version_flags=[],
 )
+app.command(invoke)
+app.command(job)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -46,3 +46,6 @@ class OutputOptions(WorkspaceOptions):
         if len(formats) > 1 or len(uris) > 1:
             raise UsageError("--output: say one way to print and one place for the output")
         return uris[0] if uris else None
+
+
+DEFAULTS = OutputOptions()
