@@ -36,6 +36,7 @@ async def start(
     *,
     deployments: Path = azureml.DEPLOYMENTS,
     step_seconds: float = azureml.STEP_SECONDS,
+    operation_seconds: float = azureml.OPERATION_SECONDS,
 ) -> AsyncIterator[Azure]:
     """Run storage, Azure ML, the topic and the identity endpoint in this process.
 
@@ -46,7 +47,9 @@ async def start(
         identity.start(folder) as tokens,
         storage.start(folder) as blobs,
         topic.start(folder) as events,
-        azureml.start(folder, deployments, step_seconds=step_seconds) as endpoints,
+        azureml.start(
+            folder, deployments, step_seconds=step_seconds, operation_seconds=operation_seconds
+        ) as endpoints,
     ):
         with exported(folder):
             yield Azure(

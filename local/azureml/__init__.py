@@ -1,7 +1,9 @@
 """A workspace's control plane and its batch endpoints, which run real scoring scripts.
 
-`control_plane` answers ARM, `scoring_uris` the endpoints; `lifecycle` lets jobs live, `scoring`
-does their work in a process of its own, `worker`. `deployment_files` says what a deployment is.
+`control_plane`, `assets`, `computes`, `batch_endpoints` and `batch_deployments` answer ARM,
+`scoring_uris` the endpoints; `operations` takes the time of what is PUT, `lifecycle` lets jobs
+live, `scoring` does their work in a process of its own, `worker`. `workspace` says what a
+deployment is, `deploying` and `deployment_files` make one.
 """
 
 import contextlib
@@ -13,34 +15,57 @@ from aiohttp import web
 from local.azureml import deployment_files
 from local.azureml.admin import Admin
 from local.azureml.answers import guard
+from local.azureml.assets import Assets
+from local.azureml.batch_deployments import BatchDeployments
+from local.azureml.batch_endpoints import BatchEndpoints
+from local.azureml.computes import Computes
 from local.azureml.control_plane import ControlPlane
 from local.azureml.jobs import BatchJob, Plan
+from local.azureml.operation_paths import OperationPaths
+from local.azureml.operations import Failure, OperationPlan
 from local.azureml.part import AzureMl
 from local.azureml.scoring_uris import ScoringUris
 from local.azureml.workspace import Workspace
 from local.run_folder import RunFolder
 from local.serving import serve
 
-__all__ = ["DEPLOYMENTS", "AzureMl", "BatchJob", "Plan", "start"]
+__all__ = [
+    "DEPLOYMENTS",
+    "AzureMl",
+    "BatchJob",
+    "Failure",
+    "OperationPlan",
+    "Plan",
+    "start",
+]
 
 DEPLOYMENTS = Path(__file__).parent.parent / "deployments"
 STEP_SECONDS = 0.2  # that each state of a job lasts
+OPERATION_SECONDS = 0.2  # that a PUT or DELETE of a compute, endpoint or deployment lasts
 
 
 @contextlib.asynccontextmanager
 async def start(
-    folder: RunFolder, deployments: Path = DEPLOYMENTS, *, step_seconds: float = STEP_SECONDS
+    folder: RunFolder,
+    deployments: Path = DEPLOYMENTS,
+    *,
+    step_seconds: float = STEP_SECONDS,
+    operation_seconds: float = OPERATION_SECONDS,
 ) -> AsyncIterator[AzureMl]:
     """Run ARM and the scoring URIs, over TLS.
 
-    Each state of a job before its end lasts `step_seconds`.
+    Each state of a job before its end lasts `step_seconds`, each long operation of ARM
+    `operation_seconds`.
 
     Raises:
         DeploymentFileError: a YAML file among the deployments cannot be used.
     """
     workspace = Workspace(endpoints=deployment_files.read(deployments))
-    part = AzureMl(folder, workspace, step_seconds=step_seconds)
+    part = AzureMl(
+        folder, workspace, step_seconds=step_seconds, operation_seconds=operation_seconds
+    )
     with folder.alone("azureml"):
+        part.files.clear()
         try:
             async with serve(_app(part), tls=folder.server_tls()) as url:
                 part.url = url
@@ -48,6 +73,7 @@ async def start(
                 with folder.announced("azureml", arm=url, endpoints=uris):
                     yield part
         finally:
+            await part.operations.close()
             await part.lifecycle.close()
 
 
@@ -55,6 +81,15 @@ def _app(part: AzureMl) -> web.Application:
     app = web.Application()
     part.faults.install(app)
     app.middlewares.append(guard)
-    for paths in (ControlPlane(part), ScoringUris(part), Admin(part)):
+    for paths in (
+        ControlPlane(part),
+        Assets(part),
+        Computes(part),
+        BatchEndpoints(part),
+        BatchDeployments(part),
+        OperationPaths(part),
+        ScoringUris(part),
+        Admin(part),
+    ):
         paths.install(app)
     return app

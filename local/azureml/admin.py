@@ -1,9 +1,11 @@
 """What can be asked from another process, as tests in this one ask it of `AzureMl`.
 
 * `POST /_admin/plan`: a `Plan`.
-* `POST /_admin/release`: `{"job": …}`, or `{}` for all.
+* `POST /_admin/operation-plan`: an `OperationPlan`.
+* `POST /_admin/release`: `{"job": …}`, or `{}` for all jobs and operations.
 * `POST /_admin/hidden`: a list of the names of jobs that no listing is to show.
-* `POST /_admin/switches`: some of `paused`, `page_size`, `decode_percent`, `step_seconds`.
+* `POST /_admin/switches`: some of `paused`, `page_size`, `decode_percent`, `step_seconds`,
+  `operation_seconds`.
 * `GET /_admin/jobs`: all jobs.
 """
 
@@ -13,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from local.azureml.jobs import Plan
+from local.azureml.operations import OperationPlan
 from local.azureml.part import AzureMl
 from local.azureml.workspace import Positive
 from local.faults import ADMIN, Handler
@@ -27,6 +30,7 @@ class _Switches(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     page_size: Positive | msgspec.UnsetType = msgspec.UNSET
     decode_percent: bool | msgspec.UnsetType = msgspec.UNSET
     step_seconds: float | msgspec.UnsetType = msgspec.UNSET
+    operation_seconds: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Admin:
@@ -40,6 +44,7 @@ class Admin:
         app.router.add_get(f"{ADMIN}jobs", self._jobs)
         for name, handler in (
             ("plan", self._plan),
+            ("operation-plan", self._plan_operation),
             ("release", self._release),
             ("hidden", self._hidden),
             ("switches", self._switch),
@@ -54,6 +59,12 @@ class Admin:
         plan = msgspec.json.decode(await request.read(), type=Plan)
         re.compile(plan.match)
         understood = msgspec.json.encode(self._part.plan(plan))
+        return web.Response(status=201, body=understood, content_type="application/json")
+
+    async def _plan_operation(self, request: web.Request) -> web.Response:
+        plan = msgspec.json.decode(await request.read(), type=OperationPlan)
+        re.compile(plan.match)
+        understood = msgspec.json.encode(self._part.plan_operation(plan))
         return web.Response(status=201, body=understood, content_type="application/json")
 
     async def _release(self, request: web.Request) -> web.Response:

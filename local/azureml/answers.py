@@ -1,6 +1,6 @@
 """What both planes answer alike: refusals in ARM's form, pages, and who may come in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -16,9 +16,14 @@ _SKIP = "$skipToken"
 T = TypeVar("T")
 
 
-def refused(status: int, code: str, message: str) -> web.Response:
+def refused(
+    status: int, code: str, message: str, *, details: Sequence[Mapping[str, Any]] = ()
+) -> web.Response:
     """Return an error answer in ARM's form."""
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details:
+        error["details"] = details
+    return web.json_response({"error": error}, status=status)
 
 
 def page(
@@ -54,5 +59,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return refused(400, "MissingApiVersionParameter", message)
     try:
         return await handler(request)
-    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as nothing:
-        return refused(nothing.status, "NotFound", f"nothing answers {request.method} here")
+    except web.HTTPNotFound:
+        return refused(404, "NotFound", f"nothing answers {request.method} here")
+    except web.HTTPMethodNotAllowed as other:
+        answer = refused(405, "MethodNotAllowed", f"{request.method} is not for this path")
+        answer.headers["Allow"] = other.headers["Allow"]
+        return answer

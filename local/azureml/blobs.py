@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -46,13 +46,27 @@ class Blobs:
             return [await self._fetch_from_web(place.url, kind, into)]
         container = await self._container(place)
         names = [place.path] if kind == "UriFile" else await _names(container, place)
-        limit = asyncio.Semaphore(_AT_ONCE)
         files = {name: into / file_name(name) for name in names}
-        tries = (_download(container, name, file, limit) for name, file in files.items())
-        for failure in await asyncio.gather(*tries, return_exceptions=True):
-            if failure is not None:
-                raise failure
+        await _download_all(container, files)
         return list(files.values())
+
+    async def fetch_tree(self, place: BlobPath, into: Path) -> Path:
+        """Download a file, or a folder with all that is below it; return where it is now.
+
+        Raises JobFailed if there is neither.
+        """
+        container, path = await self._container(place), place.path.rstrip("/")
+        target = into / file_name(path)
+        if not place.path.endswith("/") and await _is_file(container, path):
+            files = {path: target}
+        else:
+            names = await _names_below(container, path)
+            files = {
+                name: target.joinpath(*map(file_name, name[len(path) + 1 :].split("/")))
+                for name in names
+            }
+        await _download_all(container, files)
+        return target
 
     async def check_absent(self, place: BlobPath) -> None:
         """Raise JobFailed if there is a blob at an output's place."""
@@ -156,6 +170,39 @@ def _is_folder(item: BlobProperties, prefix: str) -> bool:
     return item.name == prefix or metadata.get("hdi_isfolder") == "true"
 
 
+async def _is_file(container: ContainerClient, name: str) -> bool:
+    try:
+        found = await container.get_blob_client(name).get_blob_properties()
+    except ResourceNotFoundError:
+        return False
+    return not _is_folder(found, "")
+
+
+async def _names_below(container: ContainerClient, folder: str) -> list[str]:
+    """Return the names of all files below a folder, at any depth."""
+    prefix = f"{folder}/"
+    try:
+        found = [
+            item.name
+            async for item in container.list_blobs(prefix, include=["metadata"])
+            if not _is_folder(item, prefix)
+        ]
+    except ResourceNotFoundError:
+        found = []
+    if not found:
+        where = f"{container.container_name}/{folder}"
+        raise JobFailed(f"there is no file {where}, and there are no files in a folder {where}/")
+    return found
+
+
+async def _download_all(container: ContainerClient, files: Mapping[str, Path]) -> None:
+    limit = asyncio.Semaphore(_AT_ONCE)
+    tries = (_download(container, name, file, limit) for name, file in files.items())
+    for failure in await asyncio.gather(*tries, return_exceptions=True):
+        if failure is not None:
+            raise failure
+
+
 async def _download(
     container: ContainerClient, name: str, file: Path, limit: asyncio.Semaphore
 ) -> None:
@@ -164,6 +211,7 @@ async def _download(
             source = await container.download_blob(name)
         except ResourceNotFoundError:
             raise JobFailed(f"there is no file {container.container_name}/{name}") from None
+        file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("wb") as output:
             await source.readinto(output)
 

@@ -107,7 +107,7 @@ class Jobs(dict[str, BatchJob]):
     def known(self, name: str, endpoint: str | None = None) -> BatchJob | None:
         """Return the job of a name, if it is not gone and the endpoint's."""
         job = self.get(name)
-        mine = job is not None and endpoint in (None, job.endpoint)
+        mine = job is not None and (endpoint is None or endpoint.lower() == job.endpoint.lower())
         return job if mine and name not in self.gone else None
 
     def listed(self, endpoint: str) -> list[BatchJob | None]:

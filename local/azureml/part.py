@@ -1,13 +1,18 @@
 """The running Azure ML, as tests hold it in their hands."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from local.azureml import scoring
 from local.azureml.blobs import JobFailed
 from local.azureml.jobs import BatchJob, Jobs, Plan
 from local.azureml.lifecycle import Lifecycle
+from local.azureml.operations import OperationPlan, Operations
+from local.azureml.registered_files import RegisteredFiles
+from local.azureml.resources import Resources
+from local.azureml.scoring import Program
 from local.azureml.uris import input_place, output_place
-from local.azureml.workspace import Deployment, Workspace
+from local.azureml.workspace import Deployment, Files, Workspace
 from local.faults import Faults
 from local.run_folder import RunFolder
 
@@ -15,15 +20,25 @@ from local.run_folder import RunFolder
 class AzureMl:
     """ARM, the scoring URIs, and the jobs."""
 
-    def __init__(self, folder: RunFolder, workspace: Workspace, *, step_seconds: float) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        workspace: Workspace,
+        *,
+        step_seconds: float,
+        operation_seconds: float,
+    ) -> None:
         self.url = ""  # of ARM; the scoring URIs are below it
         self.workspace = workspace
         self.data = workspace.data  # assets by name and version
+        self.resources = Resources()  # what was PUT
+        self.operations = Operations(seconds=operation_seconds)
         self.faults = Faults()
         self.jobs = Jobs()
         self.page_size = 100  # of listings
         self.decode_percent = False  # whether percent escapes in azureml:// paths are decoded
         self.lifecycle = Lifecycle(self.jobs, self._score, step_seconds=step_seconds)
+        self.files = RegisteredFiles(folder, workspace)
         self._folder = folder
 
     @property
@@ -54,14 +69,33 @@ class AzureMl:
     def step_seconds(self, value: float) -> None:
         self.lifecycle.step_seconds = value
 
+    @property
+    def operation_seconds(self) -> float:
+        """How long a PUT or DELETE of a compute, endpoint or deployment lasts."""
+        return self.operations.seconds
+
+    @operation_seconds.setter
+    def operation_seconds(self, value: float) -> None:
+        self.operations.seconds = value
+
     def plan(self, plan: Plan) -> Plan:
         """Plan what becomes of the next jobs that match."""
         self.lifecycle.plans.append(plan)
         return plan
 
+    def plan_operation(self, plan: OperationPlan) -> OperationPlan:
+        """Plan what becomes of the next operations that match."""
+        self.operations.plans.append(plan)
+        return plan
+
     def release(self, name: str | None = None) -> None:
-        """Let a job go on that was held, hidden or gone; without a name all, and forget plans."""
+        """Let a job go on that was held, hidden or gone.
+
+        Without a name let all go on, end all operations, and forget plans.
+        """
         self.lifecycle.release(name)
+        if name is None:
+            self.operations.release()
 
     async def until(
         self, true_of: Callable[[list[BatchJob]], bool], *, seconds: float
@@ -80,4 +114,13 @@ class AzureMl:
             target = output_place(job.output_uri, self.workspace, decode_percent=decode)
         except ValueError as mistake:  # it was right when the job was made
             raise JobFailed(str(mistake)) from None
-        await scoring.score(self._folder, job, deployment, source, target)
+        program = Program(
+            code=await self._here(deployment.code),
+            script=deployment.script,
+            model=await self._here(deployment.model) if deployment.model else None,
+            environment_variables=deployment.environment_variables,
+        )
+        await scoring.score(self._folder, job, program, source, target)
+
+    async def _here(self, files: Files) -> Path:
+        return await self.files.local(files, decode_percent=self.decode_percent)

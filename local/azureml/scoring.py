@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -15,7 +16,6 @@ from local.azureml import blobs
 from local.azureml.blobs import Blobs, JobFailed
 from local.azureml.jobs import BatchJob
 from local.azureml.uris import BlobPath, Place
-from local.azureml.workspace import Deployment
 from local.run_folder import RunFolder
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -37,8 +37,18 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     error: str  # the file that says why it failed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What a deployment runs, on this machine."""
+
+    code: Path  # the folder
+    script: str  # within it
+    model: Path | None  # file or folder
+    environment_variables: Mapping[str, str]
+
+
 async def score(
-    folder: RunFolder, job: BatchJob, deployment: Deployment, source: Place, target: BlobPath
+    folder: RunFolder, job: BatchJob, program: Program, source: Place, target: BlobPath
 ) -> None:
     """Score a job's input; its output exists when this returns.
 
@@ -51,10 +61,10 @@ async def score(
         JobFailed: the input is not there, the output is, or the script failed.
     """
     async with blobs.opened(folder) as storage:
-        with _job_folder(folder.path / "jobs" / job.name, deployment.model) as own:
+        with _job_folder(folder.path / "jobs" / job.name, program.model) as own:
             await storage.check_absent(target)
             files = await storage.fetch(source, job.kind, own / "input")
-            await _run(_work(job, deployment, files, own, target), deployment, own)
+            await _run(_work(job, program, files, own, target), program, own)
             await _upload(storage, own / "output", target, job.name)
 
 
@@ -71,13 +81,11 @@ def _job_folder(own: Path, model: Path | None) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _work(
-    job: BatchJob, deployment: Deployment, files: list[Path], own: Path, target: BlobPath
-) -> Work:
+def _work(job: BatchJob, program: Program, files: list[Path], own: Path, target: BlobPath) -> Work:
     settings = job.settings
     return Work(
-        code=str(deployment.code),
-        script=deployment.script,
+        code=str(program.code),
+        script=program.script,
         files=list(map(str, files)),
         mini_batch_size=settings.mini_batch_size,
         max_retries=settings.max_retries,
@@ -90,7 +98,7 @@ def _work(
     )
 
 
-async def _run(work: Work, deployment: Deployment, own: Path) -> None:
+async def _run(work: Work, program: Program, own: Path) -> None:
     log = own.with_suffix(".log")
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
@@ -98,7 +106,7 @@ async def _run(work: Work, deployment: Deployment, own: Path) -> None:
             stdin=asyncio.subprocess.PIPE,  # the lifeline: it ends when we do
             stdout=output,
             stderr=output,
-            env=_environment(deployment.environment_variables, own),
+            env=_environment(program.environment_variables, own),
             start_new_session=True,
         )
     try:

@@ -8,7 +8,7 @@ from local.azureml.answers import SCORING, page, refused
 from local.azureml.invocation import InvalidInvocation
 from local.azureml.jobs import BatchJob, new_job
 from local.azureml.part import AzureMl
-from local.azureml.workspace import Deployment, Endpoint
+from local.azureml.workspace import Deployment, Endpoint, named
 
 _DEPLOYMENT = "azureml-model-deployment"
 _REQUEST_ID = "repeatability_request-id"
@@ -35,7 +35,7 @@ class ScoringUris:
         endpoint = self._endpoint(request)
         if endpoint is None:
             return _unknown("endpoint", request)
-        deployment = _deployment(request, endpoint)
+        deployment = self._deployment(request, endpoint)
         if isinstance(deployment, web.Response):
             return deployment
         try:
@@ -65,19 +65,22 @@ class ScoringUris:
         return _unknown("job", request) if job is None else web.json_response(job.document())
 
     def _endpoint(self, request: web.Request) -> Endpoint | None:
-        return self._part.workspace.endpoints.get(request.match_info["endpoint"])
+        return self._part.workspace.endpoint(request.match_info["endpoint"])
 
-
-def _deployment(request: web.Request, endpoint: Endpoint) -> Deployment | web.Response:
-    """Return the deployment that a request names, or the default one, or a refusal."""
-    name = request.headers.get(_DEPLOYMENT) or endpoint.default_deployment
-    if name is None:
-        return refused(400, "BadRequest", _NO_DEFAULT)
-    found = endpoint.deployments.get(name)
-    if found is None:
+    def _deployment(self, request: web.Request, endpoint: Endpoint) -> Deployment | web.Response:
+        """Return the deployment that a request names, or the default one, or a refusal."""
+        name = request.headers.get(_DEPLOYMENT) or endpoint.default_deployment
+        if name is None:
+            return refused(400, "BadRequest", _NO_DEFAULT)
+        found = named(endpoint.deployments, name)
+        if found is not None:
+            return found
+        put = self._part.resources.get(f"batchEndpoints/{endpoint.name}/deployments/{name}")
+        if put is not None:
+            message = f"Deployment {name!r} cannot score: its provisioning state is {put.state}."
+            return refused(400, "DeploymentNotReady", message)
         message = f"Endpoint {endpoint.name!r} has no deployment {name!r}."
         return refused(404, "DeploymentNotFound", message)
-    return found
 
 
 def _unknown(what: str, request: web.Request) -> web.Response:

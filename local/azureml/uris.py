@@ -60,6 +60,29 @@ def input_place(uri: str, kind: str, workspace: Workspace, *, decode_percent: bo
     return _in_datastore(uri, workspace, decode_percent=decode_percent)
 
 
+def stored_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
+    """Return where in our storage the files of a code or a model are.
+
+    Raises:
+        ValueError: they are not in our storage.
+    """
+    if not uri.lower().startswith("https://"):
+        place = _in_datastore(uri, workspace, decode_percent=decode_percent)
+    else:
+        own = _own_blob(uri)
+        if own is None:
+            raise ValueError(f"{uri!r} is not in a storage account of this workspace")
+        place = own
+    if not place.path.strip("/"):
+        raise ValueError(f"{uri!r} names no file or folder in the container")
+    return place
+
+
+def is_asset(uri: str) -> bool:
+    """Tell whether a URI names a data asset."""
+    return _asset(uri) is not None
+
+
 def output_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
     """Return where an output file is to be written.
 
@@ -94,7 +117,7 @@ def _asset(uri: str) -> re.Match[str] | None:
 
 def _uri_of_asset(found: re.Match[str], kind: str, workspace: Workspace) -> str:
     _check_ours(found)
-    asset = workspace.data.get((found["name"], found["version"]))
+    asset = workspace.data_asset(found["name"], found["version"])
     if asset is None:
         raise ValueError(f"there is no data asset {found['name']}:{found['version']}")
     registered, uri = asset

@@ -3,21 +3,24 @@
 Everything here can be added to while the part runs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from local.names import CONTAINER, DATASTORE, LANDING_ACCOUNT
 
-DataKind = Literal["uri_file", "uri_folder"]
+DataKind = Literal["uri_file", "uri_folder", "mltable"]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Threshold = Annotated[int, Meta(ge=-1)]
 FileName = Annotated[str, Meta(min_length=1, pattern="^[^/]+$")]
+
+T = TypeVar("T")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,13 +35,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Registered:
+    """The files of a registered version, in storage."""
+
+    key: str  # of the registration
+    uri: str
+
+
+Files = Path | Registered  # on this machine, or in storage
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """One way to score: a script, its model and its settings."""
 
     name: str
-    code: Path  # the folder
+    code: Files  # the folder
     script: str  # within it
-    model: Path | None = None  # file or folder
+    model: Files | None = None  # file or folder
     settings: Settings = field(default_factory=Settings)
     environment_variables: dict[str, str] = field(default_factory=dict)
 
@@ -78,4 +92,18 @@ class Workspace:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     datastores: dict[str, Datastore] = field(default_factory=_datastores)
     data: dict[tuple[str, str], tuple[DataKind, str]] = field(default_factory=dict)
-    """Data assets by name and version: uri_file or uri_folder, and any URI but another asset's."""
+    """Data assets by name and version: what they name, and any URI but another asset's."""
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Return the endpoint of a name, in any case."""
+        return named(self.endpoints, name)
+
+    def data_asset(self, name: str, version: str) -> tuple[DataKind, str] | None:
+        """Return a data asset, its name and version in any case."""
+        wanted = (name.lower(), version.lower())
+        return next((v for k, v in self.data.items() if tuple(map(str.lower, k)) == wanted), None)
+
+
+def named(things: Mapping[str, T], name: str) -> T | None:
+    """Return the thing of a name, in any case."""
+    return next((one for key, one in things.items() if key.lower() == name.lower()), None)

@@ -153,6 +153,7 @@ async def test_a_script_runs_in_the_folder_of_its_code_and_imports_from_it(site:
     await with_files(site, 1)
     endpoint = site.deploy(script("return [words.WORD]", top="import words"))
     code = site.ml.workspace.endpoints[endpoint].deployments["blue"].code
+    assert isinstance(code, Path)
     (code / "words.py").write_text("import os\nWORD = os.getcwd()")
     await site.run(endpoint)
     assert await site.get("out.csv") == f"{code}\n"

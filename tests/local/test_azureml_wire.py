@@ -85,10 +85,10 @@ class Site:
         headers = {**bearer(audience), **request.pop("headers", {})}
         return await self.client.request(method, url, headers=headers, **request)
 
-    async def arm(self, method: str, path: str) -> httpx.Response:
+    async def arm(self, method: str, path: str, **request: Any) -> httpx.Response:
         version = f"{'&' if '?' in path else '?'}api-version=2022-05-01"
         url = f"{self.ml.url}{WORKSPACE_ID}/{path}{version}"
-        return await self.ml_request(method, url, ARM_AUDIENCE)
+        return await self.ml_request(method, url, ARM_AUDIENCE, **request)
 
     async def post(
         self, endpoint: str, body: Any, headers: Mapping[str, str] | None = None

@@ -1,0 +1,64 @@
+"""The form of ARM: paths below the workspace's id, and documents of resources."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from local.azureml.answers import refused
+from local.faults import Handler
+from local.names import RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
+
+_OURS = {"subscription": SUBSCRIPTION, "group": RESOURCE_GROUP, "workspace": WORKSPACE}
+_PREFIX = (
+    "/subscriptions/{subscription}/resourceGroups/{group}"
+    "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
+)
+_TYPE = "Microsoft.MachineLearningServices/workspaces"
+
+Paths = Iterable[tuple[str, str, Handler]]
+
+
+def add_paths(app: web.Application, paths: Paths) -> None:
+    """Add paths below the workspace to an app: method, path, handler."""
+    for method, path, handler in paths:
+        app.router.add_route(method, caseless(_PREFIX + path), _in_workspace(handler))
+
+
+def caseless(path: str) -> str:
+    """Return the pattern of a path whose fixed segments may be spelled in any case."""
+    return "/".join(
+        segment
+        if not segment or segment.startswith("{")
+        else f"{{_{place}:(?i:{re.escape(segment)})}}"
+        for place, segment in enumerate(path.split("/"))
+    )
+
+
+def document(path: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return how ARM describes the resource at a path below the workspace."""
+    segments = path.split("/")
+    return {
+        "id": f"{WORKSPACE_ID}/{path}",
+        "name": segments[-1],
+        "type": "/".join([_TYPE, *segments[::2]]),
+        "properties": properties,
+        **more,
+    }
+
+
+def not_found(what: str, name: str) -> web.Response:
+    """Refuse what names something that is not there."""
+    return refused(404, "ResourceNotFound", f"The {what} {name!r} was not found.")
+
+
+def _in_workspace(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        for what, ours in _OURS.items():
+            said = request.match_info[what]
+            if said.lower() != ours.lower():
+                return not_found(what, said)
+        return await handler(request)
+
+    return answer

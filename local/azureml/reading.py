@@ -1,0 +1,104 @@
+"""Reading the body of a PUT; what is wrong with it is told as ARM does, with details."""
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from local.azureml.answers import refused
+
+_TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
+_WHERE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
+_FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`")
+_CODES = {"contains unknown": "UnknownProperty", "missing required": "MissingProperty"}
+_READ_ONLY = ("id", "name", "type", "systemData")
+
+T = TypeVar("T")
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a body."""
+
+    code: str
+    message: str
+    target: str
+
+
+class InvalidBody(Exception):
+    """The body is refused."""
+
+    def __init__(self, *mistakes: Mistake) -> None:
+        super().__init__("; ".join(one.message for one in mistakes))
+        self.mistakes = mistakes
+
+    def answer(self) -> web.Response:
+        """Return the refusal."""
+        details = [msgspec.structs.asdict(one) for one in self.mistakes]
+        return refused(400, "ValidationError", str(self), details=details)
+
+
+async def read(request: web.Request, body: type[T], read_only: Collection[str] = ()) -> T:
+    """Read a body.
+
+    Properties that are `read_only` may be sent, as in a document that came from GET, and are
+    passed over. As the service does, this takes null for what is left out, a number in quotes,
+    and a comma before a closing bracket.
+
+    Raises:
+        InvalidBody: it is not JSON, or not of this type.
+    """
+    document = _document(await request.text())
+    known = {name: value for name, value in document.items() if name not in _READ_ONLY}
+    properties = known.get("properties")
+    if isinstance(properties, dict):
+        known["properties"] = {k: v for k, v in properties.items() if k not in read_only}
+    try:
+        return msgspec.convert(known, body, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(_mistake(error)) from None
+
+
+def check(mistakes: Iterator[Mistake]) -> None:
+    """Raise InvalidBody if there is a mistake."""
+    found = list(mistakes)
+    if found:
+        raise InvalidBody(*found)
+
+
+def check_name(pattern: str, name: str, what: str) -> None:
+    """Raise InvalidBody if a name in the path is none that the service takes."""
+    if not re.fullmatch(pattern, name):
+        message = f"The name {name!r} of the {what} does not match {pattern}"
+        raise InvalidBody(Mistake("InvalidName", message, "name"))
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(_TRAILING_COMMA.sub(lambda found: found[1] or "", text))
+    except msgspec.DecodeError as error:
+        raise InvalidBody(Mistake("InvalidJson", f"The body is not JSON: {error}", "")) from None
+    if not isinstance(document, dict):
+        raise InvalidBody(Mistake("InvalidValue", "The body must be an object", ""))
+    given = _given(document)
+    assert isinstance(given, dict)
+    return given
+
+
+def _given(value: Any) -> Any:
+    """Return a value without what is null in it."""
+    if isinstance(value, dict):
+        return {name: _given(one) for name, one in value.items() if one is not None}
+    return [_given(one) for one in value] if isinstance(value, list) else value
+
+
+def _mistake(error: msgspec.ValidationError) -> Mistake:
+    told = _WHERE.fullmatch(str(error))
+    assert told is not None
+    message, where = told["message"], told["where"] or ""
+    field = _FIELD.fullmatch(message)
+    if field:
+        target = f"{where}.{field['name']}".removeprefix(".")
+        return Mistake(_CODES[field["what"]], f"{message} at {target}", target)
+    return Mistake("InvalidValue", f"{where}: {message}".removeprefix(": "), where)
