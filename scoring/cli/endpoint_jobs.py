@@ -35,7 +35,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
             "inputs": list(map(redacted, self.inputs)),
             "outputs": list(map(redacted, self.job.outputs)),
             "studio": self.job.studio,
-            "message": redacted(self.job.message) or None,
+            "reason": redacted(self.job.message) or None,
         }
 
 

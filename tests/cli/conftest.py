@@ -6,16 +6,21 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from local import azure as local_azure
 from local.app_settings import app_settings
 from local.azure import APP, Azure
+from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
 from scoring.cli.console import Console
 from scoring.cli.session import Session, opened
+from tests.local.test_azureml_wire import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +89,16 @@ async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         monkeypatch.setenv(name, value)
     async with opened(Console(), settings) as session:
         yield session
+
+
+@pytest.fixture
+async def site(azure: Azure, tmp_path: Path) -> AsyncIterator[Site]:
+    """What makes endpoints and files there; `here` is a folder for one test."""
+    secret = azure.storage.connection_string(LANDING_ACCOUNT)
+    async with (
+        ContainerClient.from_connection_string(secret, CONTAINER) as container,
+        httpx.AsyncClient(verify=azure.folder.client_tls()) as client,
+    ):
+        yield Site(azure.azureml, container, client, tmp_path)
+    azure.azureml.faults.forget()
+    azure.azureml.release()
