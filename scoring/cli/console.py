@@ -22,6 +22,7 @@ from scoring.cli.failures import Exit, Failure, UsageError
 from scoring.log import logger
 from scoring.redaction import redacted
 
+_NOT_CUT = 10_000  # columns of a table that goes to a file or a program
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
 
 
@@ -44,6 +45,8 @@ class Console:
 
     def __init__(self) -> None:
         self._out = rich.console.Console(**_PLAIN)
+        if not self._out.is_terminal:
+            self._out.width = _NOT_CUT
         self._err = rich.console.Console(stderr=True, **_PLAIN)
         self._warnings: list[str] = []
         self._log: list[str] = []

@@ -16,6 +16,9 @@ from scoring.cli.results import download, found
 from scoring.cli.rows import first_rows
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 from scoring.cli.waiting import completed
+from scoring.uris import datastore_path
+
+_NEVER_CUT = 3  # columns of a listing
 
 job = App(name="job", help="Look after an endpoint's batch jobs.")
 
@@ -174,12 +177,26 @@ def _details(document: dict[str, Any]) -> Table:
 
 
 def _table(shown: list[Described]) -> Table:
-    table = Table("job", "state", "created", "input", "output", box=None, pad_edge=False)
-    for one in shown:
-        plain = one.plain()
-        cells = (_said(one.created), *("\n".join(plain[name]) for name in ("inputs", "outputs")))
-        table.add_row(one.job.name, one.state, *(Text(cell, overflow="fold") for cell in cells))
+    """Show a line for each; where a terminal is too narrow, inputs and outputs are cut."""
+    rows = [(one.job.name, one.state, _said(one.created), *_data(one)) for one in shown]
+    table = Table(box=None, pad_edge=False)
+    for number, name in enumerate(("job", "state", "created", "input", "output")):
+        widest = max(len(row[number]) for row in rows)
+        table.add_column(name, no_wrap=True, min_width=widest if number < _NEVER_CUT else None)
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
+
+
+def _data(one: Described) -> tuple[str, str]:
+    plain = one.plain()
+    inputs, outputs = (", ".join(map(_short, plain[name])) for name in ("inputs", "outputs"))
+    return inputs, outputs
+
+
+def _short(uri: str) -> str:
+    place = datastore_path(uri)
+    return "/".join(place) if place else uri
 
 
 def _grid(rows: list[list[str]]) -> Table:

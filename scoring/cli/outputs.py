@@ -13,6 +13,7 @@ from scoring.uris import blob_url, datastore_path, datastore_uri, safe_name
 from scoring.workspace import place_in
 
 FILE_NAME = "predictions.csv"  # Azure ML's default
+_CHUNK = 8 * 1024 * 1024  # bytes of a download that are in memory
 _FOLDER = "scored-by-hand"
 
 
@@ -48,7 +49,12 @@ class DatastoreFiles:
     def __init__(self, session: Session, place: Place) -> None:
         clients = session.clients
         self.place = place
-        self.service = clients.landing_storage(place.account.lower(), place.account_url)
+        self.service = clients.landing_storage(
+            place.account.lower(),
+            place.account_url,
+            max_single_get_size=_CHUNK,
+            max_chunk_get_size=_CHUNK,
+        )
         self._storage = AzureLandingStorage(lambda _: self.service)
 
     def url(self, path: str) -> str:

@@ -19,6 +19,7 @@ from local.azure import APP, Azure
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
 from scoring.cli.console import Console
+from scoring.cli.contents import CHUNK
 from scoring.cli.session import Session, opened
 from tests.local.test_azureml_wire import Site
 
@@ -96,7 +97,9 @@ async def site(azure: Azure, tmp_path: Path) -> AsyncIterator[Site]:
     """What makes endpoints and files there; `here` is a folder for one test."""
     secret = azure.storage.connection_string(LANDING_ACCOUNT)
     async with (
-        ContainerClient.from_connection_string(secret, CONTAINER) as container,
+        ContainerClient.from_connection_string(
+            secret, CONTAINER, max_single_put_size=CHUNK, max_block_size=CHUNK
+        ) as container,
         httpx.AsyncClient(verify=azure.folder.client_tls()) as client,
     ):
         yield Site(azure.azureml, container, client, tmp_path)
