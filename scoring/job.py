@@ -61,6 +61,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     input_uri: str
     output_base: str  # path on the datastore, with `{key}` still in it; empty: no output
     late: bool = False  # a folder's later version, which its route does not score
+    again_of: str = ""  # key of the job whose input an operator has scored again
 
     @property
     def folder(self) -> Folder:
@@ -121,6 +122,11 @@ def job_of_folder(folder: Folder, landing: Landing, escaping: Escaping, *, late:
         output_base=_output_base(route, path, route.folder_captures(path), landing.landed),
         late=late,
     )
+
+
+def again(job: Job, request: str) -> Job:
+    """Return the job that scores the input of a job once more; the same request makes the same."""
+    return msgspec.structs.replace(job, key=digest(job.key, "again", request), again_of=job.key)
 
 
 def attempt_tag(key: str, attempt: int) -> str:

@@ -60,6 +60,11 @@ def subject(container: str, path: str) -> str:
     return f"/blobServices/default/containers/{container}/blobs/{path}"
 
 
+def path_in_subject(subject: str) -> str:
+    """Return the path of the blob that such a subject names."""
+    return subject.split("/", 6)[6]
+
+
 def safe_name(name: str) -> str:
     """Return a name for use in an output: `[A-Za-z0-9._-]`, at most 64 characters.
 

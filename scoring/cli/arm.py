@@ -11,7 +11,7 @@ import httpx
 
 from scoring.authorized_http import AuthorizedHttp, json_in, retry_after
 from scoring.cli.failures import Refused
-from scoring.cli.patient_http import PatientHttp, document_in, refusal
+from scoring.cli.patient_http import PatientHttp, document_in
 from scoring.workspace import API_VERSION
 
 Tell = Callable[[str], None]  # is told the state of a long operation whenever it is asked for
@@ -52,65 +52,65 @@ class Arm:
         async for one in self._patient.listed(self._at(path, query)):
             yield one
 
+    async def workspace(self) -> dict[str, Any]:
+        """Return the workspace."""
+        return document_in(await self._patient.send("GET", self._url_of(self.workspace_id, {})))
+
     async def put(self, path: str, body: dict[str, Any], tell: Tell = silent) -> dict[str, Any]:
         """Create or replace a resource and wait until it is there; return it.
 
-        While somebody else's operation on it runs, it is waited for.
+        Raises:
+            Conflict: it cannot be changed now. `settled` waits for what happens to it.
         """
-        url, again = self._at(path, {}), True
-        while True:
-            answer = await self._patient.send("PUT", url, json=body, conflict_is_fine=True)
-            if answer.status_code != httpx.codes.CONFLICT:
-                break
-            waited = await self._settled(path, tell)
-            if not (waited or again):
-                raise refusal(answer)
-            again = waited  # else once more: the other's operation may just have ended
-        await self._wait(answer, path, tell)
-        return await self.get(path) or document_in(answer)
+        answer = await self._patient.send("PUT", self._at(path, {}), json=body)
+        await self._wait(path, answer, tell)
+        stands = await self.settled(path, tell) or document_in(answer)
+        if not well(stands):
+            raise Refused(f"{path}: its provisioning {provisioning(stands).lower()}")
+        return stands
 
-    async def delete(self, path: str, tell: Tell = silent) -> bool:
-        """Delete a resource and wait until it is gone; False: there was none."""
+    async def delete(self, path: str, tell: Tell = silent) -> None:
+        """Delete a resource, and wait until it is gone.
+
+        Raises:
+            Conflict: it cannot be deleted now. `settled` waits for what happens to it.
+        """
         answer = await self._patient.send("DELETE", self._at(path, {}), missing_is_fine=True)
-        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.NO_CONTENT):
-            return False
-        await self._wait(answer, None, tell)
-        return True
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            await self._wait(path, answer, tell)
+            await self.settled(path, tell)
+
+    async def settled(self, path: str, tell: Tell = silent) -> dict[str, Any] | None:
+        """Return a resource when no operation runs on it any more; None if there is none."""
+        wait = _FIRST_LOOK
+        while True:
+            stands = await self.get(path)
+            state = provisioning(stands or {})
+            if not state or state.lower() in _GOOD_ENDS | _BAD_ENDS:
+                return stands
+            tell(state)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
 
     async def post(self, path: str) -> None:
         """Ask for an action on a resource, e.g. `jobs/x/cancel`."""
         await self._patient.send("POST", self._at(path, {}))
 
     def _at(self, path: str, query: dict[str, str]) -> str:
-        return str(
-            httpx.URL(f"{self._url}{self.id(path)}", params={"api-version": API_VERSION, **query})
-        )
+        return self._url_of(self.id(path), query)
 
-    async def _settled(self, path: str, tell: Tell) -> bool:
-        """Wait for the operation that runs on a resource; False: none does."""
-        wait, waited = _FIRST_LOOK, False
-        while (state := _provisioning(await self.get(path) or {})) and not _ended(state):
-            tell(state)
-            waited = True
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
-        return waited
+    def _url_of(self, arm_id: str, query: dict[str, str]) -> str:
+        return str(httpx.URL(f"{self._url}{arm_id}", params={"api-version": API_VERSION, **query}))
 
-    async def _wait(self, answer: httpx.Response, path: str | None, tell: Tell) -> None:
+    async def _wait(self, path: str, answer: httpx.Response, tell: Tell) -> None:
         """Wait for the long operation that an answer names, if it names one."""
         operation = answer.headers.get("Azure-AsyncOperation") or _operation_in(answer)
         if operation:
-            await self._follow(operation, answer, tell)
+            await self._follow(path, operation, answer, tell)
         elif answer.status_code == httpx.codes.ACCEPTED and answer.headers.get("Location"):
-            await self._follow(answer.headers["Location"], answer, tell)
-        elif path is not None:
-            await self._settled(path, tell)
-        if path is not None:
-            stands = await self.get(path) or {}
-            if _provisioning(stands).lower() in _BAD_ENDS:
-                raise Refused(f"{path}: its provisioning {_provisioning(stands).lower()}")
+            await self._follow(path, answer.headers["Location"], answer, tell)
 
-    async def _follow(self, url: str, answer: httpx.Response, tell: Tell) -> None:
+    async def _follow(self, path: str, url: str, answer: httpx.Response, tell: Tell) -> None:
         wait = _FIRST_LOOK
         while True:
             await asyncio.sleep(retry_after(answer) or wait)
@@ -126,27 +126,29 @@ class Arm:
             if state.lower() in _GOOD_ENDS:
                 return
             if state.lower() in _BAD_ENDS:
-                raise _failed(state, document)
+                raise _failed(path, state, document)
 
 
-def _failed(state: str, document: Any) -> Refused:
+def provisioning(resource: dict[str, Any]) -> str:
+    """Return the state of a resource's provisioning; empty: it has none."""
+    return str((resource.get("properties") or {}).get("provisioningState") or "")
+
+
+def well(resource: dict[str, Any]) -> bool:
+    """Tell whether the last operation on a resource has not gone wrong."""
+    return provisioning(resource).lower() not in _BAD_ENDS
+
+
+def _failed(path: str, state: str, document: Any) -> Refused:
     error = document.get("error") or (document.get("properties") or {}).get("error") or {}
     said = f"{error.get('code', '')}: {error.get('message', 'no reason was given')}".lstrip(": ")
-    return Refused(f"the operation {state.lower()}: {said}", code=error.get("code"))
+    return Refused(f"{path}: the operation {state.lower()}: {said}", code=error.get("code"))
 
 
 def _state(document: dict[str, Any]) -> str:
     properties = document.get("properties")
     inner = properties if isinstance(properties, dict) else {}
     return str(document.get("status") or inner.get("status") or "")
-
-
-def _provisioning(document: dict[str, Any]) -> str:
-    return str((document.get("properties") or {}).get("provisioningState") or "")
-
-
-def _ended(state: str) -> bool:
-    return state.lower() in _GOOD_ENDS | _BAD_ENDS
 
 
 def _operation_in(answer: httpx.Response) -> str | None:

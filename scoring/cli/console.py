@@ -103,7 +103,13 @@ class Console:
 
     @contextlib.contextmanager
     def bar(self, text: str, total: int | None = None, *, bytes_: bool = False) -> Iterator[Bar]:
-        """Show a bar while something takes its time; without a total, that it goes on."""
+        """Show a bar while something takes its time; without a total, that it goes on.
+
+        Where no person looks, what is said beside it becomes lines.
+        """
+        if not self._err.is_terminal:
+            yield _NoBar(self)
+            return
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -151,6 +157,20 @@ class _Bar:
 
     def say(self, text: str) -> None:
         self._progress.update(self._task, description=text)
+
+
+class _NoBar:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said = ""
+
+    def advance(self, steps: int) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        if text != self._said:
+            self._console.note(text)
+        self._said = text
 
 
 class _Lines(logging.Handler):

@@ -47,7 +47,7 @@ class Overrides:
 _AS_DEPLOYED = Overrides()
 
 
-async def invoke(  # noqa: D417 - main gives the others
+async def invoke(
     *,
     endpoint: str,
     deployment: str | None = None,
@@ -56,9 +56,9 @@ async def invoke(  # noqa: D417 - main gives the others
     input_name: str = "input",
     output_name: str = "output",
     output_kind: OutputKind = "file",
-    param: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    tag: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    wait: Annotated[bool, Parameter(negative="")] = False,
+    param: tuple[str, ...] = (),
+    tag: tuple[str, ...] = (),
+    wait: bool = False,
     overrides: Overrides = _AS_DEPLOYED,
     session: Annotated[Session, Needs],
     options: OutputOptions = DEFAULTS,

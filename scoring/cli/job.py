@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +24,7 @@ job = App(name="job", help="Look after an endpoint's batch jobs.")
 
 
 @job.command
-async def show(  # noqa: D417 - main gives the others
+async def show(
     name: str,
     /,
     *,
@@ -45,7 +45,7 @@ async def show(  # noqa: D417 - main gives the others
 
 
 @job.command
-async def wait(  # noqa: D417 - main gives the others
+async def wait(
     name: str,
     /,
     *,
@@ -68,7 +68,7 @@ async def wait(  # noqa: D417 - main gives the others
 
 
 @job.command
-async def cancel(  # noqa: D417 - main gives the others
+async def cancel(
     name: str,
     /,
     *,
@@ -94,7 +94,7 @@ async def cancel(  # noqa: D417 - main gives the others
 
 
 @job.command(name="list")
-async def list_(  # noqa: D417 - main gives the others
+async def list_(
     *,
     endpoint: str,
     state: str | None = None,
@@ -130,14 +130,14 @@ async def listed(jobs: EndpointJobs, state: str | None) -> list[Described]:
 
 
 @job.command
-async def results(  # noqa: D417 - main gives the others
+async def results(
     name: str,
     /,
     *,
     endpoint: str,
     to: Path | None = None,
     rows: int = 10,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    force: bool = False,
     session: Annotated[Session, Needs],
     options: Options = DEFAULTS,
 ) -> None:

@@ -3,24 +3,40 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
+from scoring.cli import data, ledger
 from scoring.cli.console import Console
+from scoring.cli.delete import delete
+from scoring.cli.deploy import deploy
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
 from scoring.cli.invoke import invoke
 from scoring.cli.job import job
-from scoring.cli.output_options import OutputOptions
-from scoring.cli.session import DEFAULTS, Options, Session, environment, opened
+from scoring.cli.session import (
+    DEFAULTS,
+    LedgerSession,
+    Session,
+    WorkspaceOptions,
+    environment,
+    opened,
+    opened_ledger,
+)
 from scoring.errors import LandfallError
 
 app = App(
     name="python -m scoring",
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
     version_flags=[],
+    default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
 )
+app.command(deploy)
+app.command(data.app)
 app.command(invoke)
 app.command(job)
+app.command(delete)
+app.command(ledger.app)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,13 +58,23 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _run(arguments: Sequence[str], console: Console) -> None:
     command, bound, needs = app.parse_args(arguments, exit_on_error=False, print_error=False)
-    options: Options | OutputOptions = bound.arguments.get("options", DEFAULTS)
+    options: WorkspaceOptions = bound.arguments.get("options", DEFAULTS)
     console.as_json = options.as_json
     async with contextlib.AsyncExitStack() as running:
         for name, kind in needs.items():
-            if kind is Session:
-                session = opened(console, environment(options))
-                bound.arguments[name] = await running.enter_async_context(session)
+            bound.arguments[name] = await _given(kind, console, options, running)
         said = command(*bound.args, **bound.kwargs)
         if asyncio.iscoroutine(said):  # --help is none
             await said
+
+
+async def _given(
+    kind: Any, console: Console, options: WorkspaceOptions, running: contextlib.AsyncExitStack
+) -> Any:
+    """Return what a command needs, open for as long as it runs."""
+    if kind is Session:
+        return await running.enter_async_context(opened(console, environment(options)))
+    if kind is LedgerSession:
+        session = opened_ledger(console, environment(options), options.routes)
+        return await running.enter_async_context(session)
+    raise TypeError(f"nobody gives commands a {kind}")

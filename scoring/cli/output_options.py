@@ -16,9 +16,7 @@ _FORMATS = ("text", "json")
 class OutputOptions(WorkspaceOptions):
     """What can be said to a command that has an output of its own, which `--output` names, too."""
 
-    output: Annotated[
-        tuple[str, ...], Parameter(alias="-o", negative="", n_tokens=1, accepts_keys=False)
-    ] = ()
+    output: Annotated[tuple[str, ...], Parameter(alias="-o")] = ()
     """`json` or `text`: how to print; json is one document and nothing else.
     Anything else: where the output goes, azureml://datastores/STORE/paths/PATH.
     May be given twice, once for each."""

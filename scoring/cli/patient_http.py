@@ -18,6 +18,12 @@ _LONGEST_WAIT = 15.0
 _TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 
 
+class Conflict(Refused):
+    """409: something else happens to the resource, or it cannot be changed so."""
+
+    maybe_ours = False  # whether an earlier try, whose answer was lost, may be what happens
+
+
 class PatientHttp:
     """Every method raises `Refused` with the service's code and message.
 
@@ -34,27 +40,30 @@ class PatientHttp:
         *,
         json: dict[str, Any] | None = None,
         missing_is_fine: bool = False,
-        conflict_is_fine: bool = False,
     ) -> httpx.Response:
         """Send a request until there is a usable answer."""
-        fine: dict[int, bool] = {404: missing_is_fine, 409: conflict_is_fine}
         wait, last = _FIRST_WAIT, "no answer"
-        for tries_left in reversed(range(_TRIES)):
+        for try_ in range(1, _TRIES + 1):
             asked_to_wait = 0.0
             try:
                 answer = await self._http.send(method, url, json=json)
-            except (httpx.HTTPError, AzureError, TimeoutError, OSError) as failure:
+            except (httpx.HTTPError, TimeoutError, OSError) as failure:
+                last = f"{type(failure).__name__}: {failure}".rstrip(": ")
+            except AzureError:
                 with told_as_ours(f"{method} {url}"):
-                    if not tries_left or isinstance(failure, AzureError):
-                        raise
+                    raise
             else:
-                if answer.is_success or fine.get(answer.status_code, False):
+                missing = answer.status_code == httpx.codes.NOT_FOUND
+                if answer.is_success or (missing and missing_is_fine):
                     return answer
                 if answer.status_code not in _TRY_AGAIN:
-                    raise refusal(answer)
+                    refused = refusal(answer)
+                    if isinstance(refused, Conflict):
+                        refused.maybe_ours = try_ > 1
+                    raise refused
                 last = f"{answer.status_code}: {what_it_says(answer)}"
                 asked_to_wait = retry_after(answer)
-            if tries_left:
+            if try_ < _TRIES:
                 await asyncio.sleep(max(wait, asked_to_wait))
             wait = min(wait * 2, _LONGEST_WAIT)
         raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
@@ -86,14 +95,15 @@ def refusal(answer: httpx.Response) -> Refused:
     """Return what an error answer says."""
     document = json_in(answer)
     error = document.get("error") if isinstance(document, dict) else None
-    before, _, below = answer.request.url.path.rpartition("/workspaces/")
-    path = below.partition("/")[2] if before else str(answer.request.url.copy_with(query=None))
+    url = answer.request.url.path
+    path = url.rpartition("/workspaces/")[2].partition("/")[2] or url
     details = [
         f"{one.get('target') or one.get('code')}: {one.get('message')}"
         for one in (error.get("details") or [] if isinstance(error, dict) else [])
     ]
     said = "; ".join([what_it_says(answer), *details])
-    return Refused(
+    kind = Conflict if answer.status_code == httpx.codes.CONFLICT else Refused
+    return kind(
         f"{answer.request.method} {path}: {answer.status_code}: {said}",
         status=answer.status_code,
         code=error.get("code") if isinstance(error, dict) else None,

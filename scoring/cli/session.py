@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from cyclopts import Group, Parameter
 
 from scoring.cli.arm import Arm
 from scoring.cli.console import Console
 from scoring.cli.failures import UsageError
 from scoring.clients import Clients
-from scoring.settings import AzureSettings, read_azure_settings
+from scoring.ports import Services
+from scoring.settings import AzureSettings, read_azure_settings, read_settings
+from scoring.wiring import ROUTES_FILE, good_routes, make, read_routes_file
 
 _WORKSPACE_FILES = ("config.json", ".azureml/config.json")  # as the Azure ML SDKs look for them
 _NAMES = {
@@ -28,7 +31,7 @@ EVERYWHERE = Group("Every command", sort_key=100)
 @Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceOptions:
-    """Which workspace it is."""
+    """What can be said to every command, but for `--output`."""
 
     subscription: str | None = None
     """Of the workspace; else AZUREML_ARM_SUBSCRIPTION, else config.json."""
@@ -36,9 +39,16 @@ class WorkspaceOptions:
     """Of the workspace; else AZUREML_ARM_RESOURCEGROUP, else config.json."""
     workspace: Annotated[str | None, Parameter(alias="-w")] = None
     """Its name; else AZUREML_ARM_WORKSPACE_NAME, else config.json."""
+    routes: Path = ROUTES_FILE
+    """The routes file."""
     settings: Path | None = None
     """A file with app settings: local.settings.json, or what
     `az functionapp config appsettings list` prints. The environment goes before it."""
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        raise NotImplementedError
 
 
 @Parameter(name="*", group=EVERYWHERE)
@@ -70,6 +80,14 @@ class Session:
 
 Needs = Parameter(parse=False)
 """Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerSession:
+    """A command's way to the ledger: the services as the function app has them."""
+
+    console: Console
+    services: Services
 
 
 def environment(options: WorkspaceOptions) -> Mapping[str, str]:
@@ -107,6 +125,31 @@ async def opened(console: Console, environment: Mapping[str, str]) -> AsyncItera
             clients=clients,
             arm=Arm(clients.arm, settings.arm_url, settings.workspace_id),
         )
+    finally:
+        await clients.close()
+
+
+@contextlib.asynccontextmanager
+async def opened_ledger(
+    console: Console, environment: Mapping[str, str], routes_file: Path
+) -> AsyncIterator[LedgerSession]:
+    """Open the services as the function app does, with the routes that can be used.
+
+    Raises:
+        SetupError: settings or routes cannot be used, or the workspace refuses.
+        Unavailable: the workspace cannot be asked where the datastores are.
+    """
+    settings = read_settings(environment)
+    routes, mistakes = read_routes_file(routes_file, environment)
+    clients = Clients(settings)
+    try:
+        services = make(settings, routes, clients)
+        routes, mistakes = good_routes(routes, mistakes, await services.workspace.places())
+        for mistake in mistakes:
+            console.warn(str(mistake))
+        services = msgspec.structs.replace(services, routes=routes)
+        with console.logging():
+            yield LedgerSession(console=console, services=services)
     finally:
         await clients.close()
 

@@ -1,42 +1,64 @@
-"""What a session asks of Azure ML: the control plane and the scoring URIs."""
+"""A proxy before the local Azure Resource Manager that keeps the requests that change something."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
+from aiohttp import web
 
-from scoring.cli.session import Session
+from local.run_folder import RunFolder
+from local.serving import serve
 
 
-@dataclass
-class Recording:
-    """The requests in their order, as files of `requests/` show them."""
+@dataclass(kw_only=True)
+class Recorder:
+    """The requests that came by, in order."""
 
+    url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
-    raw: list[httpx.Request] = field(default_factory=list)
 
-    async def __call__(self, request: httpx.Request) -> None:
-        """Note a request."""
-        self.raw.append(request)
-        self.requests.append(
-            {
-                "method": request.method,
-                "path": request.url.path,
-                "query": dict(request.url.params),
-                "deployment": request.headers.get("azureml-model-deployment"),
-                "body": json.loads(request.content) if request.content else None,
+    def changes(self) -> list[dict[str, Any]]:
+        """Return those that do not only look what is there."""
+        return [one for one in self.requests if one["method"] != "GET"]
+
+
+@contextlib.asynccontextmanager
+async def recording(folder: RunFolder, arm: str) -> AsyncIterator[Recorder]:
+    """Run the proxy before an Azure Resource Manager."""
+    recorder = Recorder()
+    app = web.Application()
+    connector = aiohttp.TCPConnector(ssl=folder.client_tls())
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def answer(request: web.Request) -> web.Response:
+            body = await request.read()
+            recorder.requests.append(
+                {
+                    "method": request.method,
+                    "path": request.path,
+                    "query": dict(request.query),
+                    **({"body": json.loads(body)} if body else {}),
+                }
+            )
+            passed = {
+                name: value
+                for name, value in request.headers.items()
+                if name.lower() in ("authorization", "content-type")
             }
-        )
+            async with session.request(
+                request.method, f"{arm}{request.raw_path}", headers=passed, data=body
+            ) as source:
+                kept = ("Azure-AsyncOperation", "Location", "Retry-After", "Content-Type")
+                return web.Response(
+                    status=source.status,
+                    body=await source.read(),
+                    headers={name: source.headers[name] for name in kept if name in source.headers},
+                )
 
-    def posted(self) -> dict[str, Any]:
-        """Return the properties of the body of the only POST."""
-        (body,) = (one["body"] for one in self.requests if one["method"] == "POST")
-        return dict(body["properties"])
-
-
-def record(session: Session) -> Recording:
-    """Begin to note what a session asks."""
-    recording = Recording()
-    session.clients._http.event_hooks = {"request": [recording], "response": []}
-    return recording
+        app.router.add_route("*", "/{path:.*}", answer)
+        async with serve(app, tls=folder.server_tls()) as url:
+            recorder.url = url
+            yield recorder

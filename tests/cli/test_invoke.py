@@ -30,7 +30,7 @@ from scoring.cli.waiting import Pace, completed
 from scoring.errors import Unavailable
 from scoring.route import SubmissionFields
 from tests.cli.conftest import Commands
-from tests.cli.recording import record
+from tests.cli.session_requests import record
 from tests.local.test_azureml_wire import Site
 
 BRISK = Pace(first=0.05, longest=0.1)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from scoring import wiring
+from scoring.clients import Clients
 from scoring.errors import SetupError
 from scoring.ports import Services
 from scoring.settings import Settings, read_settings
@@ -27,7 +28,8 @@ def settings(**changes: str) -> Settings:
 
 
 async def made(**changes: str) -> Services:
-    return wiring.make(settings(**changes), [])
+    said = settings(**changes)
+    return wiring.make(said, [], Clients(said))
 
 
 async def test_with_addresses_that_are_trusted_the_services_are_made() -> None:

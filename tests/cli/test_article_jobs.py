@@ -1,11 +1,12 @@
-"""The requests of "Deploy models using batch endpoints with REST APIs", in its order.
+"""The article's walk from the scoring URI to the end of a batch job: request by request.
 
-What each command asks of Azure ML stands in `requests/`, request by request.
+The files in `requests/` are named after the article's snippets.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from scoring.cli import job
 from scoring.cli.invoke import invoke
 from scoring.cli.output_options import OutputOptions
 from scoring.cli.session import Session
-from tests.cli.recording import record
+from tests.cli.session_requests import record
 from tests.local.test_azureml_wire import Site
 
 REQUESTS = Path(__file__).parent / "requests"
@@ -30,14 +31,14 @@ ASSET = f"azureml://locations/{LOCATION}/workspaces/{WORKSPACE}/data/mnist/versi
 ARM_ID = f"{WORKSPACE_ID.replace('resourceGroups', 'resourcegroups')}/data/mnist/versions/1"
 PUBLIC = "https://pipelinedata.blob.core.windows.net/sampledata/mnist"
 WALK: list[tuple[str, Mapping[str, Any]]] = [
-    ("invoke-public-folder", {"folder": PUBLIC, "input_name": "mnistinput"}),
-    ("invoke-datastore-folder-short", {"folder": SHORT}),
-    ("invoke-datastore-folder-long", {"folder": LONG, "input_name": "mnistinput"}),
-    ("invoke-data-asset-id", {"folder": ASSET}),
-    ("invoke-data-asset-arm-id", {"folder": ARM_ID}),
-    ("invoke-public-file", {"file": f"{PUBLIC}/0.png"}),
+    ("invoke_public_folder", {"folder": PUBLIC, "input_name": "mnistinput"}),
+    ("invoke_datastore_folder_short", {"folder": SHORT}),
+    ("invoke_datastore_folder_long", {"folder": LONG, "input_name": "mnistinput"}),
+    ("invoke_data_asset_id", {"folder": ASSET}),
+    ("invoke_data_asset_arm_id", {"folder": ARM_ID}),
+    ("invoke_public_file", {"file": f"{PUBLIC}/0.png"}),
     (
-        "invoke-output",
+        "invoke_output",
         {
             "folder": SHORT,
             "output_name": "mnistOutput",
@@ -45,15 +46,14 @@ WALK: list[tuple[str, Mapping[str, Any]]] = [
             "options": OutputOptions(output=(f"azureml://{HERE}/mnistOutput/mine.csv",)),
         },
     ),
-    ("invoke-deployment", {"folder": SHORT, "deployment": "other"}),
+    ("invoke_deployment", {"folder": SHORT, "deployment": "other"}),
 ]
 
 
-def expected(name: str, **values: str) -> list[dict[str, Any]]:
-    text = (REQUESTS / f"{name}.json").read_text()
-    for placeholder, value in values.items():
-        text = text.replace(f"${placeholder}", value)
-    return list(json.loads(text))
+def expected(step: str, **values: str) -> dict[str, Any]:
+    text = (REQUESTS / f"{step}.json").read_text()
+    request: dict[str, Any] = json.loads(Template(text).substitute(values))
+    return request
 
 
 @pytest.fixture
@@ -74,11 +74,13 @@ async def test_each_request_is_made_as_the_article_makes_it(
     for name, arguments in WALK:
         said = {"input_name": "mnistInput", "output_kind": "none", **arguments}
         await invoke(endpoint=endpoint, session=session, **said)
-        assert recording.requests == expected(name), name
+        looks = ["get_datastore"] if name == "invoke_output" else []
+        steps = ["get_endpoint", *looks, name]
+        assert recording.requests == list(map(expected, steps))
         recording.requests.clear()
         made = json.loads(capsys.readouterr().out)["job"]
     await job.show(made, endpoint=endpoint, session=session)
-    assert recording.requests == expected("check-job", JOB=made)
+    assert recording.requests == [expected("get_endpoint"), expected("check_job", JOB=made)]
 
 
 async def test_a_bearer_token_of_the_right_audience_goes_with_each(
