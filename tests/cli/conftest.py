@@ -21,6 +21,7 @@ from local.run_folder import RunFolder
 from scoring.cli.console import Console
 from scoring.cli.contents import CHUNK
 from scoring.cli.session import Session, opened
+from tests.end_to_end.site import with_certificates_of
 from tests.local.test_azureml_wire import Site
 
 
@@ -70,9 +71,12 @@ class Commands:
 
 
 @pytest.fixture(scope="session")
-async def azure(folder: RunFolder) -> AsyncIterator[Azure]:
-    """A local Azure without endpoints of its own."""
-    async with local_azure.start(folder, step_seconds=0.05) as running:
+async def azure(
+    folder: RunFolder, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Azure]:
+    """A local Azure beside the session's storage, which has a run folder of its own."""
+    own = with_certificates_of(folder, tmp_path_factory.mktemp("cli") / "azure")
+    async with local_azure.start(own, step_seconds=0.05) as running:
         yield running
 
 
