@@ -178,7 +178,7 @@ async def site(
 
     `folder` lends its certificates; the options are those of `azureml.start`.
     """
-    run_folder = _with_certificates_of(folder, tmp / "azure")
+    run_folder = with_certificates_of(folder, tmp / "azure")
     app = _app(tmp / "app", "\n".join(routes))
     options = {"step_seconds": 0.01, **options}
     async with local_azure.start(
@@ -189,7 +189,8 @@ async def site(
         await made.close()
 
 
-def _with_certificates_of(folder: RunFolder, path: Path) -> RunFolder:
+def with_certificates_of(folder: RunFolder, path: Path) -> RunFolder:
+    """Make a run folder whose authority the clients of this process trust, too."""
     path.mkdir()
     for file in (folder.ca_file, folder.certificate_file):
         shutil.copy(file, path)
