@@ -32,10 +32,11 @@ class Clients:
         self.identity = Identity(
             lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
         )
-        self.arm = self._authorized(settings.arm_scope)
-        self.ml = self._authorized(settings.ml_scope)
+        self.arm = self.authorized(settings.arm_scope)
+        self.ml = self.authorized(settings.ml_scope)
 
-    def _authorized(self, scope: str) -> AuthorizedHttp:
+    def authorized(self, scope: str) -> AuthorizedHttp:
+        """Return what sends requests with a token for a scope."""
         return AuthorizedHttp(self._http, self.identity, scope, self._settings.allowed_hosts)
 
     def account_url(self, account: str, suffix: str) -> str:

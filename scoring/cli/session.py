@@ -78,6 +78,15 @@ class Session:
     arm: Arm
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppSettings:
+    """For a command that must work where settings are wrong: nothing is read of them yet."""
+
+    console: Console
+    values: Mapping[str, str]  # by name
+    routes_file: Path
+
+
 Needs = Parameter(parse=False)
 """Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`."""
 
