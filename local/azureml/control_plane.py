@@ -8,6 +8,7 @@ from local.azureml.answers import page
 from local.azureml.arm import add_paths, document, not_found
 from local.azureml.part import AzureMl
 from local.azureml.workspace import Datastore
+from local.names import LOCATION, WORKSPACE
 
 
 class ControlPlane:
@@ -21,11 +22,16 @@ class ControlPlane:
         add_paths(
             app,
             (
+                ("GET", "", self._workspace),
                 ("GET", "/datastores", self._datastores),
                 ("GET", "/datastores/{name}", self._datastore),
                 ("POST", "/jobs/{name}/cancel", self._cancel),
             ),
         )
+
+    async def _workspace(self, _: web.Request) -> web.StreamResponse:
+        about = {"friendlyName": WORKSPACE, "provisioningState": "Succeeded"}
+        return web.json_response(document("", about, location=LOCATION))
 
     async def _datastores(self, request: web.Request) -> web.StreamResponse:
         stores = self._part.workspace.datastores.values()

@@ -31,6 +31,12 @@ def silent(_: str) -> None:
     """Tell nobody."""
 
 
+class Conflict(Refused):
+    """409: something else happens to the resource, or it cannot be changed so."""
+
+    maybe_ours = False  # whether an earlier try, whose answer was lost, may be what happens
+
+
 class Arm:
     """The resources of one workspace. Paths are relative to it, e.g. `batchEndpoints/heart`.
 
@@ -62,39 +68,55 @@ class Arm:
                 yield one
             page = document.get("nextLink")
 
+    async def workspace(self) -> dict[str, Any]:
+        """Return the workspace."""
+        return _document(await self._send("GET", self._url_of(self.workspace_id, {})))
+
     async def put(self, path: str, body: dict[str, Any], tell: Tell = silent) -> dict[str, Any]:
         """Create or replace a resource and wait until it is there; return it.
 
-        While somebody else's operation on it runs, it is waited for.
+        Raises:
+            Conflict: it cannot be changed now. `settled` waits for what happens to it.
         """
-        url, again = self._at(path, {}), True
-        while True:
-            answer = await self._send("PUT", url, json=body, conflict_is_fine=True)
-            if answer.status_code != httpx.codes.CONFLICT:
-                break
-            waited = await self._settled(path, tell)
-            if not (waited or again):
-                raise _refusal(answer)
-            again = waited  # else once more: the other's operation may just have ended
-        await self._wait(answer, path, tell)
-        return await self.get(path) or _document(answer)
+        answer = await self._send("PUT", self._at(path, {}), json=body)
+        await self._wait(path, answer, tell)
+        stands = await self.settled(path, tell) or _document(answer)
+        if not well(stands):
+            raise Refused(f"{path}: its provisioning {provisioning(stands).lower()}")
+        return stands
 
-    async def delete(self, path: str, tell: Tell = silent) -> bool:
-        """Delete a resource and wait until it is gone; False: there was none."""
+    async def delete(self, path: str, tell: Tell = silent) -> None:
+        """Delete a resource, and wait until it is gone.
+
+        Raises:
+            Conflict: it cannot be deleted now. `settled` waits for what happens to it.
+        """
         answer = await self._send("DELETE", self._at(path, {}), missing_is_fine=True)
-        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.NO_CONTENT):
-            return False
-        await self._wait(answer, None, tell)
-        return True
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            await self._wait(path, answer, tell)
+            await self.settled(path, tell)
+
+    async def settled(self, path: str, tell: Tell = silent) -> dict[str, Any] | None:
+        """Return a resource when no operation runs on it any more; None if there is none."""
+        wait = _FIRST_LOOK
+        while True:
+            stands = await self.get(path)
+            state = provisioning(stands or {})
+            if not state or state.lower() in _GOOD_ENDS | _BAD_ENDS:
+                return stands
+            tell(state)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
 
     async def post(self, path: str) -> None:
         """Ask for an action on a resource, e.g. `jobs/x/cancel`."""
         await self._send("POST", self._at(path, {}))
 
     def _at(self, path: str, query: dict[str, str]) -> str:
-        return str(
-            httpx.URL(f"{self._url}{self.id(path)}", params={"api-version": API_VERSION, **query})
-        )
+        return self._url_of(self.id(path), query)
+
+    def _url_of(self, arm_id: str, query: dict[str, str]) -> str:
+        return str(httpx.URL(f"{self._url}{arm_id}", params={"api-version": API_VERSION, **query}))
 
     async def _send(
         self,
@@ -103,56 +125,43 @@ class Arm:
         *,
         json: dict[str, Any] | None = None,
         missing_is_fine: bool = False,
-        conflict_is_fine: bool = False,
     ) -> httpx.Response:
         """Send a request until there is a usable answer."""
-        fine = {httpx.codes.NOT_FOUND: missing_is_fine, httpx.codes.CONFLICT: conflict_is_fine}
         wait, last = _FIRST_WAIT, "no answer"
-        for tries_left in reversed(range(_TRIES)):
+        for try_ in range(1, _TRIES + 1):
             asked_to_wait = 0.0
             try:
                 answer = await self._http.send(method, url, json=json)
-            except (httpx.HTTPError, AzureError, TimeoutError, OSError) as failure:
+            except (httpx.HTTPError, TimeoutError, OSError) as failure:
+                last = f"{type(failure).__name__}: {failure}".rstrip(": ")
+            except AzureError:
                 with told_as_ours(f"{method} {url}"):
-                    if not tries_left or isinstance(failure, AzureError):
-                        raise
+                    raise
             else:
-                if answer.is_success or fine.get(httpx.codes(answer.status_code), False):
+                missing = answer.status_code == httpx.codes.NOT_FOUND
+                if answer.is_success or (missing and missing_is_fine):
                     return answer
                 if answer.status_code not in _TRY_AGAIN:
-                    raise _refusal(answer)
+                    refusal = _refusal(answer)
+                    if isinstance(refusal, Conflict):
+                        refusal.maybe_ours = try_ > 1
+                    raise refusal
                 last = f"{answer.status_code}: {what_it_says(answer)}"
                 asked_to_wait = retry_after(answer)
-            if tries_left:
+            if try_ < _TRIES:
                 await asyncio.sleep(max(wait, asked_to_wait))
             wait = min(wait * 2, _LONGEST_WAIT)
         raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
 
-    async def _settled(self, path: str, tell: Tell) -> bool:
-        """Wait for the operation that runs on a resource; False: none does."""
-        wait, waited = _FIRST_LOOK, False
-        while (state := _provisioning(await self.get(path) or {})) and not _ended(state):
-            tell(state)
-            waited = True
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
-        return waited
-
-    async def _wait(self, answer: httpx.Response, path: str | None, tell: Tell) -> None:
+    async def _wait(self, path: str, answer: httpx.Response, tell: Tell) -> None:
         """Wait for the long operation that an answer names, if it names one."""
         operation = answer.headers.get("Azure-AsyncOperation") or _operation_in(answer)
         if operation:
-            await self._follow(operation, answer, tell)
+            await self._follow(path, operation, answer, tell)
         elif answer.status_code == httpx.codes.ACCEPTED and answer.headers.get("Location"):
-            await self._follow(answer.headers["Location"], answer, tell)
-        elif path is not None:
-            await self._settled(path, tell)
-        if path is not None:
-            stands = await self.get(path) or {}
-            if _provisioning(stands).lower() in _BAD_ENDS:
-                raise Refused(f"{path}: its provisioning {_provisioning(stands).lower()}")
+            await self._follow(path, answer.headers["Location"], answer, tell)
 
-    async def _follow(self, url: str, answer: httpx.Response, tell: Tell) -> None:
+    async def _follow(self, path: str, url: str, answer: httpx.Response, tell: Tell) -> None:
         wait = _FIRST_LOOK
         while True:
             await asyncio.sleep(retry_after(answer) or wait)
@@ -168,7 +177,17 @@ class Arm:
             if state.lower() in _GOOD_ENDS:
                 return
             if state.lower() in _BAD_ENDS:
-                raise _failed(state, document)
+                raise _failed(path, state, document)
+
+
+def provisioning(resource: dict[str, Any]) -> str:
+    """Return the state of a resource's provisioning; empty: it has none."""
+    return str((resource.get("properties") or {}).get("provisioningState") or "")
+
+
+def well(resource: dict[str, Any]) -> bool:
+    """Tell whether the last operation on a resource has not gone wrong."""
+    return provisioning(resource).lower() not in _BAD_ENDS
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:
@@ -181,37 +200,31 @@ def _document(answer: httpx.Response) -> dict[str, Any]:
 def _refusal(answer: httpx.Response) -> Refused:
     document = json_in(answer)
     error = document.get("error") if isinstance(document, dict) else None
-    path = answer.request.url.path.rpartition("/workspaces/")[2].partition("/")[2]
+    url = answer.request.url.path
+    path = url.rpartition("/workspaces/")[2].partition("/")[2] or url
     details = [
         f"{one.get('target') or one.get('code')}: {one.get('message')}"
         for one in (error.get("details") or [] if isinstance(error, dict) else [])
     ]
     said = "; ".join([what_it_says(answer), *details])
-    return Refused(
+    kind = Conflict if answer.status_code == httpx.codes.CONFLICT else Refused
+    return kind(
         f"{answer.request.method} {path}: {answer.status_code}: {said}",
         status=answer.status_code,
         code=error.get("code") if isinstance(error, dict) else None,
     )
 
 
-def _failed(state: str, document: Any) -> Refused:
+def _failed(path: str, state: str, document: Any) -> Refused:
     error = document.get("error") or (document.get("properties") or {}).get("error") or {}
     said = f"{error.get('code', '')}: {error.get('message', 'no reason was given')}".lstrip(": ")
-    return Refused(f"the operation {state.lower()}: {said}", code=error.get("code"))
+    return Refused(f"{path}: the operation {state.lower()}: {said}", code=error.get("code"))
 
 
 def _state(document: dict[str, Any]) -> str:
     properties = document.get("properties")
     inner = properties if isinstance(properties, dict) else {}
     return str(document.get("status") or inner.get("status") or "")
-
-
-def _provisioning(document: dict[str, Any]) -> str:
-    return str((document.get("properties") or {}).get("provisioningState") or "")
-
-
-def _ended(state: str) -> bool:
-    return state.lower() in _GOOD_ENDS | _BAD_ENDS
 
 
 def _operation_in(answer: httpx.Response) -> str | None:

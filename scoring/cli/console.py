@@ -20,7 +20,9 @@ from rich.prompt import Confirm
 
 from scoring.cli.failures import Exit, Failure, UsageError
 from scoring.log import logger
+from scoring.redaction import redacted
 
+_NOT_CUT = 10_000  # columns of a table that goes to a file or a program
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
 
 
@@ -43,6 +45,8 @@ class Console:
 
     def __init__(self) -> None:
         self._out = rich.console.Console(**_PLAIN)
+        if not self._out.is_terminal:
+            self._out.width = _NOT_CUT
         self._err = rich.console.Console(stderr=True, **_PLAIN)
         self._warnings: list[str] = []
         self._log: list[str] = []
@@ -78,10 +82,11 @@ class Console:
 
     def fail(self, failure: Failure) -> Exit:
         """Say how a command failed; return its exit code."""
-        self._err.print(f"error: {failure}", style="red")
+        message = redacted(str(failure))
+        self._err.print(f"error: {message}", style="red")
         if self.as_json:
             kind = failure.exit_code.name.lower().replace("_", "-")
-            error = {"kind": kind, "message": str(failure), **failure.details}
+            error = {"kind": kind, "message": message, **failure.details}
             self._print_json({"error": error})
         return failure.exit_code
 
@@ -98,7 +103,13 @@ class Console:
 
     @contextlib.contextmanager
     def bar(self, text: str, total: int | None = None, *, bytes_: bool = False) -> Iterator[Bar]:
-        """Show a bar while something takes its time; without a total, that it goes on."""
+        """Show a bar while something takes its time; without a total, that it goes on.
+
+        Where no person looks, what is said beside it becomes lines.
+        """
+        if not self._err.is_terminal:
+            yield _NoBar(self)
+            return
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -147,6 +158,20 @@ class _Bar:
 
     def say(self, text: str) -> None:
         self._progress.update(self._task, description=text)
+
+
+class _NoBar:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said = ""
+
+    def advance(self, steps: int) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        if text != self._said:
+            self._console.note(text)
+        self._said = text
 
 
 class _Lines(logging.Handler):

@@ -12,8 +12,8 @@ from scoring.cli import operators
 from scoring.cli.console import Console
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.history import history
+from scoring.cli.ledger_rows import Row, Wanted, rows
 from scoring.cli.operators import Replay, Replayed
-from scoring.cli.rows import Row, Wanted, rows
 from scoring.cli.session import DEFAULTS, LedgerSession, Needs, Options
 from scoring.durations import read_duration
 from scoring.ports import Services

@@ -5,10 +5,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
-from scoring.cli import ledger
+from scoring.cli import data, ledger
 from scoring.cli.console import Console
+from scoring.cli.delete import delete
+from scoring.cli.deploy import deploy
 from scoring.cli.doctor import doctor
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
 from scoring.cli.route import route
@@ -28,7 +30,11 @@ app = App(
     name="python -m scoring",
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
     version_flags=[],
+    default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
 )
+app.command(deploy)
+app.command(data.app)
+app.command(delete)
 app.command(doctor)
 app.command(route)
 app.command(ledger.app)

@@ -14,6 +14,8 @@ from local import azure as local_azure
 from local.app_settings import app_settings
 from local.azure import APP, Azure
 from local.run_folder import RunFolder
+from scoring.cli.console import Console
+from scoring.cli.session import Session, opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +74,13 @@ async def azure(folder: RunFolder) -> AsyncIterator[Azure]:
 async def command(azure: Azure) -> Commands:
     """The commands, against that Azure."""
     return Commands(azure)
+
+
+@pytest.fixture
+async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
+    """What a command is given, for functions that are called without a process."""
+    settings = app_settings(azure.folder)
+    for name, value in settings.items():  # the credential reads them there
+        monkeypatch.setenv(name, value)
+    async with opened(Console(), settings) as session:
+        yield session

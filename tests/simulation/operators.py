@@ -72,7 +72,9 @@ class Operators:
         self._world.faults.counts[f"command: {what}"] += 1
 
     def _cancel(self, services: Services) -> Coroutine[Any, Any, None] | None:
-        keys = sorted(self._world.ledger.open)
+        opened = self._world.ledger.open
+        waiting = [k for k, (_, entry) in opened.items() if entry.progress.state is State.PENDING]
+        keys = sorted(waiting if waiting and self._chance.random() < 0.5 else opened)
         return self._cancel_one(services, self._chance.choice(keys)) if keys else None
 
     async def _cancel_one(self, services: Services, key: str) -> None:

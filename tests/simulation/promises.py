@@ -156,6 +156,10 @@ class Promises:
         for tag, given in answers.items():
             if not all(map(_is_definite, given[:-1])):
                 self._broken(2, f"{tag} was submitted again after {given[:-1]}")
+        for data in self._ends():
+            tag = attempt_tag(data["job"], data["attempt"])
+            if not data["times"]["submitted"] and not all(map(_is_definite, answers[tag])):
+                self._broken(3, f"{tag} was submitted, and its job ended as if it never was")
 
     def _announced(self) -> None:
         copies: defaultdict[str, set[bytes]] = defaultdict(set)

@@ -1,0 +1,90 @@
+"""Whether what is there is what is wanted, although the service spells things in its own way."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+import yaml
+
+from scoring.uris import same_datastore_path
+
+_IN_ANY_CASE = frozenset(
+    {
+        "authMode",
+        "computeType",
+        "dataType",
+        "loggingLevel",
+        "modelType",
+        "osType",
+        "outputAction",
+        "referenceType",
+        "remoteLoginPortPublicAccess",
+        "vmPriority",
+        "vmSize",
+        *("assetId", "codeId", "compute", "deploymentName", "environmentId", "location"),
+    }
+)
+"""Fields with values of a list, and ids and names that ARM compares without case."""
+
+_URIS = frozenset({"codeUri", "dataUri", "modelUri"})
+_DURATIONS = frozenset({"nodeIdleTimeBeforeScaleDown", "timeout"})
+_UPLOAD = re.compile(r"/LocalUpload/(?P<digest>[0-9a-f]{64})/(?P<name>[^/]+)")
+
+
+def covers(there: Any, wanted: Any, field: str = "") -> bool:
+    """Tell whether all that is wanted is there; more may be."""
+    if isinstance(wanted, dict):
+        return isinstance(there, dict) and all(
+            name in there and covers(there[name], value, name) for name, value in wanted.items()
+        )
+    if there is None or isinstance(there, dict):
+        return False
+    if isinstance(wanted, bool) or isinstance(there, bool):
+        return bool(there == wanted)
+    return _same(str(there), str(wanted), field)
+
+
+def _same(there: str, wanted: str, field: str) -> bool:
+    if field in _URIS:
+        return same_uri(there, wanted, named=field != "codeUri")
+    if field in _DURATIONS:
+        return _duration(there) == _duration(wanted)
+    if field == "condaFile":
+        return there == wanted or _yaml(there) == _yaml(wanted)
+    if field == "location":  # "West Europe" is westeurope
+        there, wanted = there.replace(" ", ""), wanted.replace(" ", "")
+    if field in _IN_ANY_CASE:
+        return _plain(there) == _plain(wanted)
+    return there == wanted
+
+
+def same_uri(one: str, other: str, *, named: bool = True) -> bool:
+    """Tell whether two URIs name the same content.
+
+    Of what was uploaded here its digest tells, whatever form the URI has; what a folder is called
+    counts if it is `named`: a model's script may ask for it, and code is never called.
+    """
+    left, right = (_UPLOAD.search(unquote(uri)) for uri in (one, other))
+    if left and right:
+        return left["digest"] == right["digest"] and (not named or left["name"] == right["name"])
+    return one.rstrip("/") == other.rstrip("/") or same_datastore_path(one, other)
+
+
+def _plain(text: str) -> str:
+    return text.lower().removeprefix("azureml:").rstrip("/")
+
+
+def _duration(text: str) -> timedelta | str:
+    try:
+        return msgspec.convert(text, timedelta)
+    except msgspec.ValidationError:
+        return text
+
+
+def _yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

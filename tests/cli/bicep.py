@@ -1,0 +1,83 @@
+"""The Bicep compiler: judges bodies by the service's own types, without any network."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROVIDER = "Microsoft.MachineLearningServices"
+
+_ENVIRONMENT = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
+_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+_VERDICT = re.compile(
+    r"^.*\((?P<line>\d+),\d+\) : (?:Warning|Error) (?P<what>BCP.*)$", re.MULTILINE
+)
+
+
+def compiler() -> str:
+    """Find the compiler; without one the test is skipped, or fails in continuous integration."""
+    found = os.environ.get("BICEP") or shutil.which("bicep")
+    beside = ROOT.parent / "shared" / "bin" / "bicep"
+    if found is None and beside.exists():
+        found = str(beside)
+    if found is None:
+        reason = "there is no Bicep compiler: name one by BICEP"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def template(requests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the ARM template that makes the resources of some PUTs."""
+    return {
+        "$schema": _SCHEMA,
+        "contentVersion": "1.0.0.0",
+        "resources": [_resource(one, number) for number, one in enumerate(requests)],
+    }
+
+
+def _resource(request: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a resource; the number makes a difference between two PUTs to one path."""
+    path, _, query = request["path"].partition("?")
+    segments = path.partition(f"/providers/{PROVIDER}/")[2].split("/")
+    return {
+        "type": "/".join([PROVIDER, *segments[::2]]),
+        "apiVersion": query.removeprefix("api-version="),
+        "name": f"{'/'.join(segments[1::2])}-{number}",
+        **request["body"],
+    }
+
+
+def verdicts(document: dict[str, Any], folder: Path) -> list[str]:
+    """Return what the compiler finds wrong with a template."""
+    bicep = compiler()
+    source = folder / "bodies.json"
+    source.write_text(json.dumps(document))
+    _run(bicep, "decompile", source, "--force")
+    said = _run(bicep, "lint", source.with_suffix(".bicep"))
+    lines = source.with_suffix(".bicep").read_text().splitlines()
+    return [
+        f"{lines[int(found['line']) - 1].strip()}: {found['what']}"
+        for found in _VERDICT.finditer(said)
+    ]
+
+
+def _run(bicep: str, *arguments: object) -> str:
+    ended = subprocess.run(
+        [bicep, *map(str, arguments)],
+        env={**os.environ, **_ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 0 or "BCP" in said, said
+    return said
