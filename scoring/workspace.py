@@ -155,7 +155,7 @@ class AzureWorkspace:
         while page:
             document = await self._get(page)
             for datastore in document.get("value") or []:
-                place = place_of(datastore.get("properties") or {}, self._account_url)
+                place = place_in(datastore, self._account_url)
                 if place is not None:
                     places[datastore["name"]] = place
             page = document.get("nextLink")
@@ -169,13 +169,7 @@ class AzureWorkspace:
         if document is None:
             endpoints.pop(name, None)
             return False
-        properties = document.get("properties") or {}
-        if not isinstance(properties.get("scoringUri"), str):
-            raise Unavailable(f"the workspace names no scoringUri for batch endpoint {name!r}")
-        endpoints[name] = BatchEndpoint(
-            scoring_uri=properties["scoringUri"],
-            default_deployment=(properties.get("defaults") or {}).get("deploymentName"),
-        )
+        endpoints[name] = batch_endpoint_in(document)
         return True
 
     async def _get(self, url: str, *, missing_is_fine: bool = False) -> Any:
@@ -190,11 +184,9 @@ class AzureWorkspace:
         return document
 
 
-def place_of(properties: dict[str, Any], account_url: Callable[[str, str], str]) -> Place | None:
-    """Read where a datastore is; None unless it is in blob storage, where outputs must lie.
-
-    `account_url` makes an address of an account and the datastore's endpoint suffix.
-    """
+def place_in(datastore: dict[str, Any], account_url: Callable[[str, str], str]) -> Place | None:
+    """Read where a datastore is; None unless it is in blob storage, where outputs must lie."""
+    properties = datastore.get("properties") or {}
     if properties.get("datastoreType") != "AzureBlob":
         return None
     account, container = properties.get("accountName"), properties.get("containerName")
@@ -202,6 +194,22 @@ def place_of(properties: dict[str, Any], account_url: Callable[[str, str], str])
         return None
     suffix = properties.get("endpoint") or "core.windows.net"
     return Place(account=account, account_url=account_url(account, suffix), container=container)
+
+
+def batch_endpoint_in(document: dict[str, Any]) -> BatchEndpoint:
+    """Read a batch endpoint as ARM describes it.
+
+    Raises:
+        Unavailable: it has no address.
+    """
+    properties = document.get("properties") or {}
+    if not isinstance(properties.get("scoringUri"), str):
+        name = document.get("name")
+        raise Unavailable(f"the workspace names no scoringUri for batch endpoint {name!r}")
+    return BatchEndpoint(
+        scoring_uri=properties["scoringUri"],
+        default_deployment=(properties.get("defaults") or {}).get("deploymentName"),
+    )
 
 
 def _read_memory(body: bytes | None) -> LastAnswers:

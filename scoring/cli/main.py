@@ -13,13 +13,15 @@ from scoring.cli.delete import delete
 from scoring.cli.deploy import deploy
 from scoring.cli.doctor import doctor
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
+from scoring.cli.invoke import invoke
+from scoring.cli.job import job
 from scoring.cli.route import route
 from scoring.cli.session import (
     DEFAULTS,
     AppSettings,
     LedgerSession,
-    Options,
     Session,
+    WorkspaceOptions,
     environment,
     opened,
     opened_ledger,
@@ -34,6 +36,8 @@ app = App(
 )
 app.command(deploy)
 app.command(data.app)
+app.command(invoke)
+app.command(job)
 app.command(delete)
 app.command(doctor)
 app.command(route)
@@ -59,8 +63,8 @@ def main(arguments: Sequence[str]) -> int:
 async def _run(arguments: Sequence[str], console: Console) -> Exit:
     """Run a command; one whose result is itself good or bad news returns an exit code."""
     command, bound, needs = app.parse_args(arguments, exit_on_error=False, print_error=False)
-    options: Options = bound.arguments.get("options", DEFAULTS)
-    console.as_json = options.output == "json"
+    options: WorkspaceOptions = bound.arguments.get("options", DEFAULTS)
+    console.as_json = options.as_json
     async with contextlib.AsyncExitStack() as running:
         for name, kind in needs.items():
             bound.arguments[name] = await _given(kind, console, options, running)
@@ -71,7 +75,7 @@ async def _run(arguments: Sequence[str], console: Console) -> Exit:
 
 
 async def _given(
-    kind: Any, console: Console, options: Options, running: contextlib.AsyncExitStack
+    kind: Any, console: Console, options: WorkspaceOptions, running: contextlib.AsyncExitStack
 ) -> Any:
     """Return what a command needs, open for as long as it runs."""
     if kind is Session:

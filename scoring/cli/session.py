@@ -25,13 +25,13 @@ _NAMES = {
     "resource_group": "AZUREML_ARM_RESOURCEGROUP",
     "workspace_name": "AZUREML_ARM_WORKSPACE_NAME",
 }
-_EVERYWHERE = Group("Every command", sort_key=100)
+EVERYWHERE = Group("Every command", sort_key=100)
 
 
-@Parameter(name="*", group=_EVERYWHERE)
+@Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What can be said to every command."""
+class WorkspaceOptions:
+    """What can be said to every command, but for `--output`."""
 
     subscription: str | None = None
     """Of the workspace; else AZUREML_ARM_SUBSCRIPTION, else config.json."""
@@ -44,8 +44,25 @@ class Options:
     settings: Path | None = None
     """A file with app settings: local.settings.json, or what
     `az functionapp config appsettings list` prints. The environment goes before it."""
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        raise NotImplementedError
+
+
+@Parameter(name="*", group=EVERYWHERE)
+@dataclass(frozen=True, kw_only=True)
+class Options(WorkspaceOptions):
+    """What can be said to every command."""
+
     output: Annotated[Literal["text", "json"], Parameter(alias="-o")] = "text"
     """How to print: json is one document and nothing else."""
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        return self.output == "json"
 
 
 DEFAULTS = Options()
@@ -82,7 +99,7 @@ class LedgerSession:
     services: Services
 
 
-def environment(options: Options) -> Mapping[str, str]:
+def environment(options: WorkspaceOptions) -> Mapping[str, str]:
     """Return the app settings: the options, else the environment, else files.
 
     What a settings file holds is put into the environment, because the credential reads it there.

@@ -9,7 +9,8 @@ import joblib
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from local.azureml import DEPLOYMENTS, Failure, OperationPlan, Plan
+from local.azureml import Failure, OperationPlan, Plan
+from local.deploy import DEPLOYMENTS
 from local.names import DATASTORE, LANDING_ACCOUNT
 from local.run_folder import RunFolder
 from local.storage import Storage
@@ -433,7 +434,7 @@ async def test_jobs_outlive_their_endpoint(site: Site) -> None:
     assert (await site.end(name)).status == "Completed"
 
 
-async def test_endpoints_from_files_can_be_seen_changed_and_deleted(site: Site) -> None:
+async def test_endpoints_from_the_beginning_can_be_seen_changed_and_deleted(site: Site) -> None:
     """Their deployments have no references, for nothing is registered."""
     assert await names(site, "batchEndpoints/table-endpoint/deployments") == [
         ["threefold", "second"]

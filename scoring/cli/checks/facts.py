@@ -10,7 +10,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from scoring.authorized_http import AuthorizedHttp
 from scoring.cli.arm import Arm
 from scoring.cli.checks.findings import NotChecked
-from scoring.cli.datastores import Properties
+from scoring.cli.datastores import Datastore
 from scoring.clients import Clients
 from scoring.job import Place
 from scoring.route import Route
@@ -43,9 +43,9 @@ class Facts:
     made: Clients | None = None
     tokens: set[str] = field(default_factory=set)  # scopes for which there is one
     routes: list[Route] = field(default_factory=list)  # the good ones
-    registered: dict[str, Properties] | None = None  # datastores
+    registered: dict[str, Datastore] | None = None  # datastores
     places: dict[str, Place] = field(default_factory=dict)
-    endpoints: dict[str, Properties] = field(default_factory=dict)  # that are there
+    endpoints: dict[str, Datastore] = field(default_factory=dict)  # that are there
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,8 +88,8 @@ class Facts:
         own = self.workspace_settings().landing_storage.get(place.account)
         return self.blob_service(own or Connection(blob_url=place.account_url))
 
-    def datastores(self) -> dict[str, Properties]:
-        """Return the properties of the workspace's datastores."""
+    def datastores(self) -> dict[str, Datastore]:
+        """Return the workspace's datastores."""
         return _known(self.registered, "the workspace does not list its datastores")
 
     def place(self, datastore: str) -> Place:

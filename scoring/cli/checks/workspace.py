@@ -59,10 +59,10 @@ async def datastores(facts: Facts) -> AsyncIterator[Finding]:
 
 
 async def _datastore(facts: Facts, name: str) -> str:
-    properties = facts.datastores().get(name)
-    if properties is None:
+    datastore = facts.datastores().get(name)
+    if datastore is None:
         raise Wrong("the workspace has none of this name: register it, or mend the routes")
-    place, kind = facts.places.get(name), properties.get("datastoreType")
+    place, kind = facts.places.get(name), (datastore.get("properties") or {}).get("datastoreType")
     if place is None:
         raise Wrong(
             f"it is of type {kind}: register its container as an AzureBlob one, as outputs must"
