@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 from rich.text import Text
 
 from scoring.cli.checks import CHECKS, made
@@ -28,7 +27,7 @@ _STYLES: dict[State, str] = {
 async def doctor(
     *,
     app: Annotated[AppSettings, Needs],
-    write: Annotated[bool, Parameter(negative=())] = False,
+    write: bool = False,
     options: Options = DEFAULTS,
 ) -> Exit:
     """Check everything that the service needs before the first file.
