@@ -6,6 +6,7 @@ from urllib.parse import quote
 from scoring.blobs import Blob, Forbidden
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
+from scoring.errors import LandfallError
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.route import OutputKind
@@ -96,10 +97,16 @@ async def datastore_files(session: Session, datastore: str) -> DatastoreFiles:
 
 
 async def is_there(session: Session, uri: str) -> bool:
-    """Tell whether a file lies at an output's place; False also where one may not look."""
+    """Tell whether a file lies at an output's place; False also where nobody can tell.
+
+    Raises:
+        Refused: there is no such datastore in blob storage.
+    """
     datastore, path = datastore_path(uri) or ("", "")
     files = await datastore_files(session, datastore)
     try:
         return isinstance(await files.file(path), Blob)
+    except LandfallError:
+        return False
     finally:
         await files.close()
