@@ -125,7 +125,7 @@ async def test_a_data_asset_must_be_there_and_of_the_kind_that_is_said(
     session: Session, site: Site, endpoint: str
 ) -> None:
     await register(session, "a-file", "1", "uri_file", site.uri("in/a.csv"))
-    for said, why in (("azureml:a-file:1", "is a uri_file"), ("azureml:a-file:2", "has no data")):
+    for said, why in (("azureml:a-file:1", "--folder cannot score it"), ("azureml:a-file:2", "has no data")):
         with pytest.raises(Refused, match=why):
             await invoke_by_hand(session, work(endpoint, site, source=source(None, said)))
     assert jobs_of(site, endpoint) == []
