@@ -98,6 +98,8 @@ def read_routes_file(
         raise SetupError(
             f"{file.name}: {failure.strerror}: put it beside function_app.py"
         ) from None
+    except UnicodeDecodeError as mistake:
+        raise SetupError(f"{file.name}: it is not UTF-8: {mistake.reason}") from None
     return read_routes(text, environment)
 
 

@@ -67,7 +67,7 @@ async def routes(facts: Facts) -> AsyncIterator[Finding]:
     """Read the routes file; a line for each route."""
     try:
         facts.routes, mistakes = read_routes_file(facts.routes_file, facts.environment)
-    except (SetupError, UnicodeDecodeError) as failure:
+    except SetupError as failure:
         yield _finding(facts.routes_file.name, "wrong", str(failure))
         return
     for one in broken(mistakes):
