@@ -14,6 +14,7 @@ from rich.console import Console
 
 from local import azure, azureml, identity, storage, topic
 from local.board import Board
+from local.deploy import DEPLOYMENTS, deploy
 from local.drop import drop, get
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import DEFAULT, RunFolder
@@ -98,11 +99,12 @@ async def _up(folder: RunFolder, options: argparse.Namespace) -> None:
     board = Board()
     log = folder.path / "host.log"
     async with (
-        azure.start(folder, deployments=options.deployments) as running,
+        azure.start(folder) as running,
         azure.hosts(
             folder, board.tell, count=options.hosts, program=options.host, pace=options.pace
         ) as hosts,
     ):
+        _console.print(await deploy(folder, options.deployments))
         _console.print(
             _HOW_TO_DROP.format(
                 python=_short(Path(sys.executable)),
@@ -163,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (up, host):
         command.add_argument("--pace", type=float, default=1.0, help="shortens Landfall's waits")
     up.add_argument(
-        "--deployments", type=Path, default=azureml.DEPLOYMENTS, help="folder of your endpoints"
+        "--deployments", type=Path, default=DEPLOYMENTS, help="folder of your endpoints"
     )
     for name in _PARTS:
         add(name, functools.partial(_part, name), f"run {name} alone until Ctrl-C", stays=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from local import azureml, host, identity, storage, topic
 from local.app_settings import app_settings, exported
 from local.azureml import AzureMl
+from local.azureml.workspace import Endpoint
 from local.host import Host, Program
 from local.identity import Identity
 from local.run_folder import RunFolder
@@ -34,7 +35,7 @@ class Azure:
 async def start(
     folder: RunFolder,
     *,
-    deployments: Path = azureml.DEPLOYMENTS,
+    endpoints: Iterable[Endpoint] = (),
     step_seconds: float = azureml.STEP_SECONDS,
     operation_seconds: float = azureml.OPERATION_SECONDS,
 ) -> AsyncIterator[Azure]:
@@ -48,12 +49,12 @@ async def start(
         storage.start(folder) as blobs,
         topic.start(folder) as events,
         azureml.start(
-            folder, deployments, step_seconds=step_seconds, operation_seconds=operation_seconds
-        ) as endpoints,
+            folder, endpoints, step_seconds=step_seconds, operation_seconds=operation_seconds
+        ) as workspace,
     ):
         with exported(folder):
             yield Azure(
-                folder=folder, storage=blobs, azureml=endpoints, topic=events, identity=tokens
+                folder=folder, storage=blobs, azureml=workspace, topic=events, identity=tokens
             )
 
 

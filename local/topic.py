@@ -105,6 +105,8 @@ class Topic:
         except ValueError as mistake:
             return _refuse(400, "BadRequest", f"not JSON: {mistake}")
         events = found if isinstance(found, list) else [found]
+        if not events:  # reported in fbeltrao/AzureFunctionExtensions#6
+            return _refuse(400, "BadRequest", "there is no event in the request")
         for event in events:
             missing = [
                 name for name in _REQUIRED if not isinstance(event, dict) or name not in event

@@ -6,7 +6,7 @@ Requests as in "Deploy models using batch endpoints with REST APIs" of the Azure
 import asyncio
 import re
 import uuid
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from azure.core.exceptions import AzureError
@@ -53,9 +53,16 @@ class AzureBatchEndpoints:
 
     async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
         """POST an attempt once."""
-        headers = {"repeatability_request-id": str(uuid.uuid5(uuid.NAMESPACE_OID, submission.tag))}
-        if submission.deployment:
-            headers["azureml-model-deployment"] = submission.deployment
+        body = invoke_body(submission)
+        return await self.post(endpoint, body, tag=submission.tag, deployment=submission.deployment)
+
+    async def post(
+        self, endpoint: BatchEndpoint, body: dict[str, Any], *, tag: str, deployment: str | None
+    ) -> Answer:
+        """POST a body once; the request's id is made of the tag."""
+        headers = {"repeatability_request-id": str(uuid.uuid5(uuid.NAMESPACE_OID, tag))}
+        if deployment:
+            headers["azureml-model-deployment"] = deployment
         try:
             # Without a token nothing is sent: the wait for one is not the POST's.
             await self._http.authorize()
@@ -66,7 +73,7 @@ class AzureBatchEndpoints:
                 answer = await self._http.send(
                     "POST",
                     endpoint.scoring_uri,
-                    json=invoke_body(submission),
+                    json=body,
                     headers=headers,
                     timeout=self._timeout,
                 )
@@ -83,7 +90,7 @@ class AzureBatchEndpoints:
         answer = await self._get(f"{endpoint.scoring_uri}/{name}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        job = _batch_job(_document(answer))
+        job = batch_job_in(_document(answer))
         if job is None:
             raise Unavailable(f"batch job {name}: the answer names no batch job")
         return job
@@ -94,7 +101,7 @@ class AzureBatchEndpoints:
         page = endpoint.scoring_uri
         for _ in range(_MOST_PAGES):
             document = _document(await self._get(page))
-            jobs += filter(None, map(_batch_job, _listed(document)))
+            jobs += filter(None, map(batch_job_in, _listed(document)))
             if not document.get("nextLink"):
                 return jobs
             page = document["nextLink"]
@@ -109,7 +116,7 @@ class AzureBatchEndpoints:
 
 def _answer(answer: httpx.Response) -> Answer:
     if answer.is_success:
-        job = _batch_job(json_in(answer))
+        job = batch_job_in(json_in(answer))
         if job is None:
             return Unclear(message=f"{answer.status_code} without a usable name")
         return Accepted(batch_job=job.name)
@@ -120,7 +127,7 @@ def _answer(answer: httpx.Response) -> Answer:
     )
 
 
-def _batch_job(document: Any) -> BatchJob | None:
+def batch_job_in(document: Any) -> BatchJob | None:
     """Read a batch job as the endpoint describes it; None without a usable name."""
     if not isinstance(document, dict):
         return None
@@ -134,7 +141,7 @@ def _batch_job(document: Any) -> BatchJob | None:
         state=STATES.get(status.lower(), JobState.OPEN),
         studio=_studio(properties),
         message=_failure(properties),
-        outputs=tuple(_outputs(properties)),
+        outputs=tuple(data_uris(properties, "OutputData")),
         marks=(
             str(properties.get("description") or ""),
             *map(str, _dict(properties.get("tags")).values()),
@@ -154,9 +161,10 @@ def _failure(properties: dict[str, Any]) -> str:
     return str(_dict(error.get("error")).get("message") or error.get("message") or "")
 
 
-def _outputs(properties: dict[str, Any]) -> list[str]:
-    outputs = _dict(properties.get("OutputData") or properties.get("outputData"))
-    found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in outputs.values())
+def data_uris(properties: dict[str, Any], field: Literal["InputData", "OutputData"]) -> list[str]:
+    """Return the URIs of a batch job's inputs or outputs."""
+    data = _dict(properties.get(field) or properties.get(field[:1].lower() + field[1:]))
+    found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in data.values())
     return [uri for uri in found if isinstance(uri, str)]
 
 

@@ -9,6 +9,8 @@ repeats a write whose answer was lost and then conflicts with itself; the nonce 
 tells whose write stands.
 """
 
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -104,6 +106,12 @@ class BlobLedger:
             except (ResourceExistsError, ResourceModifiedError):
                 return await self.end(key) or event
         return event
+
+    async def ended(self) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield the keys of the jobs that have ended, and when; in no order that means anything."""
+        with told():
+            async for found in self._container.list_blobs(name_starts_with=_DONE):
+                yield found.name.removeprefix(_DONE), found.last_modified
 
     async def poll_mark(self) -> PollMark:
         """Read control/poll."""

@@ -1,6 +1,6 @@
 """Clients of the Azure services, all of one identity: made once for a process."""
 
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
@@ -15,19 +15,28 @@ from scoring.uris import may_receive_token
 _PATIENCE: dict[str, Any] = {"retry_total": 3, "connection_timeout": 10, "read_timeout": 20}
 
 
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+T = TypeVar("T", bound=_Closable)
+
+
 class Clients:
     """What the settings lead to. A token goes to allowed hosts only."""
 
     def __init__(self, settings: AzureSettings) -> None:
         self._settings = settings
         self._http = new_client()
+        self._open: list[_Closable] = []
         self.identity = Identity(
             lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
         )
-        self.arm = self._authorized(settings.arm_scope)
-        self.ml = self._authorized(settings.ml_scope)
+        self.arm = self.authorized(settings.arm_scope)
+        self.ml = self.authorized(settings.ml_scope)
 
-    def _authorized(self, scope: str) -> AuthorizedHttp:
+    def authorized(self, scope: str) -> AuthorizedHttp:
+        """Return what sends requests with a token for a scope."""
         return AuthorizedHttp(self._http, self.identity, scope, self._settings.allowed_hosts)
 
     def account_url(self, account: str, suffix: str) -> str:
@@ -52,17 +61,28 @@ class Clients:
         """
         if connection.connection_string:
             try:
-                return BlobServiceClient.from_connection_string(
-                    connection.connection_string, **_PATIENCE, **options
+                return self.closing(
+                    BlobServiceClient.from_connection_string(
+                        connection.connection_string, **_PATIENCE, **options
+                    )
                 )
             except ValueError as mistake:
                 raise SetupError(f"{connection.name} is no connection string: {mistake}") from None
         url = connection.blob_url or ""
         if not may_receive_token(url, self._settings.allowed_hosts):
             raise SetupError(not_trusted(url))
-        return BlobServiceClient(url, credential=self.identity, **_PATIENCE, **options)
+        return self.closing(
+            BlobServiceClient(url, credential=self.identity, **_PATIENCE, **options)
+        )
+
+    def closing(self, client: T) -> T:
+        """Return a client that is closed with all the others."""
+        self._open.append(client)
+        return client
 
     async def close(self) -> None:
-        """Close the connections to Azure ML, and the credential."""
+        """Close all connections, and the credential. The function app never does."""
+        for client in self._open:
+            await client.close()
         await self._http.aclose()
         await self.identity.close()

@@ -74,7 +74,8 @@ async def finish(
     if stands == event:
         _log_end(job, opened, outcome)
     await announce(services, opened, stands, job)
-    if outcome.status is Status.TIMED_OUT and not _has_ended(outcome.batch_job):
+    cut_short = outcome.status in (Status.TIMED_OUT, Status.CANCELED)
+    if cut_short and opened.progress.batch_job and not _has_ended(outcome.batch_job):
         # Nobody has seen it end: perhaps its cancel never arrived.
         await writes.cancel_surplus(services, job.key, opened.progress.batch_job)
     await _cancel_found_again(services, opened, job)

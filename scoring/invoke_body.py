@@ -16,19 +16,23 @@ def invoke_body(submission: Submission) -> dict[str, Any]:
     """Return what is POSTed; the tag is in it twice, for the batch job to be found by."""
     return {
         "properties": {
-            "InputData": _inputs(submission),
-            **_outputs(submission),
+            **data(submission),
             "description": submission.tag,
             "tags": {"landfall": submission.tag},
-            **_settings(submission.settings),
+            **overrides(submission.settings),
         }
     }
 
 
+def data(submission: Submission) -> dict[str, Any]:
+    """Return what of the body says what is scored, and where the output goes."""
+    return {"InputData": _inputs(submission), **_outputs(submission)}
+
+
 def _inputs(submission: Submission) -> dict[str, Any]:
     kind = _KINDS[submission.kind]
-    data = {submission.input_name: {"JobInputType": kind, "Uri": submission.input_uri}}
-    return {name: _literal(value) for name, value in submission.params.items()} | data
+    source = {submission.input_name: {"JobInputType": kind, "Uri": submission.input_uri}}
+    return {name: _literal(value) for name, value in submission.params.items()} | source
 
 
 def _literal(value: Param) -> dict[str, Any]:
@@ -45,16 +49,17 @@ def _outputs(submission: Submission) -> dict[str, Any]:
     return {"OutputData": {submission.output_name: output}}
 
 
-def _settings(asked: JobSettings) -> dict[str, Any]:
-    """Leave out what is not asked for: then the deployment's settings hold."""
+def overrides(asked: JobSettings) -> dict[str, Any]:
+    """Return the settings that are asked for; for the others the deployment's hold."""
     timeout = iso8601(asked.timeout) if asked.timeout else None
-    return _given(
-        compute=_given(instanceCount=asked.instance_count),
+    return given(
+        compute=given(instanceCount=asked.instance_count),
         miniBatchSize=asked.mini_batch_size,
         errorThreshold=asked.error_threshold,
-        retrySettings=_given(maxRetries=asked.max_retries, timeout=timeout),
+        retrySettings=given(maxRetries=asked.max_retries, timeout=timeout),
     )
 
 
-def _given(**fields: Any) -> dict[str, Any]:
+def given(**fields: Any) -> dict[str, Any]:
+    """Return what is not empty."""
     return {name: value for name, value in fields.items() if value not in (None, {})}

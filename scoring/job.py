@@ -61,6 +61,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     input_uri: str
     output_base: str  # path on the datastore, with `{key}` still in it; empty: no output
     late: bool = False  # a folder's later version, which its route does not score
+    again_of: str = ""  # key of the job whose input an operator has scored again
 
     @property
     def folder(self) -> Folder:
@@ -91,7 +92,7 @@ def folder_of(route: Route, path: str, place: Place) -> Folder:
 def job_for(route: Route, landing: Landing, place: Place, escaping: Escaping) -> Job:
     """Return the job that a route makes of the landing of a file, or of a folder's marker."""
     captures = route.triggered_by(landing.path) or {}
-    path = landing.path if route.input == "file" else _folder_path(route, captures)
+    path = landing.path if route.input == "file" else folder_path(route, captures)
     version = [landing.etag] if route.on_overwrite == "score" else []
     return Job(
         key=digest(route.name, landing.account, landing.container, path, *version),
@@ -99,7 +100,7 @@ def job_for(route: Route, landing: Landing, place: Place, escaping: Escaping) ->
         landing=landing,
         place=place,
         path=path,
-        input_uri=_input_uri(route, landing.container, path, escaping),
+        input_uri=input_uri_of(route, landing.container, path, escaping),
         output_base=_output_base(route, path, captures, landing.landed),
     )
 
@@ -117,10 +118,15 @@ def job_of_folder(folder: Folder, landing: Landing, escaping: Escaping, *, late:
         landing=landing,
         place=folder.place,
         path=path,
-        input_uri=_input_uri(route, landing.container, path, escaping),
+        input_uri=input_uri_of(route, landing.container, path, escaping),
         output_base=_output_base(route, path, route.folder_captures(path), landing.landed),
         late=late,
     )
+
+
+def again(job: Job, request: str) -> Job:
+    """Return the job that scores the input of a job once more; the same request makes the same."""
+    return msgspec.structs.replace(job, key=digest(job.key, "again", request), again_of=job.key)
 
 
 def attempt_tag(key: str, attempt: int) -> str:
@@ -128,11 +134,13 @@ def attempt_tag(key: str, attempt: int) -> str:
     return f"landfall-{key}-{attempt}"
 
 
-def _folder_path(route: Route, captures: Captures) -> str:
+def folder_path(route: Route, captures: Captures) -> str:
+    """Return the folder of a route whose pattern's `{name}`s stand for `captures`."""
     return re.sub(r"\{(\w+)\}", lambda name: captures[name[1]], route.folder)
 
 
-def _input_uri(route: Route, container: str, path: str, escaping: Escaping) -> str:
+def input_uri_of(route: Route, container: str, path: str, escaping: Escaping) -> str:
+    """Return the URI by which the endpoint is given what lies at a path."""
     if route.uri.startswith("azureml:"):
         path = escape(path, escaping)
     else:

@@ -31,7 +31,9 @@ class Action(enum.StrEnum):
     QUARANTINED = "quarantined"
     STUCK = "stuck"
     UNSTUCK = "unstuck"
+    RELEASED = "released"
     # a job, step by step
+    REPLAYED = "replayed"
     CLAIMED = "claimed"
     UNSEEN = "unseen"
     METADATA_CUT = "metadata-cut"

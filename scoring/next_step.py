@@ -13,7 +13,7 @@ from scoring.budgets import give_up_at, run_out
 from scoring.decisions import Finish, Outcome, Save, Status
 from scoring.landing import Aware
 from scoring.log import Action
-from scoring.progress import OpenJob, Progress, State
+from scoring.progress import BY_OPERATOR, OpenJob, Progress, State
 from scoring.timing import Timing
 
 LOST_ATTEMPTS = 3  # so many, and the job has failed
@@ -146,8 +146,15 @@ def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing)
         return Adopt(adopted, tuple(one for one in others if one.name != kept.name))
     if tick.now < last_look or held:
         return Wait()
-    # h: the attempt is lost; it is never POSTed again.
+    return after_loss(progress)
+
+
+def after_loss(progress: Progress) -> Save | Finish:
+    """Return what follows an attempt that is lost (edge h); it is never POSTed again."""
     again = progress.next_attempt(lost=True)
+    if progress.cancel_asked is not None:
+        message = "an operator asked for its cancel, and its batch job was never found"
+        return _cut_short(progress, message, None)
     if len(again.lost_attempts) >= LOST_ATTEMPTS:
         message = f"{LOST_ATTEMPTS} submissions were never answered, nor found at the endpoint"
         return Finish(Outcome(status=Status.FAILED, code="outcome-unknown", message=message))
@@ -180,9 +187,10 @@ def _ended(progress: Progress, report: BatchJob) -> Step:
     if report.state is JobState.COMPLETED:
         return Finish(Outcome(status=Status.COMPLETED, batch_job=report))
     if progress.cancel_asked is not None:
-        canceled = f"its time was up: its cancel was asked for at {progress.cancel_asked}"
+        why = "by an operator" if progress.cancel_code == BY_OPERATOR else "its time was up"
+        canceled = f"{why}: its cancel was asked for at {progress.cancel_asked}"
         message = "; ".join(filter(None, [canceled, report.message]))
-        return _timed_out(progress, message, report)
+        return _cut_short(progress, message, report)
     status, code = (
         (Status.CANCELED, "batch-job-canceled")
         if report.state is JobState.CANCELED
@@ -226,13 +234,14 @@ def _gone(progress: Progress, tick: Tick, timing: Timing) -> Step:
 
 def _unseen_end(progress: Progress, report: BatchJob | None) -> Finish:
     message = f"nobody has seen {progress.batch_job} end: it may still be running"
-    return _timed_out(progress, message, report)
+    return _cut_short(progress, message, report)
 
 
-def _timed_out(progress: Progress, message: str, report: BatchJob | None) -> Finish:
+def _cut_short(progress: Progress, message: str, report: BatchJob | None) -> Finish:
+    by_operator = progress.cancel_code == BY_OPERATOR
     return Finish(
         Outcome(
-            status=Status.TIMED_OUT,
+            status=Status.CANCELED if by_operator else Status.TIMED_OUT,
             code=progress.cancel_code or "whole-timeout",
             message=message,
             batch_job=report,

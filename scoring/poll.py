@@ -229,11 +229,4 @@ class _Pass:
         progress = step.progress or opened.progress
         if step.progress and await writes.save(self.services, opened, progress) is None:
             return
-        warning(
-            Action.CANCELING,
-            job=opened.key,
-            route=progress.route,
-            batch_job=progress.batch_job,
-            reason=progress.cancel_code,
-        )
-        await self.services.workspace.cancel(progress.batch_job)
+        await writes.ask_for_cancel(self.services, opened.key, progress)

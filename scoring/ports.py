@@ -5,7 +5,7 @@ Every method raises `Unavailable` when its service cannot be reached or gives no
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -80,6 +80,9 @@ class Ledger(Protocol):
 
     async def conclude(self, key: str, event: bytes) -> bytes:
         """Write the end of a job unless it is written; return the event that stands."""
+
+    def ended(self) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield the keys of the jobs that have ended, and when."""
 
     async def poll_mark(self) -> PollMark:
         """Return what the last tick of poll left."""

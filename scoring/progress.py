@@ -12,6 +12,8 @@ import msgspec
 from scoring.job import Job
 from scoring.landing import Aware
 
+BY_OPERATOR = "canceled-by-operator"  # a reason why a job is canceled
+
 
 class State(enum.StrEnum):
     """How far an open job is."""
@@ -59,8 +61,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
     running: Aware | None = None  # when the batch job was first seen running
-    cancel_asked: Aware | None = None  # when a time budget had run out
-    cancel_code: str = ""  # which one: the reason if the job ends so
+    cancel_asked: Aware | None = None  # when a time budget had run out, or by an operator
+    cancel_code: str = ""  # which budget, or `BY_OPERATOR`: the reason if the job ends so
     rest: dict[str, str] = {}  # what a newer version of the code wrote
 
     @property

@@ -40,7 +40,16 @@ class JobSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta | None = None  # of one mini-batch
 
 
-class Route(JobSettings, frozen=True, kw_only=True):
+class SubmissionFields(JobSettings, frozen=True, kw_only=True):
+    """What only passes through to the batch job."""
+
+    # Of the data in the request; a pipeline wants those that it declares.
+    input_name: str = "input"
+    output_name: str = "output"
+    params: dict[str, Param] = {}  # literals that a pipeline is given beside its data
+
+
+class Route(SubmissionFields, frozen=True, kw_only=True):
     """A rule of `routes.toml`. The ledger keeps it with each job as it was."""
 
     name: str
@@ -57,10 +66,6 @@ class Route(JobSettings, frozen=True, kw_only=True):
     late: Literal["score", "ignore"] = "score"
     minimum_gap: timedelta | None = None  # between two submissions of one folder
     uri: str = "azureml://datastores/{datastore}/paths/{path}"
-    # Of the data in the request; a pipeline wants those that it declares.
-    input_name: str = "input"
-    output_name: str = "output"
-    params: dict[str, Param] = {}  # literals that a pipeline is given beside its data
     queue_timeout: timedelta | None = None  # until a batch job runs; None: see Timing
     run_timeout: timedelta | None = None  # from then on
     max_attempts: int = 1  # submissions of one job that may end in a failed batch job

@@ -17,6 +17,7 @@ STORAGE_CONNECTION = "AzureWebJobsStorage"
 TOPIC_CONNECTION = "CompletionTopic"
 LANDING_CONNECTION = "LandingStorage_"  # and the account's name
 
+_ESCAPING = "LANDFALL_DATASTORE_URIS"
 _DEFAULT_HOSTS = "management.azure.com,ml.azure.com,core.windows.net,eventgrid.azure.net"
 
 _CONNECTION_STRING = re.compile(r"(?:^|;)(?:AccountName|BlobEndpoint|UseDevelopmentStorage)=")
@@ -74,11 +75,19 @@ class Settings(AzureSettings, frozen=True, kw_only=True):
     pace: float
 
 
+class WrongSettings(SetupError):
+    """Settings are missing or wrong; `mistakes` has a sentence for each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("app settings: " + "; ".join(mistakes))
+        self.mistakes = mistakes
+
+
 def read_azure_settings(environment: Mapping[str, str]) -> AzureSettings:
     """Read the settings that say which workspace it is and how to reach it.
 
     Raises:
-        SetupError: settings are missing or wrong; it names all of them.
+        WrongSettings: settings are missing or wrong; it names all of them.
     """
     reader = _Reader(environment)
     settings = AzureSettings(**reader.azure())
@@ -90,7 +99,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the app settings.
 
     Raises:
-        SetupError: settings are missing or wrong; it names all of them.
+        WrongSettings: settings are missing or wrong; it names all of them.
     """
     reader = _Reader(environment)
     settings = Settings(
@@ -98,7 +107,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         topic_endpoint=reader.https(f"{TOPIC_CONNECTION}__topicEndpointUri"),
         **reader.azure(),
         ledger_container=reader.text("LANDFALL_LEDGER_CONTAINER", "landfall"),
-        escaping=reader.escaping("LANDFALL_DATASTORE_URIS"),
+        escaping=reader.escaping(_ESCAPING),
         metadata_prefix=reader.metadata_prefix("LANDFALL_METADATA_PREFIX"),
         poll_seconds=reader.poll_seconds(),
         sweep_minutes=reader.sweep_minutes(),
@@ -113,6 +122,19 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         },
     )
     return settings
+
+
+def read_escaping(environment: Mapping[str, str]) -> Escaping:
+    """Read how a path stands in an `azureml:` URI.
+
+    Raises:
+        WrongSettings: the setting is wrong.
+    """
+    reader = _Reader(environment)
+    escaping = reader.escaping(_ESCAPING)
+    if reader.mistakes:
+        raise WrongSettings(reader.mistakes)
+    return escaping
 
 
 def not_trusted(address: str) -> str:
@@ -155,7 +177,7 @@ class _Reader:
     def check_trusted(
         self, settings: AzureSettings, further: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Raise SetupError for all mistakes, also addresses to which no token may go."""
+        """Raise WrongSettings for all mistakes, also addresses to which no token may go."""
         addresses = {
             "LANDFALL_ARM_URL": settings.arm_url,
             **further,
@@ -171,7 +193,7 @@ class _Reader:
             and not may_receive_token(address, settings.allowed_hosts)
         ]
         if self.mistakes:
-            raise SetupError("app settings: " + "; ".join(self.mistakes))
+            raise WrongSettings(self.mistakes)
 
     def text(self, name: str, default: str = "") -> str:
         value = self._environment.get(name, "").strip() or default

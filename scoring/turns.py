@@ -15,7 +15,7 @@ async def overtaken(services: Services, job: Job, seen: Seen) -> Outcome | None:
         return None
     now = job.folder.job_key(folder_digest(seen.files))
     landed = max((file.modified for file in seen.files), default=job.landing.landed)
-    if now == job.key or (landed, now) < (job.landing.landed, job.key):
+    if now in (job.key, job.again_of) or (landed, now) < (job.landing.landed, job.key):
         return None  # of two that wait only one may yield to the other
     if await services.ledger.job(now) is None and await services.ledger.end(now) is None:
         return None

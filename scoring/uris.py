@@ -32,13 +32,28 @@ def datastore_uri(datastore: str, path: str, escaping: Escaping) -> str:
     return f"azureml://datastores/{datastore}/paths/{escape(path, escaping)}"
 
 
+def read_datastore_uri(uri: str) -> tuple[str, str] | None:
+    """Return datastore and path of an `azureml://` URI, short or long; None: it names none."""
+    found = _DATASTORE_PATH.match(uri)
+    return (found["datastore"], found["path"]) if found else None
+
+
 def same_datastore_path(one: str, other: str) -> bool:
     """Tell whether two `azureml://` URIs, short or long form, escaped or not, name one path."""
-    places = [_DATASTORE_PATH.match(uri) for uri in (one, other)]
-    if not all(places):
+    left, right = datastore_path(one), datastore_path(other)
+    if left is None or right is None:
         return False
-    left, right = ((p["datastore"], unquote(p["path"]).strip("/")) for p in places if p)
-    return left == right
+    return _plain(*left) == _plain(*right)
+
+
+def datastore_path(uri: str) -> tuple[str, str] | None:
+    """Return the datastore and the path on it, as they stand in an `azureml://` URI of one."""
+    found = _DATASTORE_PATH.match(uri)
+    return (found["datastore"], found["path"]) if found else None
+
+
+def _plain(datastore: str, path: str) -> tuple[str, str]:
+    return datastore, unquote(path).strip("/")
 
 
 def blob_url(account_url: str, container: str, path: str) -> str:
@@ -49,6 +64,11 @@ def blob_url(account_url: str, container: str, path: str) -> str:
 def subject(container: str, path: str) -> str:
     """Return the subject that a BlobCreated event of this blob has."""
     return f"/blobServices/default/containers/{container}/blobs/{path}"
+
+
+def path_in_subject(subject: str) -> str:
+    """Return the path of the blob that such a subject names."""
+    return subject.split("/", 6)[6]
 
 
 def safe_name(name: str) -> str:

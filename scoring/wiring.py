@@ -52,7 +52,7 @@ def _made() -> tuple[Services, list[Mistake]]:
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = read_settings(os.environ)
     routes, mistakes = read_routes_file(ROUTES_FILE, os.environ)
-    return make(settings, routes), mistakes
+    return make(settings, routes, Clients(settings)), mistakes
 
 
 @functools.lru_cache(maxsize=1)
@@ -98,6 +98,8 @@ def read_routes_file(
         raise SetupError(
             f"{file.name}: {failure.strerror}: put it beside function_app.py"
         ) from None
+    except UnicodeDecodeError as mistake:
+        raise SetupError(f"{file.name}: it is not UTF-8: {mistake.reason}") from None
     return read_routes(text, environment)
 
 
@@ -106,13 +108,12 @@ def _no_datastore(route: Route) -> Mistake:
     return Mistake(route=route.name, field="datastore", problem=problem)
 
 
-def make(settings: Settings, routes: list[Route]) -> Services:
-    """Return services for these settings and routes.
+def make(settings: Settings, routes: list[Route], clients: Clients) -> Services:
+    """Return services for these settings and routes, which are closed with the clients.
 
     Raises:
         SetupError: a setting cannot be used.
     """
-    clients = Clients(settings)
     container = clients.blob_service(settings.storage).get_container_client(
         settings.ledger_container
     )
@@ -137,7 +138,7 @@ def make(settings: Settings, routes: list[Route]) -> Services:
             clock=time.monotonic,
         ),
         endpoints=AzureBatchEndpoints(clients.ml, post_seconds=timing.post.total_seconds()),
-        publisher=EventGridTopic(settings.topic_endpoint, clients.identity),
+        publisher=clients.closing(EventGridTopic(settings.topic_endpoint, clients.identity)),
         routes=routes,
         source=settings.workspace_id,
         escaping=settings.escaping,

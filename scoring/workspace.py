@@ -155,24 +155,12 @@ class AzureWorkspace:
         while page:
             document = await self._get(page)
             for datastore in document.get("value") or []:
-                place = self._place(datastore.get("properties") or {})
+                place = place_in(datastore, self._account_url)
                 if place is not None:
                     places[datastore["name"]] = place
             page = document.get("nextLink")
         (await self._known()).places = places
         return True
-
-    def _place(self, properties: dict[str, Any]) -> Place | None:
-        """Read where a datastore is; None unless it is in blob storage, where outputs must lie."""
-        if properties.get("datastoreType") != "AzureBlob":
-            return None
-        account, container = properties.get("accountName"), properties.get("containerName")
-        if not (isinstance(account, str) and isinstance(container, str)):
-            return None
-        suffix = properties.get("endpoint") or "core.windows.net"
-        return Place(
-            account=account, account_url=self._account_url(account, suffix), container=container
-        )
 
     async def _ask_endpoint(self, name: str) -> bool:
         endpoints = (await self._known()).endpoints
@@ -181,13 +169,7 @@ class AzureWorkspace:
         if document is None:
             endpoints.pop(name, None)
             return False
-        properties = document.get("properties") or {}
-        if not isinstance(properties.get("scoringUri"), str):
-            raise Unavailable(f"the workspace names no scoringUri for batch endpoint {name!r}")
-        endpoints[name] = BatchEndpoint(
-            scoring_uri=properties["scoringUri"],
-            default_deployment=(properties.get("defaults") or {}).get("deploymentName"),
-        )
+        endpoints[name] = batch_endpoint_in(document)
         return True
 
     async def _get(self, url: str, *, missing_is_fine: bool = False) -> Any:
@@ -200,6 +182,34 @@ class AzureWorkspace:
         if not isinstance(document, dict):
             raise Unavailable(f"the workspace: {url}: the answer is no JSON object")
         return document
+
+
+def place_in(datastore: dict[str, Any], account_url: Callable[[str, str], str]) -> Place | None:
+    """Read where a datastore is; None unless it is in blob storage, where outputs must lie."""
+    properties = datastore.get("properties") or {}
+    if properties.get("datastoreType") != "AzureBlob":
+        return None
+    account, container = properties.get("accountName"), properties.get("containerName")
+    if not (isinstance(account, str) and isinstance(container, str)):
+        return None
+    suffix = properties.get("endpoint") or "core.windows.net"
+    return Place(account=account, account_url=account_url(account, suffix), container=container)
+
+
+def batch_endpoint_in(document: dict[str, Any]) -> BatchEndpoint:
+    """Read a batch endpoint as ARM describes it.
+
+    Raises:
+        Unavailable: it has no address.
+    """
+    properties = document.get("properties") or {}
+    if not isinstance(properties.get("scoringUri"), str):
+        name = document.get("name")
+        raise Unavailable(f"the workspace names no scoringUri for batch endpoint {name!r}")
+    return BatchEndpoint(
+        scoring_uri=properties["scoringUri"],
+        default_deployment=(properties.get("defaults") or {}).get("deploymentName"),
+    )
 
 
 def _read_memory(body: bytes | None) -> LastAnswers:

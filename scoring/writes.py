@@ -32,12 +32,26 @@ async def record(services: Services, opened: OpenJob, progress: Progress) -> Non
     """
     stands, ours = await _try_save(services, opened, progress)
     while not ours and stands is not None and _merely_unknown(stands, progress):
+        asked, code = stands.progress.cancel_asked, stands.progress.cancel_code
+        progress = msgspec.structs.replace(progress, cancel_asked=asked, cancel_code=code)
         stands, ours = await _try_save(services, stands, progress)
     if ours:
         return
     if stands is None or stands.progress.batch_job != progress.batch_job:
         info(Action.MOVED_ON, job=opened.key, attempt=progress.attempt)
         await cancel_surplus(services, opened.key, progress.batch_job)
+
+
+async def ask_for_cancel(services: Services, key: str, progress: Progress) -> None:
+    """Ask for the cancel of a job's batch job, which its progress says already."""
+    warning(
+        Action.CANCELING,
+        job=key,
+        route=progress.route,
+        batch_job=progress.batch_job,
+        reason=progress.cancel_code,
+    )
+    await services.workspace.cancel(progress.batch_job)
 
 
 async def cancel_surplus(services: Services, key: str, batch_job: str) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +68,7 @@ class FakeLedger:
         self._versions = itertools.count(1)
         self.open: dict[str, tuple[Job, OpenJob]] = {}
         self.done: dict[str, bytes] = {}
+        self.concluded: dict[str, datetime] = {}
         self.mark = PollMark()
         self.sweep_marks: dict[str, SweepMark] = {}
         self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
@@ -106,7 +107,12 @@ class FakeLedger:
     async def end(self, key: str) -> bytes | None:
         return self.done.get(key)
 
+    async def ended(self) -> AsyncIterator[tuple[str, datetime]]:
+        for key in list(self.done):
+            yield key, self.concluded[key]
+
     async def conclude(self, key: str, event: bytes) -> bytes:
+        self.concluded.setdefault(key, self._clock.now)
         return self.done.setdefault(key, event)
 
     async def sweep_mark(self, route: str) -> SweepMark:

@@ -59,7 +59,8 @@ def test_operate_lists_each_reason_that_the_product_gives_and_no_other() -> None
     listed = set(re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE))
     source = "".join(path.read_text("utf-8") for path in (ROOT / "scoring").glob("*.py"))
     given = re.findall(
-        r'code="([a-z-]+)"|(?:_rejected|Status\.\w+,|outcome,)\s*\(?"([a-z-]+)"', source
+        r'code="([a-z-]+)"|(?:BY_OPERATOR =|_rejected|Status\.\w+,|outcome,)\s*\(?"([a-z-]+)"',
+        source,
     )
     assert listed == {one for pair in given for one in pair if one}
 

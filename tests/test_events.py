@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from scoring.batch_jobs import Answered, JobState, Unclear
+from scoring.cli import operators
 from scoring.cloud_event import CloudEvent
 from scoring.completion import DATA_SCHEMA, TYPES, completion_event, receipt
 from scoring.decisions import Outcome, Seen, Status, before_submission
@@ -380,6 +381,20 @@ async def _canceled(world: World) -> None:
     world.endpoints.turn("batchjob-1", JobState.CANCELED)
 
 
+async def _canceled_by_an_operator(world: World) -> None:
+    await world.land(FILE)
+    (key,) = world.ledger.open
+    await operators.cancel(world.services, key, dry_run=False)
+    world.endpoints.turn("batchjob-1", JobState.CANCELED)
+
+
+async def _canceled_before_its_turn(world: World) -> None:
+    world.endpoints.answers = [Answered(status=429, message="slow", retry_after=900)]
+    await world.land(FILE)
+    (key,) = world.ledger.open
+    await operators.cancel(world.services, key, dry_run=False)
+
+
 async def _timed_out(world: World) -> None:
     await world.land(FILE)
     await world.ticks(timedelta(hours=24), every=timedelta(hours=1))
@@ -418,6 +433,8 @@ RUNS: list[tuple[Callable[[World], Any], list[tuple[str, str | None]]]] = [
     (_unknown, [("failed", "outcome-unknown")]),
     (_gone, [("failed", "batch-job-gone")]),
     (_canceled, [("canceled", "batch-job-canceled")]),
+    (_canceled_by_an_operator, [("canceled", "canceled-by-operator")]),
+    (_canceled_before_its_turn, [("canceled", "canceled-by-operator")]),
     (_timed_out, [("timed-out", "queue-timeout")]),
     (_empty, [("rejected", "empty")]),
     (_empty_folder, [("rejected", "folder-empty")]),

@@ -3,16 +3,14 @@
 `control_plane`, `assets`, `computes`, `batch_endpoints` and `batch_deployments` answer ARM,
 `scoring_uris` the endpoints; `operations` takes the time of what is PUT, `lifecycle` lets jobs
 live, `scoring` does their work in a process of its own, `worker`. `workspace` says what a
-deployment is, `deploying` and `deployment_files` make one.
+deployment is, `deploying` makes one.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
 
-from local.azureml import deployment_files
 from local.azureml.admin import Admin
 from local.azureml.answers import guard
 from local.azureml.assets import Assets
@@ -25,12 +23,11 @@ from local.azureml.operation_paths import OperationPaths
 from local.azureml.operations import Failure, OperationPlan
 from local.azureml.part import AzureMl
 from local.azureml.scoring_uris import ScoringUris
-from local.azureml.workspace import Workspace
+from local.azureml.workspace import Endpoint, Workspace
 from local.run_folder import RunFolder
 from local.serving import serve
 
 __all__ = [
-    "DEPLOYMENTS",
     "AzureMl",
     "BatchJob",
     "Failure",
@@ -39,7 +36,6 @@ __all__ = [
     "start",
 ]
 
-DEPLOYMENTS = Path(__file__).parent.parent / "deployments"
 STEP_SECONDS = 0.2  # that each state of a job lasts
 OPERATION_SECONDS = 0.2  # that a PUT or DELETE of a compute, endpoint or deployment lasts
 
@@ -47,7 +43,7 @@ OPERATION_SECONDS = 0.2  # that a PUT or DELETE of a compute, endpoint or deploy
 @contextlib.asynccontextmanager
 async def start(
     folder: RunFolder,
-    deployments: Path = DEPLOYMENTS,
+    endpoints: Iterable[Endpoint] = (),
     *,
     step_seconds: float = STEP_SECONDS,
     operation_seconds: float = OPERATION_SECONDS,
@@ -55,12 +51,12 @@ async def start(
     """Run ARM and the scoring URIs, over TLS.
 
     Each state of a job before its end lasts `step_seconds`, each long operation of ARM
-    `operation_seconds`.
+    `operation_seconds`. The endpoints are there from the beginning; others are PUT.
 
     Raises:
-        DeploymentFileError: a YAML file among the deployments cannot be used.
+        RuntimeError: it runs in this folder already.
     """
-    workspace = Workspace(endpoints=deployment_files.read(deployments))
+    workspace = Workspace(endpoints={endpoint.name: endpoint for endpoint in endpoints})
     part = AzureMl(
         folder, workspace, step_seconds=step_seconds, operation_seconds=operation_seconds
     )

@@ -1,4 +1,4 @@
-"""Endpoints that came from YAML files, shown as if they had been PUT."""
+"""Endpoints that were there from the beginning, shown as if they had been PUT."""
 
 from msgspec import UNSET
 

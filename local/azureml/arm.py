@@ -37,11 +37,11 @@ def caseless(path: str) -> str:
 
 
 def document(path: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return how ARM describes the resource at a path below the workspace."""
-    segments = path.split("/")
+    """Return how ARM describes the resource at a path below the workspace; "": the workspace."""
+    segments = path.split("/") if path else []
     return {
-        "id": f"{WORKSPACE_ID}/{path}",
-        "name": segments[-1],
+        "id": "/".join([WORKSPACE_ID, *segments]),
+        "name": segments[-1] if segments else WORKSPACE,
         "type": "/".join([_TYPE, *segments[::2]]),
         "properties": properties,
         **more,

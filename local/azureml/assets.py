@@ -122,7 +122,7 @@ class _Paths:
 
     async def _put_container(self, request: web.Request) -> web.Response:
         try:
-            check_name(_NAME, request.match_info["name"], "asset")
+            check_name(_NAME, request.match_info["name"])
             body = await read(request, self._kind.container, _READ_ONLY)
         except InvalidBody as refusal:
             return refusal.answer()
@@ -131,7 +131,7 @@ class _Paths:
     async def _put_version(self, request: web.Request) -> web.Response:
         try:
             for what in ("name", "version"):
-                check_name(_NAME, request.match_info[what], "asset")
+                check_name(_NAME, request.match_info[what], what)
             body = await read(request, self._kind.version, _READ_ONLY)
             check(self._kind.mistakes(body.properties, self._part.workspace))
         except InvalidBody as refusal:

@@ -64,7 +64,7 @@ class BatchDeployments:
         there, name = self._found(request, endpoint), request.match_info["name"]
         path = there.path if there else f"{endpoint.path}/deployments/{name}"
         try:
-            check_name(_NAME, name, "deployment")
+            check_name(_NAME, name)
             body = await read(request, TrackedBody[DeploymentProperties], _READ_ONLY)
             deployment = deployment_of(
                 path.rpartition("/")[2], body.properties, self._part.resources

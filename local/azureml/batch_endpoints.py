@@ -56,7 +56,7 @@ class BatchEndpoints:
         there = self._found(request)
         path = there.path if there else f"batchEndpoints/{name}"
         try:
-            check_name(_NAME, name, "batch endpoint")
+            check_name(_NAME, name)
             body = await read(request, TrackedBody[EndpointProperties], _READ_ONLY)
             check(self._mistakes(path, body.properties))
         except InvalidBody as refusal:

@@ -190,8 +190,7 @@ async def _names_below(container: ContainerClient, folder: str) -> list[str]:
     except ResourceNotFoundError:
         found = []
     if not found:
-        where = f"{container.container_name}/{folder}"
-        raise JobFailed(f"there is no file {where}, and there are no files in a folder {where}/")
+        raise JobFailed(f"there are no files in {container.container_name}/{prefix}")
     return found
 
 

@@ -16,7 +16,7 @@ Flag = bool | UnsetType
 Texts = dict[str, str] | UnsetType
 Anything = dict[str, Any] | UnsetType
 Some = Annotated[str, Meta(min_length=1)]
-Duration = Annotated[str, Meta(pattern=r"^P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$")]
+Duration = Annotated[str, Meta(pattern=r"^P(?=.)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$")]
 
 P = TypeVar("P")
 

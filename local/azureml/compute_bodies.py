@@ -2,8 +2,21 @@
 
 from msgspec import UNSET, UnsetType
 
-from local.azureml.bodies import Anything, Duration, Flag, OsType, Part, Some, Text, Word
+from local.azureml.bodies import (
+    Anything,
+    Duration,
+    Flag,
+    Identity,
+    OsType,
+    Part,
+    Sku,
+    Some,
+    Text,
+    Texts,
+    Word,
+)
 from local.azureml.workspace import Count
+from local.names import LOCATION
 
 
 class ComputeType(Word):
@@ -65,7 +78,7 @@ class ClusterProperties(Part, kw_only=True):
     property_bag: Anything = UNSET
 
 
-class Compute(Part, kw_only=True):
+class ComputeProperties(Part, kw_only=True):
     """What deployments run on; kept and shown, nothing runs there."""
 
     compute_type: ComputeType
@@ -74,3 +87,13 @@ class Compute(Part, kw_only=True):
     compute_location: Text = UNSET
     disable_local_auth: Flag = UNSET
     resource_id: Text = UNSET
+
+
+class Compute(Part, kw_only=True):
+    """A PUT of a compute; the workspace says where it lies if this does not."""
+
+    location: Some = LOCATION
+    tags: Texts = UNSET
+    identity: Identity | UnsetType = UNSET
+    sku: Sku | UnsetType = UNSET
+    properties: ComputeProperties

@@ -7,8 +7,7 @@ from aiohttp import web
 
 from local.azureml.answers import page
 from local.azureml.arm import add_paths, not_found
-from local.azureml.bodies import TrackedBody
-from local.azureml.compute_bodies import Compute
+from local.azureml.compute_bodies import Compute, ComputeProperties
 from local.azureml.part import AzureMl
 from local.azureml.provisioning import Provisioning
 from local.azureml.reading import InvalidBody, Mistake, check, check_name, read
@@ -58,8 +57,8 @@ class Computes:
     async def _put(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         try:
-            check_name(_NAME, name, "compute")
-            body = await read(request, TrackedBody[Compute], _READ_ONLY)
+            check_name(_NAME, name)
+            body = await read(request, Compute, _READ_ONLY)
             check(_mistakes(body.properties))
         except InvalidBody as refusal:
             return refusal.answer()
@@ -86,7 +85,7 @@ def _document(compute: Resource) -> dict[str, Any]:
     )
 
 
-def _mistakes(compute: Compute) -> Iterator[Mistake]:
+def _mistakes(compute: ComputeProperties) -> Iterator[Mistake]:
     scale = compute.properties.scale_settings
     if scale and scale.min_node_count > scale.max_node_count:
         target = "properties.properties.scaleSettings"

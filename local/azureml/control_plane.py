@@ -8,7 +8,7 @@ from local.azureml.answers import page
 from local.azureml.arm import add_paths, document, not_found
 from local.azureml.part import AzureMl
 from local.azureml.workspace import Datastore
-from local.names import LOCATION, WORKSPACE, WORKSPACE_ID
+from local.names import LOCATION, WORKSPACE
 
 
 class ControlPlane:
@@ -30,10 +30,8 @@ class ControlPlane:
         )
 
     async def _workspace(self, _: web.Request) -> web.StreamResponse:
-        shown = {"friendlyName": WORKSPACE, "provisioningState": "Succeeded"}
-        return web.json_response(
-            {**document("", shown, location=LOCATION), "id": WORKSPACE_ID, "name": WORKSPACE}
-        )
+        about = {"friendlyName": WORKSPACE, "provisioningState": "Succeeded"}
+        return web.json_response(document("", about, location=LOCATION))
 
     async def _datastores(self, request: web.Request) -> web.StreamResponse:
         stores = self._part.workspace.datastores.values()

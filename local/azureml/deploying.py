@@ -37,9 +37,11 @@ def deployment_of(name: str, said: DeploymentProperties, resources: Resources) -
     code, model = found["codes"], found.get("models")
     return Deployment(
         name=name,
-        code=Registered(key=code.key, uri=code.body.properties.code_uri),
+        code=Registered(key=code.key, uri=code.body.properties.code_uri, folder=True),
         script=said.code_configuration.scoring_script,
-        model=Registered(key=model.key, uri=model.body.properties.model_uri) if model else None,
+        model=Registered(key=model.key, uri=model.body.properties.model_uri, folder=False)
+        if model
+        else None,
         settings=_settings(said),
         environment_variables=said.environment_variables or {},
     )

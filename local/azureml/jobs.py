@@ -4,6 +4,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ class BatchJob(msgspec.Struct, kw_only=True):
     request_id: str | None  # the client's repeatability_request-id; nothing is made of it
     settings: Settings
     pascal: bool  # whether its inputs and outputs are spelled in PascalCase
+    created: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def ended(self) -> bool:
@@ -57,7 +59,8 @@ class BatchJob(msgspec.Struct, kw_only=True):
         if self.message:
             error = {"code": "UserError", "message": self.message}
             properties["error"] = {"error": error}
-        return {"id": key, "name": self.name, "properties": properties}
+        system = {"createdAt": self.created.isoformat().replace("+00:00", "Z")}
+        return {"id": key, "name": self.name, "properties": properties, "systemData": system}
 
     def _data(self) -> dict[str, Any]:
         inputs = {"JobInputType": self.kind, "Uri": self.input_uri}

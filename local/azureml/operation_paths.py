@@ -4,13 +4,8 @@ from aiohttp import web
 
 from local.azureml.answers import refused
 from local.azureml.arm import caseless, not_found
+from local.azureml.operations import RESULTS, STATUS
 from local.azureml.part import AzureMl
-from local.names import LOCATION, SUBSCRIPTION
-
-_LOCATION = (
-    f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.MachineLearningServices"
-    f"/locations/{LOCATION}"
-)
 
 
 class OperationPaths:
@@ -21,8 +16,8 @@ class OperationPaths:
 
     def install(self, app: web.Application) -> None:
         """Add the paths to an app."""
-        app.router.add_get(caseless(f"{_LOCATION}/mfeOperationsStatus/{{name}}"), self._status)
-        app.router.add_get(caseless(f"{_LOCATION}/mfeOperationResults/{{name}}"), self._result)
+        app.router.add_get(caseless(f"{STATUS}/{{name}}"), self._status)
+        app.router.add_get(caseless(f"{RESULTS}/{{name}}"), self._result)
 
     async def _status(self, request: web.Request) -> web.Response:
         operation = self._part.operations.get(request.match_info["name"])

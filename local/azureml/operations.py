@@ -26,7 +26,8 @@ CANCELED = "Canceled"
 FAILED = "Failed"
 _LONGEST_RETRY_AFTER = 10  # seconds
 _PROVIDER = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.MachineLearningServices"
-_LOCATION = f"{_PROVIDER}/locations/{LOCATION}"
+STATUS = f"{_PROVIDER}/locations/{LOCATION}/mfeOperationsStatus"
+RESULTS = f"{_PROVIDER}/locations/{LOCATION}/mfeOperationResults"
 
 Verb = Literal["PUT", "DELETE"]
 
@@ -77,12 +78,12 @@ class Operation:
     @property
     def status_path(self) -> str:
         """Where `Azure-AsyncOperation` says that it is polled."""
-        return f"{_LOCATION}/mfeOperationsStatus/{self.name}"
+        return f"{STATUS}/{self.name}"
 
     @property
     def result_path(self) -> str:
         """Where `Location` says that it is polled."""
-        return f"{_LOCATION}/mfeOperationResults/{self.name}"
+        return f"{RESULTS}/{self.name}"
 
     @property
     def retry_after(self) -> dict[str, str]:

@@ -9,6 +9,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -79,7 +80,7 @@ class Provisioning:
             end=end,
             result=lambda: self._document(resource) if verb == "PUT" else None,
         )
-        version = f"?api-version={request.query['api-version']}"
+        version = f"?{urlencode({'api-version': request.query['api-version']})}"
         status = f"{self._part.url}{operation.status_path}{version}"
         if self._in_properties:
             resource.operation_uri = status

@@ -49,7 +49,7 @@ async def read(request: web.Request, body: type[T], read_only: Collection[str] =
     Raises:
         InvalidBody: it is not JSON, or not of this type.
     """
-    document = _document(await request.text())
+    document = _document(await request.read())
     known = {name: value for name, value in document.items() if name not in _READ_ONLY}
     properties = known.get("properties")
     if isinstance(properties, dict):
@@ -67,17 +67,17 @@ def check(mistakes: Iterator[Mistake]) -> None:
         raise InvalidBody(*found)
 
 
-def check_name(pattern: str, name: str, what: str) -> None:
+def check_name(pattern: str, name: str, what: str = "name") -> None:
     """Raise InvalidBody if a name in the path is none that the service takes."""
     if not re.fullmatch(pattern, name):
-        message = f"The name {name!r} of the {what} does not match {pattern}"
-        raise InvalidBody(Mistake("InvalidName", message, "name"))
+        raise InvalidBody(Mistake("InvalidName", f"{what}: {name!r} is not {pattern}", what))
 
 
-def _document(text: str) -> dict[str, Any]:
+def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(_TRAILING_COMMA.sub(lambda found: found[1] or "", text))
-    except msgspec.DecodeError as error:
+        text = _TRAILING_COMMA.sub(lambda found: found[1] or "", body.decode())
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidBody(Mistake("InvalidJson", f"The body is not JSON: {error}", "")) from None
     if not isinstance(document, dict):
         raise InvalidBody(Mistake("InvalidValue", "The body must be an object", ""))

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from local.azureml import blobs
@@ -40,6 +41,8 @@ class RegisteredFiles:
             place = stored_place(files.uri, self._workspace, decode_percent=decode_percent)
         except ValueError as mistake:  # it was right when it was registered
             raise JobFailed(str(mistake)) from None
+        if files.folder:
+            place = replace(place, path=f"{place.path.rstrip('/')}/")
         complete = self._path / files.key
         async with self._locks[files.key]:
             if not complete.exists():

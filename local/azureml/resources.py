@@ -1,7 +1,6 @@
 """What was PUT: the resources of the workspace by their path below it, compared without case."""
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -75,7 +74,3 @@ class Resources:
         """Return the resources directly in a collection, e.g. `codes/score/versions`."""
         wanted = collection.lower()
         return [one for path, one in self._by_path.items() if path.rpartition("/")[0] == wanted]
-
-    def missing(self, paths: Iterable[str]) -> list[str]:
-        """Return those of some paths where nothing is."""
-        return [path for path in paths if self.get(path) is None]

@@ -40,6 +40,7 @@ class Registered:
 
     key: str  # of the registration
     uri: str
+    folder: bool  # whether it must be a folder; else it may be a file, too
 
 
 Files = Path | Registered  # on this machine, or in storage

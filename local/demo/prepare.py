@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.svm import SVC
 
-from local.azureml import DEPLOYMENTS
 from local.demo import data
+from local.deploy import DEPLOYMENTS
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

@@ -16,6 +16,7 @@ from local import azure
 from local.azure import Azure
 from local.board import RECEIPT, Board
 from local.demo import data
+from local.deploy import deploy
 from local.drop import landing_container
 from local.host import Program
 from local.run_folder import RunFolder
@@ -57,6 +58,7 @@ async def run(folder: RunFolder, *, program: Program = "local", hosts: int = 1) 
     drops = _drops()
     board = Board()
     async with azure.start(folder) as running:
+        print(await deploy(folder))
         with board.shown():
             async with azure.hosts(folder, board.tell, count=hosts, program=program):
                 await _drop_all(folder, drops)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scoring.cli.arm import Conflict, Tell, well
+from scoring.cli.arm import Tell, well
 from scoring.cli.bodies import Body
 from scoring.cli.comparison import covers
 from scoring.cli.contents import Content
 from scoring.cli.failures import Refused
+from scoring.cli.patient_http import Conflict
 from scoring.cli.session import Session
 from scoring.cli.uploads import Datastore, Uploaded, default_datastore, place, send
 from scoring.workspace import API_VERSION

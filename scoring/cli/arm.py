@@ -1,4 +1,4 @@
-"""Azure Resource Manager: requests that are tried again, and long operations that are waited for.
+"""Azure Resource Manager: its resources, and long operations that are waited for.
 
 Long operations as in "Track asynchronous Azure operations" of the Azure documentation.
 """
@@ -8,33 +8,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
-from azure.core.exceptions import AzureError
 
-from scoring.authorized_http import AuthorizedHttp, json_in, retry_after, what_it_says
-from scoring.azure_errors import told_as_ours
+from scoring.authorized_http import AuthorizedHttp, json_in, retry_after
 from scoring.cli.failures import Refused
-from scoring.errors import Unavailable
+from scoring.cli.patient_http import PatientHttp, document_in
 from scoring.workspace import API_VERSION
 
 Tell = Callable[[str], None]  # is told the state of a long operation whenever it is asked for
 
-_TRIES = 6
-_FIRST_WAIT = 0.5  # seconds; doubles
-_LONGEST_WAIT = 15.0
+_LONGEST_WAIT = 15.0  # seconds
 _FIRST_LOOK = 0.2  # at a long operation; doubles, unless Retry-After says otherwise
-_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _GOOD_ENDS = frozenset({"succeeded", "completed"})
 _BAD_ENDS = frozenset({"failed", "canceled", "cancelled"})
 
 
 def silent(_: str) -> None:
     """Tell nobody."""
-
-
-class Conflict(Refused):
-    """409: something else happens to the resource, or it cannot be changed so."""
-
-    maybe_ours = False  # whether an earlier try, whose answer was lost, may be what happens
 
 
 class Arm:
@@ -52,7 +41,7 @@ class Arm:
         workspace_id: str,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._http = http
+        self._patient = PatientHttp(http, sleep)
         self._sleep = sleep
         self._url = url
         self.workspace_id = workspace_id
@@ -63,21 +52,16 @@ class Arm:
 
     async def get(self, path: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None if there is none."""
-        answer = await self._send("GET", self._at(path, query), missing_is_fine=True)
-        return None if answer.status_code == httpx.codes.NOT_FOUND else _document(answer)
+        return await self._patient.get(self._at(path, query))
 
     async def listed(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
         """Yield the resources of a listing, page by page."""
-        page: str | None = self._at(path, query)
-        while page:
-            document = _document(await self._send("GET", page))
-            for one in document.get("value") or []:
-                yield one
-            page = document.get("nextLink")
+        async for one in self._patient.listed(self._at(path, query)):
+            yield one
 
     async def workspace(self) -> dict[str, Any]:
         """Return the workspace."""
-        return _document(await self._send("GET", self._url_of(self.workspace_id, {})))
+        return document_in(await self._patient.send("GET", self._url_of(self.workspace_id, {})))
 
     async def put(self, path: str, body: dict[str, Any], tell: Tell = silent) -> dict[str, Any]:
         """Create or replace a resource and wait until it is there; return it.
@@ -85,9 +69,9 @@ class Arm:
         Raises:
             Conflict: it cannot be changed now. `settled` waits for what happens to it.
         """
-        answer = await self._send("PUT", self._at(path, {}), json=body)
+        answer = await self._patient.send("PUT", self._at(path, {}), json=body)
         await self._wait(path, answer, tell)
-        stands = await self.settled(path, tell) or _document(answer)
+        stands = await self.settled(path, tell) or document_in(answer)
         if not well(stands):
             raise Refused(f"{path}: its provisioning {provisioning(stands).lower()}")
         return stands
@@ -98,7 +82,7 @@ class Arm:
         Raises:
             Conflict: it cannot be deleted now. `settled` waits for what happens to it.
         """
-        answer = await self._send("DELETE", self._at(path, {}), missing_is_fine=True)
+        answer = await self._patient.send("DELETE", self._at(path, {}), missing_is_fine=True)
         if answer.status_code != httpx.codes.NOT_FOUND:
             await self._wait(path, answer, tell)
             await self.settled(path, tell)
@@ -117,48 +101,13 @@ class Arm:
 
     async def post(self, path: str) -> None:
         """Ask for an action on a resource, e.g. `jobs/x/cancel`."""
-        await self._send("POST", self._at(path, {}))
+        await self._patient.send("POST", self._at(path, {}))
 
     def _at(self, path: str, query: dict[str, str]) -> str:
         return self._url_of(self.id(path), query)
 
     def _url_of(self, arm_id: str, query: dict[str, str]) -> str:
         return str(httpx.URL(f"{self._url}{arm_id}", params={"api-version": API_VERSION, **query}))
-
-    async def _send(
-        self,
-        method: str,
-        url: str,
-        *,
-        json: dict[str, Any] | None = None,
-        missing_is_fine: bool = False,
-    ) -> httpx.Response:
-        """Send a request until there is a usable answer."""
-        wait, last = _FIRST_WAIT, "no answer"
-        for try_ in range(1, _TRIES + 1):
-            asked_to_wait = 0.0
-            try:
-                answer = await self._http.send(method, url, json=json)
-            except (httpx.HTTPError, TimeoutError, OSError) as failure:
-                last = f"{type(failure).__name__}: {failure}".rstrip(": ")
-            except AzureError:
-                with told_as_ours(f"{method} {url}"):
-                    raise
-            else:
-                missing = answer.status_code == httpx.codes.NOT_FOUND
-                if answer.is_success or (missing and missing_is_fine):
-                    return answer
-                if answer.status_code not in _TRY_AGAIN:
-                    refusal = _refusal(answer)
-                    if isinstance(refusal, Conflict):
-                        refusal.maybe_ours = try_ > 1
-                    raise refusal
-                last = f"{answer.status_code}: {what_it_says(answer)}"
-                asked_to_wait = retry_after(answer)
-            if try_ < _TRIES:
-                await self._sleep(max(wait, asked_to_wait))
-            wait = min(wait * 2, _LONGEST_WAIT)
-        raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
 
     async def _wait(self, path: str, answer: httpx.Response, tell: Tell) -> None:
         """Wait for the long operation that an answer names, if it names one."""
@@ -173,7 +122,7 @@ class Arm:
         while True:
             await self._sleep(retry_after(answer) or wait)
             wait = min(wait * 2, _LONGEST_WAIT)
-            answer = await self._send("GET", url, missing_is_fine=True)
+            answer = await self._patient.send("GET", url, missing_is_fine=True)
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return  # what has ended may be forgotten; the resource itself tells
             document = json_in(answer)
@@ -195,31 +144,6 @@ def provisioning(resource: dict[str, Any]) -> str:
 def well(resource: dict[str, Any]) -> bool:
     """Tell whether the last operation on a resource has not gone wrong."""
     return provisioning(resource).lower() not in _BAD_ENDS
-
-
-def _document(answer: httpx.Response) -> dict[str, Any]:
-    document = json_in(answer)
-    if not isinstance(document, dict):
-        raise Unavailable(f"{answer.request.method} {answer.request.url}: no JSON object came")
-    return document
-
-
-def _refusal(answer: httpx.Response) -> Refused:
-    document = json_in(answer)
-    error = document.get("error") if isinstance(document, dict) else None
-    url = answer.request.url.path
-    path = url.rpartition("/workspaces/")[2].partition("/")[2] or url
-    details = [
-        f"{one.get('target') or one.get('code')}: {one.get('message')}"
-        for one in (error.get("details") or [] if isinstance(error, dict) else [])
-    ]
-    said = "; ".join([what_it_says(answer), *details])
-    kind = Conflict if answer.status_code == httpx.codes.CONFLICT else Refused
-    return kind(
-        f"{answer.request.method} {path}: {answer.status_code}: {said}",
-        status=answer.status_code,
-        code=error.get("code") if isinstance(error, dict) else None,
-    )
 
 
 def _failed(path: str, state: str, document: Any) -> Refused:

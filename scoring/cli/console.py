@@ -20,7 +20,9 @@ from rich.prompt import Confirm
 
 from scoring.cli.failures import Exit, Failure, UsageError
 from scoring.log import logger
+from scoring.redaction import redacted
 
+_NOT_CUT = 10_000  # columns of a table that goes to a file or a program
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
 
 
@@ -43,6 +45,8 @@ class Console:
 
     def __init__(self) -> None:
         self._out = rich.console.Console(**_PLAIN)
+        if not self._out.is_terminal:
+            self._out.width = _NOT_CUT
         self._err = rich.console.Console(stderr=True, **_PLAIN)
         self._warnings: list[str] = []
         self._log: list[str] = []
@@ -78,10 +82,11 @@ class Console:
 
     def fail(self, failure: Failure) -> Exit:
         """Say how a command failed; return its exit code."""
-        self._err.print(f"error: {failure}", style="red")
+        message = redacted(str(failure))
+        self._err.print(f"error: {message}", style="red")
         if self.as_json:
             kind = failure.exit_code.name.lower().replace("_", "-")
-            error = {"kind": kind, "message": str(failure), **failure.details}
+            error = {"kind": kind, "message": message, **failure.details}
             self._print_json({"error": error})
         return failure.exit_code
 

@@ -4,8 +4,8 @@ import re
 from typing import Annotated
 
 from scoring.cli.applying import waiting
-from scoring.cli.arm import Conflict
 from scoring.cli.failures import Refused, UsageError
+from scoring.cli.patient_http import Conflict
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 
 _TRIES = 3

@@ -42,12 +42,16 @@ class Refused(Failure):
 
 
 class Interrupted(Failure):
-    """Ctrl-C. What is half done is found by the next run."""
+    """Ctrl-C. What is half done is found by the next run, unless the message says otherwise."""
 
     exit_code = Exit.INTERRUPTED
 
-    def __init__(self) -> None:
-        super().__init__("interrupted; the same command goes on where this one stopped")
+    def __init__(
+        self,
+        message: str = "interrupted; the same command goes on where this one stopped",
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
 
 
 class JobFailed(Failure):

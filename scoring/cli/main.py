@@ -3,15 +3,29 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from scoring.cli import data
+from scoring.cli import data, ledger
 from scoring.cli.console import Console
 from scoring.cli.delete import delete
 from scoring.cli.deploy import deploy
+from scoring.cli.doctor import doctor
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
-from scoring.cli.session import DEFAULTS, Options, Session, environment, opened
+from scoring.cli.invoke import invoke
+from scoring.cli.job import job
+from scoring.cli.route import route
+from scoring.cli.session import (
+    DEFAULTS,
+    AppSettings,
+    LedgerSession,
+    Session,
+    WorkspaceOptions,
+    environment,
+    opened,
+    opened_ledger,
+)
 from scoring.errors import LandfallError
 
 app = App(
@@ -20,17 +34,21 @@ app = App(
     version_flags=[],
     default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
 )
-
 app.command(deploy)
 app.command(data.app)
+app.command(invoke)
+app.command(job)
 app.command(delete)
+app.command(doctor)
+app.command(route)
+app.command(ledger.app)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code."""
     console = Console()
     try:
-        asyncio.run(_run(arguments, console))
+        return asyncio.run(_run(arguments, console))
     except CycloptsError as mistake:
         console.as_json = "json" in arguments
         return console.fail(UsageError(f"{mistake} --help lists what there is."))
@@ -40,18 +58,32 @@ def main(arguments: Sequence[str]) -> int:
         return console.fail(as_failure(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return console.fail(Interrupted())
-    return Exit.DONE
 
 
-async def _run(arguments: Sequence[str], console: Console) -> None:
+async def _run(arguments: Sequence[str], console: Console) -> Exit:
+    """Run a command; one whose result is itself good or bad news returns an exit code."""
     command, bound, needs = app.parse_args(arguments, exit_on_error=False, print_error=False)
-    options: Options = bound.arguments.get("options", DEFAULTS)
-    console.as_json = options.output == "json"
+    options: WorkspaceOptions = bound.arguments.get("options", DEFAULTS)
+    console.as_json = options.as_json
     async with contextlib.AsyncExitStack() as running:
         for name, kind in needs.items():
-            if kind is Session:
-                session = opened(console, environment(options))
-                bound.arguments[name] = await running.enter_async_context(session)
+            bound.arguments[name] = await _given(kind, console, options, running)
         said = command(*bound.args, **bound.kwargs)
         if asyncio.iscoroutine(said):  # --help is none
-            await said
+            said = await said
+    return said if isinstance(said, Exit) else Exit.DONE
+
+
+async def _given(
+    kind: Any, console: Console, options: WorkspaceOptions, running: contextlib.AsyncExitStack
+) -> Any:
+    """Return what a command needs, open for as long as it runs."""
+    if kind is Session:
+        return await running.enter_async_context(opened(console, environment(options)))
+    if kind is AppSettings:
+        values = environment(options)
+        return AppSettings(console=console, values=values, routes_file=options.routes)
+    if kind is LedgerSession:
+        session = opened_ledger(console, environment(options), options.routes)
+        return await running.enter_async_context(session)
+    raise TypeError(f"nobody gives commands a {kind}")

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from cyclopts import Group, Parameter
 
 from scoring.cli.arm import Arm
 from scoring.cli.console import Console
 from scoring.cli.failures import UsageError
 from scoring.clients import Clients
-from scoring.settings import AzureSettings, read_azure_settings
+from scoring.ports import Services
+from scoring.settings import AzureSettings, read_azure_settings, read_settings
+from scoring.wiring import ROUTES_FILE, good_routes, make, read_routes_file
 
 _WORKSPACE_FILES = ("config.json", ".azureml/config.json")  # as the Azure ML SDKs look for them
 _NAMES = {
@@ -22,13 +25,13 @@ _NAMES = {
     "resource_group": "AZUREML_ARM_RESOURCEGROUP",
     "workspace_name": "AZUREML_ARM_WORKSPACE_NAME",
 }
-_EVERYWHERE = Group("Every command", sort_key=100)
+EVERYWHERE = Group("Every command", sort_key=100)
 
 
-@Parameter(name="*", group=_EVERYWHERE)
+@Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What can be said to every command."""
+class WorkspaceOptions:
+    """What can be said to every command, but for `--output`."""
 
     subscription: str | None = None
     """Of the workspace; else AZUREML_ARM_SUBSCRIPTION, else config.json."""
@@ -36,11 +39,30 @@ class Options:
     """Of the workspace; else AZUREML_ARM_RESOURCEGROUP, else config.json."""
     workspace: Annotated[str | None, Parameter(alias="-w")] = None
     """Its name; else AZUREML_ARM_WORKSPACE_NAME, else config.json."""
+    routes: Path = ROUTES_FILE
+    """The routes file."""
     settings: Path | None = None
     """A file with app settings: local.settings.json, or what
     `az functionapp config appsettings list` prints. The environment goes before it."""
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        raise NotImplementedError
+
+
+@Parameter(name="*", group=EVERYWHERE)
+@dataclass(frozen=True, kw_only=True)
+class Options(WorkspaceOptions):
+    """What can be said to every command."""
+
     output: Annotated[Literal["text", "json"], Parameter(alias="-o")] = "text"
     """How to print: json is one document and nothing else."""
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads what is printed."""
+        return self.output == "json"
 
 
 DEFAULTS = Options()
@@ -56,11 +78,28 @@ class Session:
     arm: Arm
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppSettings:
+    """For a command that must work where settings are wrong: nothing is read of them yet."""
+
+    console: Console
+    values: Mapping[str, str]  # by name
+    routes_file: Path
+
+
 Needs = Parameter(parse=False)
 """Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`."""
 
 
-def environment(options: Options) -> Mapping[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class LedgerSession:
+    """A command's way to the ledger: the services as the function app has them."""
+
+    console: Console
+    services: Services
+
+
+def environment(options: WorkspaceOptions) -> Mapping[str, str]:
     """Return the app settings: the options, else the environment, else files.
 
     What a settings file holds is put into the environment, because the credential reads it there.
@@ -95,6 +134,31 @@ async def opened(console: Console, environment: Mapping[str, str]) -> AsyncItera
             clients=clients,
             arm=Arm(clients.arm, settings.arm_url, settings.workspace_id),
         )
+    finally:
+        await clients.close()
+
+
+@contextlib.asynccontextmanager
+async def opened_ledger(
+    console: Console, environment: Mapping[str, str], routes_file: Path
+) -> AsyncIterator[LedgerSession]:
+    """Open the services as the function app does, with the routes that can be used.
+
+    Raises:
+        SetupError: settings or routes cannot be used, or the workspace refuses.
+        Unavailable: the workspace cannot be asked where the datastores are.
+    """
+    settings = read_settings(environment)
+    routes, mistakes = read_routes_file(routes_file, environment)
+    clients = Clients(settings)
+    try:
+        services = make(settings, routes, clients)
+        routes, mistakes = good_routes(routes, mistakes, await services.workspace.places())
+        for mistake in mistakes:
+            console.warn(str(mistake))
+        services = msgspec.structs.replace(services, routes=routes)
+        with console.logging():
+            yield LedgerSession(console=console, services=services)
     finally:
         await clients.close()
 

@@ -6,16 +6,23 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from local import azure as local_azure
 from local.app_settings import app_settings
 from local.azure import APP, Azure
+from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
 from scoring.cli.console import Console
+from scoring.cli.contents import CHUNK
 from scoring.cli.session import Session, opened
+from tests.end_to_end.site import with_certificates_of
+from tests.local.test_azureml_wire import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +71,12 @@ class Commands:
 
 
 @pytest.fixture(scope="session")
-async def azure(folder: RunFolder) -> AsyncIterator[Azure]:
-    """A local Azure without endpoints of its own."""
-    async with local_azure.start(folder, step_seconds=0.05) as running:
+async def azure(
+    folder: RunFolder, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Azure]:
+    """A local Azure beside the session's storage, which has a run folder of its own."""
+    own = with_certificates_of(folder, tmp_path_factory.mktemp("cli") / "azure")
+    async with local_azure.start(own, step_seconds=0.05) as running:
         yield running
 
 
@@ -84,3 +94,18 @@ async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         monkeypatch.setenv(name, value)
     async with opened(Console(), settings) as session:
         yield session
+
+
+@pytest.fixture
+async def site(azure: Azure, tmp_path: Path) -> AsyncIterator[Site]:
+    """What makes endpoints and files there; `here` is a folder for one test."""
+    secret = azure.storage.connection_string(LANDING_ACCOUNT)
+    async with (
+        ContainerClient.from_connection_string(
+            secret, CONTAINER, max_single_put_size=CHUNK, max_block_size=CHUNK
+        ) as container,
+        httpx.AsyncClient(verify=azure.folder.client_tls()) as client,
+    ):
+        yield Site(azure.azureml, container, client, tmp_path)
+    azure.azureml.faults.forget()
+    azure.azureml.release()

@@ -15,8 +15,10 @@ from local.faults import Fault
 from local.names import ARM_AUDIENCE
 from scoring.authorized_http import AuthorizedHttp
 from scoring.cli import arm as arm_module
-from scoring.cli.arm import Arm, Conflict, provisioning
+from scoring.cli import patient_http
+from scoring.cli.arm import Arm, provisioning
 from scoring.cli.failures import Refused
+from scoring.cli.patient_http import Conflict
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
 from scoring.identity import Identity
@@ -31,7 +33,7 @@ Make = Callable[..., Arm]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of no use to a test are short."""
-    monkeypatch.setattr(arm_module, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
 
 

@@ -31,7 +31,7 @@ from scoring.next_step import (
     _first_age,
     next_step,
 )
-from scoring.progress import OpenJob, State
+from scoring.progress import BY_OPERATOR, OpenJob, State
 from scoring.timing import Timing
 from tests.factories import NOW, batch_job, open_job, progress
 
@@ -387,6 +387,23 @@ def test_every_other_end_after_the_cancel_is_timed_out(state: JobState) -> None:
     assert step(open_job(**CANCELING), MINUTE, report) == Finish(
         Outcome(status=Status.TIMED_OUT, code="run-timeout", message=message, batch_job=report)
     )
+
+
+@pytest.mark.parametrize("state", [JobState.CANCELED, JobState.FAILED])
+def test_every_other_end_after_an_operators_cancel_is_canceled(state: JobState) -> None:
+    report = batch_job(state)
+    message = f"by an operator: its cancel was asked for at {NOW}"
+    opened = open_job(**(CANCELING | {"cancel_code": BY_OPERATOR}))
+    assert step(opened, MINUTE, report) == Finish(
+        Outcome(status=Status.CANCELED, code=BY_OPERATOR, message=message, batch_job=report)
+    )
+
+
+def test_what_an_operator_canceled_while_it_was_unknown_gets_no_other_attempt() -> None:
+    fields = CANCELING | {"cancel_code": BY_OPERATOR}
+    lost = step(open_job(State.UNKNOWN, **fields), HOUR, Found(()))
+    assert isinstance(lost, Finish)
+    assert (lost.outcome.status, lost.outcome.code) == (Status.CANCELED, BY_OPERATOR)
 
 
 @pytest.mark.parametrize("report", [batch_job(), batch_job(JobState.CANCELING), NotKnown()])

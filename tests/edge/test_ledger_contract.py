@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -219,3 +219,13 @@ async def test_a_ledger_without_its_container_says_so(storage: Storage) -> None:
             await ledger.claim(job, submitting(job, "1"))
         with pytest.raises(SetupError, match="container is missing"):
             await ledger.open_jobs()
+
+
+async def test_what_has_ended_is_listed_with_when_it_did(tried: Tried) -> None:
+    job = a_job()
+    claimed = await tried.ledger.claim(job, submitting(job, "1"))
+    assert job.key not in [key async for key, _ in tried.ledger.ended()]
+    await tried.ledger.conclude(job.key, b"first")
+    await tried.ledger.conclude(job.key, b"second")
+    ends = {key: ended async for key, ended in tried.ledger.ended()}
+    assert abs(ends[job.key] - claimed.changed) < timedelta(minutes=1)

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from scoring import wiring
+from scoring.clients import Clients
 from scoring.errors import SetupError
 from scoring.ports import Services
 from scoring.settings import Settings, read_settings
@@ -27,7 +29,8 @@ def settings(**changes: str) -> Settings:
 
 
 async def made(**changes: str) -> Services:
-    return wiring.make(settings(**changes), [])
+    said = settings(**changes)
+    return wiring.make(said, [], Clients(said))
 
 
 async def test_with_addresses_that_are_trusted_the_services_are_made() -> None:
@@ -110,3 +113,16 @@ def test_settings_show_no_secret() -> None:
     shown = settings(AzureWebJobsStorage="AccountName=a;AccountKey=secret")
     assert "secret" not in repr(shown)
     assert msgspec.structs.replace(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "put it beside function_app.py"), (b"\xff", "it is not UTF-8")]
+)
+def test_a_routes_file_that_cannot_be_read_is_named(
+    content: bytes | None, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "routes.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SetupError, match=rf"routes\.toml: .*{says}"):
+        wiring.read_routes_file(file, {})

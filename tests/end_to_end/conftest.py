@@ -20,9 +20,10 @@ async def running(
         file_route("again", "max_attempts = 2\nreceipt = true"),
         file_route("impatient", 'queue_timeout = "2s"\nmax_attempts = 2'),
         file_route("lenient", 'error_threshold = -1\non_empty = "score"'),
+        file_route("by-hand", 'on_unknown = "hold"'),
         file_route("named", 'input_name = "numbers"\noutput_name = "rows"'),
     ]
-    endpoints = ("files", "folders", "again", "impatient", "lenient", "named")
+    endpoints = ("files", "folders", "again", "impatient", "lenient", "by-hand", "named")
     tmp = tmp_path_factory.mktemp("site")
     async with site(folder, tmp, routes, endpoints) as made, made.host() as host:
         yield made, host

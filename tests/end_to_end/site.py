@@ -17,6 +17,7 @@ from local.app_settings import app_settings
 from local.azure import APP, Azure
 from local.azureml import BatchJob, Plan
 from local.azureml.jobs import ENDS
+from local.azureml.workspace import Deployment, Endpoint, Settings
 from local.host import Host
 from local.names import (
     APP_ACCOUNT,
@@ -47,14 +48,7 @@ NASTY_NAMES = [
 ]
 
 SECONDS = 180.0  # to wait for what takes two or three; a thousand files take forty
-_SCORE = Path(__file__).parent / "code" / "score.py"
-_DEPLOYMENT = """\
-name: {endpoint}-1
-endpoint_name: {endpoint}
-type: model
-code_configuration: {{code: code, scoring_script: score.py}}
-settings: {{error_threshold: 0, retry_settings: {{max_retries: 0}}}}
-"""
+_CODE = Path(__file__).parent / "code"
 _FILES = """\
 [[routes]]
 name = "{name}"
@@ -184,30 +178,35 @@ async def site(
 
     `folder` lends its certificates; the options are those of `azureml.start`.
     """
-    run_folder = _with_certificates_of(folder, tmp / "azure")
-    deployments = _deployments(tmp / "deployments", endpoints)
+    run_folder = with_certificates_of(folder, tmp / "azure")
     app = _app(tmp / "app", "\n".join(routes))
     options = {"step_seconds": 0.01, **options}
-    async with local_azure.start(run_folder, deployments=deployments, **options) as running:
+    async with local_azure.start(
+        run_folder, endpoints=map(_endpoint, endpoints), **options
+    ) as running:
         made = Site(running, app)
         yield made
         await made.close()
 
 
-def _with_certificates_of(folder: RunFolder, path: Path) -> RunFolder:
+def with_certificates_of(folder: RunFolder, path: Path) -> RunFolder:
+    """Make a run folder whose authority the clients of this process trust, too."""
     path.mkdir()
     for file in (folder.ca_file, folder.certificate_file):
         shutil.copy(file, path)
     return RunFolder(path)
 
 
-def _deployments(path: Path, endpoints: Iterable[str]) -> Path:
-    for endpoint in endpoints:
-        code = path / endpoint / "code"
-        code.mkdir(parents=True)
-        shutil.copy(_SCORE, code)
-        (path / endpoint / "deployment.yml").write_text(_DEPLOYMENT.format(endpoint=endpoint))
-    return path
+def _endpoint(name: str) -> Endpoint:
+    deployment = Deployment(
+        name=f"{name}-1",
+        code=_CODE,
+        script="score.py",
+        settings=Settings(error_threshold=0, max_retries=0),
+    )
+    return Endpoint(
+        name=name, default_deployment=deployment.name, deployments={deployment.name: deployment}
+    )
 
 
 def _app(path: Path, routes: str) -> Path:

@@ -10,6 +10,7 @@ from local.names import (
     CONTAINER,
     DATASTORE,
     LANDING_ACCOUNT,
+    LOCATION,
     ML_AUDIENCE,
     WORKSPACE,
     WORKSPACE_ID,
@@ -40,6 +41,13 @@ async def test_the_default_datastore_says_where_files_are(site: Site) -> None:
         }.items()
     )
     assert (await site.arm("GET", f"datastores/{DATASTORE}")).json() == store
+
+
+async def test_the_workspace_says_where_it_lies(site: Site) -> None:
+    url = f"{site.ml.url}{WORKSPACE_ID}?api-version=2022-05-01"
+    found = (await site.ml_request("GET", url, ARM_AUDIENCE)).json()
+    assert (found["id"], found["name"], found["location"]) == (WORKSPACE_ID, WORKSPACE, LOCATION)
+    assert found["type"] == "Microsoft.MachineLearningServices/workspaces"
 
 
 async def test_datastores_come_in_pages_and_a_lake_has_a_filesystem(site: Site) -> None:

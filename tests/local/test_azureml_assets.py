@@ -208,6 +208,7 @@ def with_compute(**properties: Any) -> dict[str, Any]:
         ("codes/c/versions/1", {"properties": {"codeUri": BLOBS, "uri": 1}}, "properties.uri"),
         ("codes/c/versions/1", {"colour": "red", "properties": {"codeUri": BLOBS}}, "colour"),
         ("codes/-c/versions/1", {"properties": {"codeUri": f"{BLOBS}/c"}}, "name"),
+        ("codes/c/versions/-1", {"properties": {"codeUri": f"{BLOBS}/c"}}, "version"),
         (
             "models/m/versions/1",
             {"properties": {"modelUri": "azureml://jobs/j/outputs/o"}},
@@ -253,6 +254,7 @@ def with_compute(**properties: Any) -> dict[str, Any]:
         ),
         ("computes/cc", with_compute(vmPriority="Cheap"), "properties.properties.vmPriority"),
         ("computes/cc", with_compute(vmSize=None), "properties.properties.vmSize"),
+        ("computes/cc", {**COMPUTE, "kind": "k"}, "kind"),
         ("computes/1c", COMPUTE, "name"),
         ("batchEndpoints/e_1", ENDPOINT, "name"),
         ("batchEndpoints/1e1", ENDPOINT, "name"),
@@ -309,8 +311,8 @@ async def test_a_body_is_refused_with_details_and_nothing_is_made(
     assert (after.status_code, after.json()) == (before.status_code, before.json())
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"properties": 1}'])
-async def test_a_body_of_another_form_is_refused(body: str, site: Site) -> None:
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"properties": 1}', b'{"\xff": 1}'])
+async def test_a_body_of_another_form_is_refused(body: bytes, site: Site) -> None:
     answer = await site.arm("PUT", "codes/c/versions/1", content=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ValidationError")
 

@@ -1,12 +1,16 @@
 """What is PUT scores: the article's walk, and what becomes of deployments."""
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from local.azureml import Failure, OperationPlan, Plan
+from local.deploy import DEPLOYMENTS
 from local.names import DATASTORE, LANDING_ACCOUNT
 from local.run_folder import RunFolder
 from local.storage import Storage
@@ -31,6 +35,7 @@ from tests.local.azureml_requests import (
 )
 from tests.local.test_azureml_wire import Site, file_output, opened
 
+CANCER = (DEPLOYMENTS / "cancer" / "code" / "score.py").read_bytes()
 BLUE = "batchEndpoints/mnist/deployments/blue"
 SCRIPT = """
 import os
@@ -129,6 +134,8 @@ async def test_the_steps_of_the_article_end_in_a_completed_job(site: Site) -> No
     assert (await site.arm("GET", BLUE)).status_code == 404
     gone = await site.ml_request("POST", endpoint["scoringUri"], json={"properties": body})
     assert gone.status_code == 404
+    await done(site, "batchEndpoints/mnist", ENDPOINT)
+    assert await names(site, "batchEndpoints/mnist/deployments") == [[]]
 
 
 async def test_a_deployment_is_shown_with_all_that_it_has(site: Site) -> None:
@@ -188,6 +195,26 @@ async def test_a_deployment_may_do_without_a_model(site: Site) -> None:
     await upload(site, TREE)
     await deployed(site, deployment(model=None))
     assert await scored(site) == "\n\n"
+
+
+async def test_the_scripts_of_local_deployments_find_their_model(site: Site) -> None:
+    """The same script as in the YAML beside it, with a model that always says 1."""
+    content = io.BytesIO()
+    joblib.dump(DummyClassifier(strategy="constant", constant=1).fit([[0], [0]], [0, 1]), content)
+    for name, data in (("code/score.py", CANCER), ("model/model.joblib", content.getvalue())):
+        await site.landing.upload_blob(f"{site.here}/{name}", data)
+    await site.put(**{"in/a.csv": "x\n1\n2\n"})
+    await deployed(site, deployment())
+    assert await scored(site) == "a.csv 0 1\na.csv 1 1\n"
+
+
+async def test_a_code_that_is_a_file_fails_the_job(site: Site) -> None:
+    await upload(site)
+    await put(site, "codes/file/versions/1", code(site, "code/score.py"))
+    configuration = {"codeId": arm_id("codes/file/versions/1"), "scoringScript": "score.py"}
+    await deployed(site, deployment(codeConfiguration=configuration))
+    job = await site.run("mnist")
+    assert job.message.endswith("/code/score.py/")
 
 
 async def test_a_script_may_lie_deeper_in_its_code(site: Site) -> None:
@@ -274,7 +301,7 @@ async def test_a_deployment_names_what_exists(site: Site) -> None:
     [
         ({"compute": "batch-cluster"}, "properties.compute"),
         ({"compute": arm_id("models/mnist/versions/1")}, "properties.compute"),
-        ({"compute": arm_id("computes/batch-cluster").replace("landfall", "other")}, "properties.compute"),
+        ({"compute": arm_id("computes/batch-cluster").replace("/landfall/", "/elsewher/")}, "properties.compute"),
         ({"environmentId": f"azureml:{arm_id('environments/mnist-env/versions/1')}"}, "properties.environmentId"),
         ({"environmentId": arm_id("environments/mnist-env")}, "properties.environmentId"),
         ({"codeConfiguration": {"scoringScript": "score.py"}}, "properties.codeConfiguration.codeId"),
@@ -407,7 +434,7 @@ async def test_jobs_outlive_their_endpoint(site: Site) -> None:
     assert (await site.end(name)).status == "Completed"
 
 
-async def test_endpoints_from_files_can_be_seen_changed_and_deleted(site: Site) -> None:
+async def test_endpoints_from_the_beginning_can_be_seen_changed_and_deleted(site: Site) -> None:
     """Their deployments have no references, for nothing is registered."""
     assert await names(site, "batchEndpoints/table-endpoint/deployments") == [
         ["threefold", "second"]

@@ -15,8 +15,8 @@ from local.azureml import Plan
 from local.faults import Fault, Faults
 from local.run_folder import RunFolder
 from local.storage import Storage
+from tests.local.endpoints import endpoints
 from tests.local.test_azureml_wire import (
-    DEPLOYMENTS,
     SECONDS,
     Site,
     opened,
@@ -266,7 +266,7 @@ async def test_storage_may_come_later_and_a_job_without_it_says_what_to_start(
 ) -> None:
     alone = RunFolder(tmp_path / "alone")
     async with (
-        azureml.start(alone, DEPLOYMENTS, step_seconds=0) as ml,
+        azureml.start(alone, endpoints(), step_seconds=0) as ml,
         httpx.AsyncClient(verify=alone.client_tls()) as client,
     ):
         site = Site(ml, None, client, tmp_path)  # type: ignore[arg-type]

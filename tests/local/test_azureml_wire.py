@@ -27,8 +27,8 @@ from local.names import (
 from local.run_folder import RunFolder
 from local.storage import Storage
 from local.tokens import issue
+from tests.local.endpoints import endpoints
 
-DEPLOYMENTS = Path(__file__).parent / "deployments"
 SECONDS = 20.0  # to wait for what takes half a one
 ECHO = """
 from pathlib import Path
@@ -169,12 +169,10 @@ def run(mini_batch): ...
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    folder: RunFolder, storage: Storage, scripts: Path, deployments: Path = DEPLOYMENTS
-) -> AsyncIterator[Site]:
+async def opened(folder: RunFolder, storage: Storage, scripts: Path) -> AsyncIterator[Site]:
     secret = storage.connection_string(LANDING_ACCOUNT)
     async with (
-        azureml.start(folder, deployments, step_seconds=0) as ml,
+        azureml.start(folder, endpoints(), step_seconds=0) as ml,
         BlobServiceClient.from_connection_string(secret) as service,
         httpx.AsyncClient(verify=folder.client_tls()) as client,
     ):

@@ -4,6 +4,7 @@ from collections import Counter
 
 from tests.simulation.faults import TABLES, WORST
 
+COMMANDS = ("adopt", "cancel", "declare lost", "release", "replay: again", "replay: claimed")
 SERVICES = ("ledger", "storage", "workspace", "endpoints", "publisher")
 
 ALPHABET = frozenset(
@@ -14,6 +15,7 @@ ALPHABET = frozenset(
         *(f"outage: {service}" for service in SERVICES),
         *(f"timer: {name} {how}" for name in ("poll", "sweep") for how in ("is missed", "twice at once")),
         *(f"blob: {what}" for what in ("landed", "overwritten", "deleted", "renamed", "metadata edited")),
+        *(f"command: {what}" for what in COMMANDS),
         "event: malformed beside it",
         "host: newer version",
         "job: completes without output",

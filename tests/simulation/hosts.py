@@ -8,7 +8,7 @@ import msgspec
 
 from scoring.batch_jobs import NotSent, Unclear
 from scoring.errors import Unavailable
-from scoring.progress import State
+from scoring.progress import BY_OPERATOR, State
 from scoring.route import Route
 from tests.fakes import Method, Through, host
 
@@ -127,8 +127,7 @@ class Port(Through):
         world.steps += 1
         if world.faults.over and host.usable:
             return await self._effect(method, effect, args)
-        gathers = method == "claim" and args[0].route.gathers
-        before, after = world.faults.of_call(method, gathers=gathers)
+        before, after = world.faults.of_call(_more_exactly(method, args))
         # docs/design.md: what freezes between the last renewal and its POST cannot be fenced.
         if "freeze" in (before, after) and _is_renewal(method, args):
             before = after = None
@@ -202,6 +201,15 @@ class Port(Through):
         if method == "submit":
             return answer
         raise Unavailable(f"{self._name}.{method}: no answer")
+
+
+def _more_exactly(method: str, args: tuple[Any, ...]) -> str:
+    """Return what a call is named where other things befall it."""
+    if method == "claim" and args[0].route.gathers:
+        return "claim of a folder"
+    if method == "conclude" and BY_OPERATOR.encode() in args[1]:
+        return "conclude of a command"
+    return method
 
 
 def _is_renewal(method: str, args: tuple[Any, ...]) -> bool:

@@ -46,7 +46,6 @@ class SimLedger(FakeLedger):
         self._counts = faults.counts
         self.lost: Callable[[str], None] = lambda _: None
         self.claimed: dict[str, tuple[datetime, Job]] = {}
-        self.concluded: dict[str, datetime] = {}
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
         if job.key not in self.open:
@@ -68,7 +67,6 @@ class SimLedger(FakeLedger):
     async def conclude(self, key: str, event: bytes) -> bytes:
         if key not in self.done:
             self._counts["edge: c"] += 1
-            self.concluded[key] = self._clock.now
         return await super().conclude(key, event)
 
 

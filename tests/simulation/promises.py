@@ -10,6 +10,7 @@ import msgspec
 
 from scoring.batch_jobs import Answer, Answered, JobState, NotSent, Submission
 from scoring.blobs import Blob
+from scoring.cli.operators import Replayed
 from scoring.decisions import DEFINITE, folder_digest
 from scoring.job import attempt_tag, job_for
 from scoring.landing import Landing
@@ -34,6 +35,7 @@ class Promises:
         self._world = world
         self.violations: list[str] = []
         self.contents: dict[tuple[float, str], str] = {}
+        self._canceled: dict[str, int] = {}  # by job key: the attempt that was under way
         self._owed: dict[str, str] = {}  # job keys that must end, and why
         self.held: dict[str, set[Version]] = {}  # what a folder's version held, by its digest
 
@@ -49,6 +51,15 @@ class Promises:
             if not poison:
                 self._owe(route, landing, "its event was acknowledged")
 
+    def replayed(self, replayed: Replayed) -> None:
+        """Note what a command claimed: it must end."""
+        self._owed[replayed.job] = f"{replayed.path} on {replayed.route}: it was replayed"
+
+    def canceled(self, key: str) -> None:
+        """Note that a command canceled a job: no other attempt may follow."""
+        entry = self._world.ledger.open.get(key)
+        self._canceled[key] = entry[1].progress.attempt if entry else 0
+
     def listed(self, files: list[Blob]) -> None:
         """Note what lies in a folder."""
         self.held[folder_digest(files)] = {(file.path, file.etag) for file in files}
@@ -56,7 +67,9 @@ class Promises:
     def batch_job_created(self, record: "Record") -> None:
         """Check what may be created."""
         world, tag = self._world, record.submission.tag
-        key = tag.split("-")[1]
+        key, attempt = tag.split("-")[1:]
+        if key in self._canceled and int(attempt) > self._canceled[key]:
+            self._broken(3, f"{tag} was submitted after an operator had canceled the job")
         if key in world.ledger.done:
             self._broken(2, f"{tag} was submitted after its end")
             return
@@ -143,6 +156,10 @@ class Promises:
         for tag, given in answers.items():
             if not all(map(_is_definite, given[:-1])):
                 self._broken(2, f"{tag} was submitted again after {given[:-1]}")
+        for data in self._ends():
+            tag = attempt_tag(data["job"], data["attempt"])
+            if not data["times"]["submitted"] and not all(map(_is_definite, answers[tag])):
+                self._broken(3, f"{tag} was submitted, and its job ended as if it never was")
 
     def _announced(self) -> None:
         copies: defaultdict[str, set[bytes]] = defaultdict(set)
@@ -212,13 +229,18 @@ class Promises:
     def _one_job_each(self) -> None:
         keys: defaultdict[str, set[str]] = defaultdict(set)
         for _, submission, _ in self._world.endpoints.posts:
-            if "/calm/" in submission.input_uri:
-                keys[submission.input_uri].add(submission.tag.split("-")[1])
+            key = submission.tag.split("-")[1]
+            if "/calm/" in submission.input_uri and not self._asked_for(key):
+                keys[submission.input_uri].add(key)
         for uri, submitted in keys.items():
             if len(submitted) > 1:
                 self._broken(
                     2, f"{uri} was submitted by {submitted}, though late files are ignored"
                 )
+
+    def _asked_for(self, key: str) -> bool:
+        """Tell whether an operator had an input scored again by this job."""
+        return bool(self._world.ledger.claimed[key][1].again_of)
 
     def _times(self) -> None:
         for key, event in self._world.ledger.done.items():
@@ -234,7 +256,7 @@ class Promises:
         for at, submission, _ in self._world.endpoints.posts:
             key = submission.tag.split("-")[1]
             claimed, job = self._world.ledger.claimed[key]
-            if job.route.name != route.name:
+            if job.route.name != route.name or self._asked_for(key):
                 continue
             content = self.contents[at, submission.tag]
             version = job.landing.etag

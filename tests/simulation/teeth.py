@@ -162,8 +162,26 @@ SABOTAGES = [
     Sabotage(
         "a version of a folder yields to an older one",
         "turns.py",
-        "    if now == job.key or (landed, now) < (job.landing.landed, job.key):\n",
-        "    if now == job.key or not landed:\n",
+        "    if now in (job.key, job.again_of) or (landed, now) < (job.landing.landed, job.key):\n",
+        "    if now in (job.key, job.again_of) or not landed:\n",
+    ),
+    Sabotage(
+        "a job that waits canceled without being marked",
+        "cli/operators.py",
+        "marked = _canceled(opened.progress, State.SUBMITTING, now)",
+        "marked = _canceled(opened.progress, State.PENDING, now)",
+    ),
+    Sabotage(
+        "another attempt after a cancel",
+        "next_step.py",
+        '    if progress.cancel_asked is not None:\n        message = "an operator',
+        '    if False:\n        message = "an operator',
+    ),
+    Sabotage(
+        "what is scored again written over what was",
+        "job.py",
+        'key=digest(job.key, "again", request), again_of',
+        'key=job.key + request[:1], output_base=job.output_base.replace("{key}", job.key), again_of',
     ),
 ]
 _IMPORTS = {

@@ -1,9 +1,7 @@
-"""Users and operators: they drop, change, move and delete files, and deploy other routes."""
+"""Users: they drop, change, move and delete files."""
 
 import itertools
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from tests.fakes import PLACE
 from tests.simulation.faults import MINUTE
@@ -80,7 +78,7 @@ class Users:
             self._world.faults.counts["message: malformed"] += 1
             self._world.queue.raise_nonsense()
         elif kind == "operator":
-            self._operate()
+            self._world.operators.deploy_routes()
         elif self._world.faults.happens("blob: its directory renamed", 0.05):
             self._move_in(kind)
         else:
@@ -151,30 +149,6 @@ class Users:
         blob = self._world.storage.put(path, size=size)
         self._world.note("user", f"drops {path} {blob.etag}")
         self._world.queue.raise_event(blob.landing(PLACE, blob.modified))
-
-    def _operate(self) -> None:
-        """Deploy other routes: hosts get them one after the other."""
-        world, chance = self._world, self._chance
-        if not world.routes:
-            return
-        number = chance.randrange(len(world.routes))
-        route, what = world.routes[number], chance.random()
-        if what < 0.15:
-            world.faults.counts["routes: removed"] += 1
-            world.note("operator", f"removes {route.name}")
-            del world.routes[number]
-        else:
-            limits = (None,) if route.limit is None else (1, 2)
-            changed = msgspec.structs.replace(
-                route,
-                enabled=chance.random() < 0.5,
-                max_active=chance.choice(limits) or "unlimited",
-            )
-            world.faults.counts["routes: changed"] += 1
-            world.note("operator", f"{route.name}: {changed.enabled} {changed.max_active}")
-            world.routes[number] = changed
-        for host in list(world.hosts):
-            world.loop.call_later(chance.uniform(0, 120), host.crash)
 
 
 def _is_folder(path: str) -> bool:

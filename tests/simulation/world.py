@@ -20,6 +20,7 @@ from tests.simulation.faults import DAY, HOUR, MINUTE, Faults
 from tests.simulation.hosts import Host
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.models import SimClock, SimLedger, SimStorage, SimWorkspace
+from tests.simulation.operators import Operators
 from tests.simulation.promises import GAP, Promises
 from tests.simulation.queue import Queue
 from tests.simulation.users import QUIET, Users
@@ -83,6 +84,7 @@ class World:
         self.routes = self._some_routes()
         self.routes_at_first = tuple(self.routes)
         self.users = Users(self)
+        self.operators = Operators(self)
         self.promises = Promises(self)
         self.storage.listed = self.promises.listed
         self.ledger.lost = self.promises.declared_lost
@@ -189,6 +191,8 @@ class World:
     async def _run(self) -> None:
         await sweep(self.services)  # the first: from here on everything is seen
         self.users.come()
+        if not self.races or self.chance.random() < 0.3:
+            self.operators.come()
         self._plan_outages()
         await self._let_pass(self.busy, 30 if self.races else 40, 300)
         while self.races and not self._is_at_rest() and self.loop.time() < 2 * self.busy:

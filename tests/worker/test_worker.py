@@ -125,7 +125,7 @@ async def settings(
 ) -> AsyncIterator[dict[str, str]]:
     """The settings of an app in a local Azure whose workspace has a datastore and no endpoint."""
     del storage, identity  # their addresses are in the folder
-    async with topic_part.start(folder), azureml.start(folder, tmp_path):
+    async with topic_part.start(folder), azureml.start(folder):
         yield {**app_settings(folder), "LANDFALL_LEDGER_CONTAINER": ledger}
 
 
