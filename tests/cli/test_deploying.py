@@ -12,7 +12,7 @@ from local.azure import Azure
 from local.azureml.operations import Failure, OperationPlan
 from local.azureml.resources import Resource
 from local.faults import Fault
-from scoring.cli import applying
+from scoring.cli import applying, patient_http
 from scoring.cli import arm as arm_module
 from scoring.cli.deploying import Deployed, deploy
 from scoring.cli.failures import Refused, UsageError
@@ -24,7 +24,7 @@ from tests.cli.samples import IMAGE, Samples
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of no use to a test are short."""
-    monkeypatch.setattr(arm_module, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
     monkeypatch.setattr(applying, "_FIRST_WAIT", 0.01)
 
