@@ -4,7 +4,7 @@ Long operations as in "Track asynchronous Azure operations" of the Azure documen
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -34,8 +34,15 @@ class Arm:
     when there is no usable answer after all tries.
     """
 
-    def __init__(self, http: AuthorizedHttp, url: str, workspace_id: str) -> None:
-        self._patient = PatientHttp(http)
+    def __init__(
+        self,
+        http: AuthorizedHttp,
+        url: str,
+        workspace_id: str,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._patient = PatientHttp(http, sleep)
+        self._sleep = sleep
         self._url = url
         self.workspace_id = workspace_id
 
@@ -89,7 +96,7 @@ class Arm:
             if not state or state.lower() in _GOOD_ENDS | _BAD_ENDS:
                 return stands
             tell(state)
-            await asyncio.sleep(wait)
+            await self._sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
 
     async def post(self, path: str) -> None:
@@ -113,7 +120,7 @@ class Arm:
     async def _follow(self, path: str, url: str, answer: httpx.Response, tell: Tell) -> None:
         wait = _FIRST_LOOK
         while True:
-            await asyncio.sleep(retry_after(answer) or wait)
+            await self._sleep(retry_after(answer) or wait)
             wait = min(wait * 2, _LONGEST_WAIT)
             answer = await self._patient.send("GET", url, missing_is_fine=True)
             if answer.status_code == httpx.codes.NOT_FOUND:

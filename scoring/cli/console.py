@@ -117,8 +117,7 @@ class Console:
             *([DownloadColumn()] if bytes_ else []),
             TimeElapsedColumn(),
         )
-        quiet = not self._err.is_terminal  # else the end of the bar is an empty line
-        with Progress(*columns, console=self._err, transient=True, disable=quiet) as progress:
+        with Progress(*columns, console=self._err, transient=True) as progress:
             yield _Bar(progress, progress.add_task(text, total=total))
 
     @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Requests that mean the same when they are sent twice: they are sent until there is an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -30,8 +30,11 @@ class PatientHttp:
     `Unavailable` says that there was no usable answer after all tries.
     """
 
-    def __init__(self, http: AuthorizedHttp) -> None:
+    def __init__(
+        self, http: AuthorizedHttp, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._http = http
+        self._sleep = sleep
 
     async def send(
         self,
@@ -64,7 +67,7 @@ class PatientHttp:
                 last = f"{answer.status_code}: {what_it_says(answer)}"
                 asked_to_wait = retry_after(answer)
             if try_ < _TRIES:
-                await asyncio.sleep(max(wait, asked_to_wait))
+                await self._sleep(max(wait, asked_to_wait))
             wait = min(wait * 2, _LONGEST_WAIT)
         raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
 

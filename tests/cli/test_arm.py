@@ -27,6 +27,7 @@ ENDPOINT = {"location": "local", "properties": {"authMode": "aadToken"}}
 STATUS = "mfeOperationsStatus"
 
 Handler = Callable[[httpx.Request], httpx.Response]
+Make = Callable[..., Arm]
 
 
 @pytest.fixture(autouse=True)
@@ -190,14 +191,14 @@ async def test_to_delete_what_is_not_there_is_no_mistake(session: Session, path:
 
 
 @pytest.fixture
-async def against() -> AsyncIterator[Callable[[Handler], Arm]]:
+async def against() -> AsyncIterator[Make]:
     clients: list[httpx.AsyncClient] = []
     identity = Identity(lambda: StaticCredential("token"))
 
-    def make(handler: Handler) -> Arm:
+    def make(handler: Handler, **options: Any) -> Arm:
         clients.append(httpx.AsyncClient(transport=httpx.MockTransport(handler)))
         http = AuthorizedHttp(clients[-1], identity, "scope", ("management.azure.com",))
-        return Arm(http, "https://management.azure.com", "/subscriptions/s/workspaces/w")
+        return Arm(http, "https://management.azure.com", "/subscriptions/s/workspaces/w", **options)
 
     yield make
     for client in clients:
@@ -234,7 +235,7 @@ RUNS = {"status": "InProgress"}
     ],
 )
 async def test_an_operation_is_found_in_header_or_properties(
-    against: Callable[[Handler], Arm], answer: httpx.Response
+    against: Make, answer: httpx.Response
 ) -> None:
     ends = {"properties": {"status": "Completed"}}
     operation = Operation(answer, [httpx.Response(200, json=RUNS), httpx.Response(200, json=ends)])
@@ -245,7 +246,7 @@ async def test_an_operation_is_found_in_header_or_properties(
 
 
 async def test_an_operation_may_be_told_by_location_only(
-    against: Callable[[Handler], Arm],
+    against: Make,
 ) -> None:
     """202 as long as it runs, then the result."""
     operation = Operation(
@@ -258,8 +259,35 @@ async def test_an_operation_may_be_told_by_location_only(
     assert operation.polls == []
 
 
+async def test_nobody_is_asked_before_the_time_that_was_said(against: Make) -> None:
+    """Neither the throttled one, nor the operation that says when to look."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    answers = [
+        httpx.Response(429, headers={"Retry-After": "7"}),
+        httpx.Response(202, headers={"Location": HERE, "Retry-After": "11"}),
+    ]
+    polls = [
+        httpx.Response(429, headers={"Retry-After": "13"}),
+        httpx.Response(202, headers={"Retry-After": "17"}),
+        httpx.Response(200),
+    ]
+    operation = Operation(answers[0], polls)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        operation.answer = answers.pop(0) if request.method == "PUT" else operation.answer
+        return operation(request)
+
+    await against(handle, sleep=sleep).put("computes/c", {})
+
+    assert waits == [7, 11, 13, 17]
+
+
 async def test_an_operation_by_location_fails_with_an_error(
-    against: Callable[[Handler], Arm],
+    against: Make,
 ) -> None:
     error = {"error": {"code": "NoQuota", "message": "None is left."}}
     operation = Operation(
@@ -271,7 +299,7 @@ async def test_an_operation_by_location_fails_with_an_error(
 
 
 async def test_of_an_operation_that_is_forgotten_the_resource_tells(
-    against: Callable[[Handler], Arm],
+    against: Make,
 ) -> None:
     operation = Operation(
         httpx.Response(201, json={}, headers={"Azure-AsyncOperation": HERE}), [httpx.Response(404)]
@@ -284,7 +312,7 @@ async def test_of_an_operation_that_is_forgotten_the_resource_tells(
 
 
 async def test_a_resource_that_failed_without_an_operation_is_a_failure(
-    against: Callable[[Handler], Arm],
+    against: Make,
 ) -> None:
     operation = Operation(httpx.Response(201, json={}), [])
     operation.states = ["Creating", "Failed"]
@@ -294,7 +322,7 @@ async def test_a_resource_that_failed_without_an_operation_is_a_failure(
 
 
 async def test_a_token_goes_to_no_host_that_an_answer_names(
-    against: Callable[[Handler], Arm],
+    against: Make,
 ) -> None:
     elsewhere = {"Azure-AsyncOperation": "https://elsewhere.example/operation"}
     operation = Operation(httpx.Response(201, json={}, headers=elsewhere), [])

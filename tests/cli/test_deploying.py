@@ -12,7 +12,7 @@ from local.azure import Azure
 from local.azureml.operations import Failure, OperationPlan
 from local.azureml.resources import Resource
 from local.faults import Fault
-from scoring.cli import applying
+from scoring.cli import applying, patient_http
 from scoring.cli import arm as arm_module
 from scoring.cli.deploying import Deployed, deploy
 from scoring.cli.failures import Refused, UsageError
@@ -24,7 +24,7 @@ from tests.cli.samples import IMAGE, Samples
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of no use to a test are short."""
-    monkeypatch.setattr(arm_module, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
     monkeypatch.setattr(applying, "_FIRST_WAIT", 0.01)
 
@@ -403,16 +403,23 @@ async def test_two_who_deploy_the_same_at_once_both_end_well(
     assert not (await deploy(session, samples.all(), set_default=True)).changed
 
 
-async def test_two_deployments_at_once_leave_the_default_that_was_wanted(
-    session: Session, samples: Samples
+async def test_who_comes_second_builds_on_what_the_first_did(
+    azure: Azure, session: Session, samples: Samples
 ) -> None:
-    """One only changes the endpoint's description, and must not take the other's default away."""
-    await deploy(session, samples.all())
+    """What it looked at is older than the default that it must not take away.
 
-    await asyncio.gather(
-        deploy(session, [samples.deployment()], set_default=True),
-        deploy(session, [samples.endpoint(description="changed")]),
-    )
+    look ── PUT (slow) ───────► 409 ── wait ── look ── PUT
+              PUT of a default ──── runs ───┘
+    """
+    await deploy(session, samples.all())
+    path = f"batchEndpoints/{samples.endpoint_name}"
+    slow = Fault(kind="delay", method="PUT", path=path, seconds=1.0)
+    azure.azureml.faults.add(slow)
+    describing = asyncio.ensure_future(deploy(session, [samples.endpoint(description="changed")]))
+    await azure.azureml.faults.until_met(slow)
+    azure.azureml.plan_operation(OperationPlan(match=path, seconds=3))
+    await deploy(session, [samples.deployment()], set_default=True)
+    await describing
 
     shown = (await endpoint(session, samples))["properties"]
     assert shown["description"] == "changed"
