@@ -39,21 +39,25 @@ async def deploy(
     if dry_run:
         for request in done.requests:
             session.console.show(_shown(request))
-    show(session.console, done, dry_run=dry_run)
+    show(session.console, done)
+    if dry_run and done.changed:
+        session.console.show("Nothing was changed: this was a dry run.")
+    requests = [msgspec.to_builtins(request) for request in done.requests]
+    session.console.result(
+        **plain(done), **({"dryRun": True, "requests": requests} if dry_run else {})
+    )
 
 
-def show(console: Console, done: Deployed, *, dry_run: bool = False) -> None:
-    """Give the result."""
+def show(console: Console, done: Deployed) -> None:
+    """Show what became of everything."""
     console.show(_table(done.resources))
     if not done.changed:
         console.show("Nothing changed: all is as the files say.")
-    elif dry_run:
-        console.show("Nothing was changed: this was a dry run.")
-    requests = [msgspec.to_builtins(request) for request in done.requests]
-    console.result(
-        resources=[_plain(one) for one in done.resources],
-        **({"dryRun": True, "requests": requests} if dry_run else {}),
-    )
+
+
+def plain(done: Deployed) -> dict[str, Any]:
+    """Return it for programs."""
+    return {"resources": [_plain(one) for one in done.resources]}
 
 
 def _table(resources: list[Outcome]) -> Table:

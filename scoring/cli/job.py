@@ -159,12 +159,20 @@ async def results(
         )
     if described.job.state is not JobState.COMPLETED:
         session.console.warn(f"batch job {name} is {described.state}: its output may be a part")
+    got = await fetched(session, described, to or Path(name), rows=rows, force=force)
+    session.console.result(**described.plain(), **got)
+
+
+async def fetched(
+    session: Session, described: Described, to: Path, *, rows: int, force: bool
+) -> dict[str, Any]:
+    """Download an output into a folder and show its first rows; return it for programs."""
     async with found(session, described) as output:
-        files = await download(output, to or Path(name), session.console, force=force)
+        files = await download(output, to, session.console, force=force)
         where = {"uri": output.uri, "url": output.url, "files": list(map(str, files))}
     first = first_rows(files[0], max(0, rows))
     session.console.show(_details(where), *([_grid(first)] if first else ["it has no rows"]))
-    session.console.result(**described.plain(), **where, rows=first)
+    return {**where, "rows": first}
 
 
 def _details(document: dict[str, Any]) -> Table:

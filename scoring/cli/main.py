@@ -26,6 +26,7 @@ from scoring.cli.session import (
     opened,
     opened_ledger,
 )
+from scoring.cli.walk import walk
 from scoring.errors import LandfallError
 
 app = App(
@@ -35,6 +36,7 @@ app = App(
     default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
 )
 app.command(deploy)
+app.command(walk)
 app.command(data.app)
 app.command(invoke)
 app.command(job)

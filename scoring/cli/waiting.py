@@ -104,16 +104,23 @@ async def _ended(jobs: EndpointJobs, name: str, console: Console, pace: Pace) ->
             else:
                 failures = 0
                 if not states or states[-1][0] != found.state:
-                    _show(found.state, states, console, bar)
                     states.append((found.state, datetime.now(UTC)))
+                    _show(states, console, bar)
                 if found.job.state.ended:
                     return Ended(described=found, states=states)
             await asyncio.sleep(wait)
     raise AssertionError("the waits never end")
 
 
-def _show(state: str, before: list[tuple[str, datetime]], console: Console, bar: Bar) -> None:
-    console.note(state)
+def _show(states: list[tuple[str, datetime]], console: Console, bar: Bar) -> None:
+    """Show the last of the states."""
+    *before, (state, seen) = states
+    waited = f" after {(seen - states[0][1]).total_seconds():.0f} s" if before else ""
+    console.note(f"{state}{waited}")
     bar.say(state)
-    reached = max((_STAGES.get(one.lower(), 0) for one, _ in before), default=0)
-    bar.advance(max(0, _STAGES.get(state.lower(), 0) - reached))
+    reached = max((_stage(one) for one, _ in before), default=0)
+    bar.advance(max(0, _stage(state) - reached))
+
+
+def _stage(state: str) -> int:
+    return _STAGES.get(state.lower(), 0)

@@ -117,7 +117,7 @@ async def test_the_states_are_shown_until_the_end(
     assert states[0] == "Queued"
     assert states[-1] == "Completed"
     assert len(set(states)) == len(states)
-    assert "Completed" in capsys.readouterr().err.splitlines()
+    assert re.search(r"^Completed after \d+ s$", capsys.readouterr().err, re.MULTILINE)
 
 
 @pytest.mark.parametrize("state", ["Failed", "Canceled"])

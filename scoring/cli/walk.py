@@ -1,0 +1,61 @@
+"""The command `walk`: from model files to scored results."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from scoring.cli import deploy
+from scoring.cli.by_hand import Work, invoke_by_hand
+from scoring.cli.deploying import deploy as bring_there
+from scoring.cli.failures import UsageError
+from scoring.cli.inputs import source
+from scoring.cli.job import fetched
+from scoring.cli.session import DEFAULTS, Needs, Options, Session
+from scoring.cli.waiting import completed
+from scoring.cli.yaml_files import Reading, read
+from scoring.cli.yaml_schema import Deployment
+
+
+async def walk(
+    *files: Annotated[Path, Parameter(required=True)],
+    file: str | None = None,
+    folder: str | None = None,
+    to: Path | None = None,
+    rows: int = 10,
+    force: bool = False,
+    session: Annotated[Session, Needs],
+    options: Options = DEFAULTS,
+) -> None:
+    """Walk the whole way: deploy, make it the default, score, wait, and show the results.
+
+    It does what `deploy --set-default`, `invoke --wait` and `job results` do, one after the other.
+
+    Args:
+        files: YAML files of the Azure ML CLI v2, with one batch deployment among them.
+        file: What is scored, as `invoke` takes it.
+        folder: The same for a folder.
+        to: The folder that the results go to; else one with the name of the batch job.
+        rows: How many rows are shown.
+        force: Replace files that are there already.
+    """
+    del options
+    only = _only_deployment(read(files))
+    work = Work(endpoint=only.endpoint_name, source=source(file, folder), deployment=only.name)
+    done = await bring_there(session, list(files), set_default=True)
+    deploy.show(session.console, done)
+    invoked = await invoke_by_hand(session, work)
+    ended = await completed(invoked.jobs, invoked.job, session.console)
+    session.console.show("", f"job  {invoked.job}: {ended.described.state}", "")
+    got = await fetched(session, ended.described, to or Path(invoked.job), rows=rows, force=force)
+    session.console.result(**deploy.plain(done), **{**invoked.plain(), **ended.plain(), **got})
+
+
+def _only_deployment(reading: Reading) -> Deployment:
+    found = [one.document for one in reading.files if isinstance(one.document, Deployment)]
+    if len(found) != 1:
+        raise UsageError(
+            f"the files describe {len(found)} deployments: name those of one, which is then scored"
+            " with"
+        )
+    return found[0]
