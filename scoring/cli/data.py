@@ -8,7 +8,7 @@ from cyclopts import App
 
 from scoring.cli.applying import Applier
 from scoring.cli.contents import Content, content_of
-from scoring.cli.deploy import show
+from scoring.cli.deploy import plain, show
 from scoring.cli.deploying import Deployed, Outcome
 from scoring.cli.failures import UsageError
 from scoring.cli.preparation import data_version, secret_in
@@ -53,7 +53,9 @@ async def create(
         version=version,
         description=description,
     )
-    show(session.console, await register(session, data, content))
+    done = await register(session, data, content)
+    show(session.console, done)
+    session.console.result(**plain(done))
 
 
 async def register(session: Session, data: Data, content: Content | None) -> Deployed:

@@ -1,6 +1,7 @@
 """From files to what is wanted of the workspace: local files are read, nothing is sent."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from scoring.cli.yaml_schema import (
 from scoring.redaction import redacted
 
 Asset = Version | Reference
+
+_USER = re.compile(r"^(https?://)[^/?#]+@")  # of wasbs:// and abfss:// it is the container
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +101,10 @@ def secret_in(uri: str) -> str | None:
 
     What is registered is shown to everybody who may read the workspace.
     """
-    if redacted(uri) == uri:
+    safe = redacted(_USER.sub(r"\1***@", uri))
+    if safe == uri:
         return None
-    return f"{redacted(uri)} holds a secret: register the URI without it, and give the job a role"
+    return f"{safe} holds a secret: register the URI without it, and give the job a role"
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scoring.cli.failures import UsageError
-from scoring.cli.preparation import prepare
+from scoring.cli.preparation import prepare, secret_in
 from scoring.cli.yaml_files import read
 from scoring.cli.yaml_schema import (
     Compute,
@@ -216,6 +216,22 @@ def test_a_mistake_names_file_and_field_and_what_to_do(
     assert len(found) == 1
     assert found[0].startswith(f"first.yml: {told}")
     assert "se%2Bcret" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("https://x/y?sp=r&sig=s3cr3t", "https://x/y?sp=r&sig=*** holds a secret"),
+        ("https://me:s3cr3t@x/y", "https://***@x/y holds a secret"),
+        ("https://x/y?version=2", None),
+        ("wasbs://container@account.blob.core.windows.net/y", None),
+        ("azureml://datastores/d/paths/p", None),
+    ],
+)
+def test_a_uri_with_a_secret_is_told_without_it(uri: str, told: str | None) -> None:
+    assert (secret_in(uri) or "").partition(":" if told is None else ": register")[0] == (
+        told or ""
+    )
 
 
 def test_the_kind_of_data_is_what_the_path_is(samples: Samples) -> None:
