@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from scoring.batch_jobs import Answered, JobState, Unclear
-from scoring.cli import operators
+from scoring.cli.ledger import operators
 from scoring.cloud_event import CloudEvent
 from scoring.completion import DATA_SCHEMA, TYPES, completion_event, receipt
 from scoring.decisions import Outcome, Seen, Status, before_submission

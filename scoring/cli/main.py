@@ -7,15 +7,16 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from scoring.cli import data, ledger
+from scoring.cli.batch_jobs.invoke import invoke
+from scoring.cli.batch_jobs.job import job
 from scoring.cli.console import Console
-from scoring.cli.delete import delete
-from scoring.cli.deploy import deploy
-from scoring.cli.doctor import doctor
+from scoring.cli.deploying import data
+from scoring.cli.deploying.delete import delete
+from scoring.cli.deploying.deploy import deploy
+from scoring.cli.doctor.command import doctor
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
-from scoring.cli.invoke import invoke
-from scoring.cli.job import job
-from scoring.cli.route import route
+from scoring.cli.ledger import commands as ledger
+from scoring.cli.routes.route import route
 from scoring.cli.session import (
     DEFAULTS,
     AppSettings,

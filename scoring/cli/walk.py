@@ -5,16 +5,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from scoring.cli import deploy
-from scoring.cli.by_hand import Work, invoke_by_hand
-from scoring.cli.deploying import deploy as bring_there
+from scoring.cli.batch_jobs.by_hand import Work, invoke_by_hand
+from scoring.cli.batch_jobs.inputs import source
+from scoring.cli.batch_jobs.job import fetched
+from scoring.cli.batch_jobs.waiting import completed
+from scoring.cli.deploying import deploy
+from scoring.cli.deploying.state import deploy as bring_there
+from scoring.cli.deploying.yaml_files import Reading, read
+from scoring.cli.deploying.yaml_schema import Deployment
 from scoring.cli.failures import UsageError
-from scoring.cli.inputs import source
-from scoring.cli.job import fetched
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
-from scoring.cli.waiting import completed
-from scoring.cli.yaml_files import Reading, read
-from scoring.cli.yaml_schema import Deployment
 
 
 async def walk(

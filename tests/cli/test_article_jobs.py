@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from local.names import DATASTORE, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
-from scoring.cli import job
-from scoring.cli.invoke import invoke
-from scoring.cli.output_options import OutputOptions
+from scoring.cli.batch_jobs import job
+from scoring.cli.batch_jobs.invoke import invoke
+from scoring.cli.batch_jobs.output_options import OutputOptions
 from scoring.cli.session import Session
 from tests.cli.session_requests import record
 from tests.local.test_azureml_wire import Site

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring.cli.deploying import deploy
+from scoring.cli.deploying.state import deploy
 from scoring.cli.session import Session
 from tests.cli.bicep import template, verdicts
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scoring.cli.comparison import covers
+from scoring.cli.deploying.comparison import covers
 
 DIGEST = "0" * 63 + "a"
 OTHER = "0" * 63 + "b"

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from local.azure import Azure
-from scoring.cli.contents import content_of
-from scoring.cli.data import register
+from scoring.cli.deploying.contents import content_of
+from scoring.cli.deploying.data import register
+from scoring.cli.deploying.yaml_schema import Data
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
-from scoring.cli.yaml_schema import Data
 from tests.cli.conftest import Commands
 from tests.cli.samples import Samples
 

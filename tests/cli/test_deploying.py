@@ -12,9 +12,10 @@ from local.azure import Azure
 from local.azureml.operations import Failure, OperationPlan
 from local.azureml.resources import Resource
 from local.faults import Fault
-from scoring.cli import applying, patient_http
 from scoring.cli import arm as arm_module
-from scoring.cli.deploying import Deployed, deploy
+from scoring.cli import patient_http
+from scoring.cli.deploying import applying
+from scoring.cli.deploying.state import Deployed, deploy
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.recording import recording

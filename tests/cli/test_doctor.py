@@ -27,10 +27,10 @@ from local.names import (
     LEDGER_CONTAINER,
 )
 from local.run_folder import RunFolder
-from scoring.cli.checks import made
-from scoring.cli.checks.facts import Facts
-from scoring.cli.checks.findings import Finding
-from scoring.cli.doctor import HOST_FILE, examine
+from scoring.cli.doctor.checks import made
+from scoring.cli.doctor.checks.facts import Facts
+from scoring.cli.doctor.checks.findings import Finding
+from scoring.cli.doctor.command import HOST_FILE, examine
 from scoring.wiring import ROUTES_FILE
 from tests.cli.conftest import Commands
 from tests.end_to_end.site import with_certificates_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from scoring.cli.batch_jobs.inputs import DataAsset, source
 from scoring.cli.failures import UsageError
-from scoring.cli.inputs import DataAsset, source
 
 LONG = "azureml://subscriptions/s/resourceGroups/g/workspaces/w/datastores/d/paths/in/"
 ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"

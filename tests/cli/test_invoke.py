@@ -21,12 +21,12 @@ from local.names import (
     WORKSPACE,
     WORKSPACE_ID,
 )
-from scoring.cli.by_hand import Invoked, NobodyKnows, Work, invoke_by_hand
+from scoring.cli.batch_jobs.by_hand import Invoked, NobodyKnows, Work, invoke_by_hand
+from scoring.cli.batch_jobs.inputs import source
+from scoring.cli.batch_jobs.invoke import pairs
+from scoring.cli.batch_jobs.waiting import Pace, completed
 from scoring.cli.failures import Exit, Interrupted, JobFailed, Refused, UsageError
-from scoring.cli.inputs import source
-from scoring.cli.invoke import pairs
 from scoring.cli.session import Session
-from scoring.cli.waiting import Pace, completed
 from scoring.errors import Unavailable
 from scoring.route import SubmissionFields
 from tests.cli.conftest import Commands

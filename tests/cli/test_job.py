@@ -16,13 +16,13 @@ from local.azure import Azure
 from local.azureml import Plan
 from local.azureml.jobs import BatchJob
 from local.faults import Fault
-from scoring.cli import results, waiting
-from scoring.cli.endpoint_jobs import EndpointJobs, endpoint_jobs
+from scoring.cli.batch_jobs import results, waiting
+from scoring.cli.batch_jobs.endpoint_jobs import EndpointJobs, endpoint_jobs
+from scoring.cli.batch_jobs.job import cancel, list_, show
+from scoring.cli.batch_jobs.job import results as job_results
+from scoring.cli.batch_jobs.waiting import Pace, completed
 from scoring.cli.failures import Exit, JobFailed, Refused, UsageError
-from scoring.cli.job import cancel, list_, show
-from scoring.cli.job import results as job_results
 from scoring.cli.session import Session
-from scoring.cli.waiting import Pace, completed
 from scoring.errors import Unavailable
 from tests.cli.conftest import Commands
 from tests.local.test_azureml_wire import Site

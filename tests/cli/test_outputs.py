@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from scoring.cli.batch_jobs.output_options import OutputOptions
+from scoring.cli.batch_jobs.outputs import checked, unique
 from scoring.cli.failures import UsageError
-from scoring.cli.output_options import OutputOptions
-from scoring.cli.outputs import checked, unique
 from scoring.route import OutputKind
 
 URI = "azureml://datastores/workspaceblobstore/paths/scored/p.csv"

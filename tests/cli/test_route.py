@@ -9,8 +9,8 @@ import pytest
 
 from local.names import CONTAINER, DATASTORE, LANDING_ACCOUNT
 from scoring.cli.failures import Refused, UsageError
-from scoring.cli.route import located, takes_of
-from scoring.cli.takes import Dropped, Take, take
+from scoring.cli.routes.route import located, takes_of
+from scoring.cli.routes.takes import Dropped, Take, take
 from scoring.job import folder_of, job_for, job_of_folder
 from scoring.route import Mistake, Ready, Route
 from tests.cli.conftest import Commands

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scoring.cli import rows
-from scoring.cli.rows import first_rows
+from scoring.cli.batch_jobs import rows
+from scoring.cli.batch_jobs.rows import first_rows
 
 
 @pytest.mark.parametrize(

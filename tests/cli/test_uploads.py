@@ -12,11 +12,11 @@ from azure.storage.blob.aio import ContainerClient
 from local.azure import Azure
 from local.faults import Fault
 from local.names import CONTAINER, LANDING_ACCOUNT
-from scoring.cli import contents
-from scoring.cli.contents import CHUNK, content_of
+from scoring.cli.deploying import contents
+from scoring.cli.deploying.contents import CHUNK, content_of
+from scoring.cli.deploying.uploads import Uploaded, default_datastore, send, upload
 from scoring.cli.failures import UsageError
 from scoring.cli.session import Session
-from scoring.cli.uploads import Uploaded, default_datastore, send, upload
 from scoring.errors import LandfallError
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scoring.cli.failures import UsageError
-from scoring.cli.preparation import prepare, secret_in
-from scoring.cli.yaml_files import read
-from scoring.cli.yaml_schema import (
+from scoring.cli.deploying.preparation import prepare, secret_in
+from scoring.cli.deploying.yaml_files import read
+from scoring.cli.deploying.yaml_schema import (
     Compute,
     Data,
     Deployment,
@@ -17,6 +16,7 @@ from scoring.cli.yaml_schema import (
     Settings,
     SettingsBelow,
 )
+from scoring.cli.failures import UsageError
 from tests.cli.samples import Samples
 
 YAML = Path(__file__).parent / "yaml"

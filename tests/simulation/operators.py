@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.cli import operators
 from scoring.cli.failures import Refused
-from scoring.cli.operators import Replay
+from scoring.cli.ledger import operators
+from scoring.cli.ledger.operators import Replay
 from scoring.job import attempt_tag
 from scoring.ports import Services
 from scoring.progress import State

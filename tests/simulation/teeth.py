@@ -167,7 +167,7 @@ SABOTAGES = [
     ),
     Sabotage(
         "a job that waits canceled without being marked",
-        "cli/operators.py",
+        "cli/ledger/operators.py",
         "marked = _canceled(opened.progress, State.SUBMITTING, now)",
         "marked = _canceled(opened.progress, State.PENDING, now)",
     ),

@@ -9,9 +9,9 @@ import pytest
 
 from scoring import landings, poison
 from scoring.batch_jobs import Answered, BatchJob, JobState, Unclear
-from scoring.cli import operators
 from scoring.cli.failures import Refused
-from scoring.cli.operators import Replay, Replayed
+from scoring.cli.ledger import operators
+from scoring.cli.ledger.operators import Replay, Replayed
 from scoring.errors import UnreadableMessage
 from scoring.job import attempt_tag
 from scoring.ports import Shelf

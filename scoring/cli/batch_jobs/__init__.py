@@ -1,0 +1,1 @@
+"""Batch jobs by hand and those of an endpoint: `invoke`, `job …`."""

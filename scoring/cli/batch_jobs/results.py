@@ -1,0 +1,157 @@
+"""The output of a batch job: where it lies, and how it comes to this machine."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from scoring.azure_errors import told_as_ours
+from scoring.blobs import Blob, Forbidden
+from scoring.cli.batch_jobs.endpoint_jobs import Described
+from scoring.cli.batch_jobs.outputs import DatastoreFiles, datastore_files
+from scoring.cli.console import Bar, Console
+from scoring.cli.failures import Refused, UsageError
+from scoring.cli.session import Session
+from scoring.errors import Denied
+from scoring.redaction import redacted
+from scoring.uris import datastore_path, datastore_uri
+
+_DEFAULT_DATASTORE = "workspaceblobstore"
+_ROLE = "your identity needs the role Storage Blob Data Reader there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The files of an output."""
+
+    uri: str  # azureml://…
+    url: str  # https://…
+    files: DatastoreFiles
+    blobs: Sequence[Blob]
+    base: str  # what stands before the name that a file has on this machine
+
+    def name(self, blob: Blob) -> str:
+        """Return the name that a file has on this machine, `/` between segments."""
+        return blob.path.removeprefix(self.base)
+
+
+@contextlib.asynccontextmanager
+async def found(session: Session, described: Described) -> AsyncIterator[Output]:
+    """Find the output of a batch job.
+
+    Raises:
+        Refused: there is none, or it is on no datastore.
+        Denied: it may not be looked at.
+    """
+    places = _places(described)
+    for datastore, path in places:
+        files = await datastore_files(session, datastore)
+        try:
+            output = await _output(files, datastore, path)
+            if output is not None:
+                yield output
+                return
+        finally:
+            await files.close()
+    searched = " nor at ".join(datastore_uri(*place, "literal") for place in places)
+    raise Refused(
+        f"there is no output at {searched}: batch job {described.job.name} is {described.state}",
+        **described.plain(),
+    )
+
+
+def _places(described: Described) -> list[tuple[str, str]]:
+    """Return where the output may lie: datastore and path."""
+    uris = described.job.outputs
+    if not uris:
+        # "In the workspace's default blob store within a folder named by job name".
+        name = described.job.name
+        return [(_DEFAULT_DATASTORE, f"{name}/"), (_DEFAULT_DATASTORE, f"azureml/{name}/")]
+    places = list(filter(None, map(datastore_path, uris)))
+    if not places:
+        raise Refused(
+            f"the output of batch job {described.job.name} is on no datastore:"
+            f" {', '.join(map(redacted, uris))}"
+        )
+    # Whether the service decodes percent escapes is not documented.
+    return list(dict.fromkeys(place for ds, path in places for place in _readings(ds, path)))
+
+
+def _readings(datastore: str, path: str) -> list[tuple[str, str]]:
+    return [(datastore, path), (datastore, unquote(path))]
+
+
+async def _output(files: DatastoreFiles, datastore: str, path: str) -> Output | None:
+    blob = None if path.endswith("/") else await files.file(path)
+    if isinstance(blob, Forbidden):
+        raise Denied(f"{files.url(path)}: may not be looked at: {_ROLE}")
+    blobs = [blob] if blob is not None else await files.below(path)
+    if not blobs:
+        return None
+    base = path.rpartition("/")[0] if blob is not None else path.rstrip("/")
+    return Output(
+        uri=datastore_uri(datastore, path, "literal"),
+        url=files.url(path),
+        files=files,
+        blobs=blobs,
+        base=f"{base}/" if base else "",
+    )
+
+
+async def download(output: Output, folder: Path, console: Console, *, force: bool) -> list[Path]:
+    """Download all files of an output into a folder; return them in the order of the output.
+
+    A file is there under its name once all of it is.
+
+    Raises:
+        UsageError: a file of that name is there, and `force` does not say to replace it.
+        Refused, Denied, Unavailable: it cannot be read.
+    """
+    targets = [_target(folder, output.name(blob)) for blob in output.blobs]
+    for target in targets:
+        if target.exists() and not force:
+            raise UsageError(f"{target} is there already: say --force to replace it, or --to")
+    total = sum(blob.size for blob in output.blobs)
+    with console.bar(f"downloading {output.uri}", total, bytes_=True) as bar:
+        for blob, target in zip(output.blobs, targets, strict=True):
+            await _download(output.files, blob, target, bar)
+    return targets
+
+
+def _target(folder: Path, name: str) -> Path:
+    target = folder / name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise Refused(f"the output has a file named {name}, which would lie outside {folder}")
+    return target
+
+
+async def _download(files: DatastoreFiles, blob: Blob, target: Path, bar: Bar) -> None:
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as into:
+            await _stream(files, blob, into, bar)
+        os.replace(part, target)  # noqa: PTH105 - the same
+    except OSError as failure:
+        raise UsageError(f"{failure.filename or target}: {failure.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+async def _stream(files: DatastoreFiles, blob: Blob, into: BinaryIO, bar: Bar) -> None:
+    client = files.service.get_blob_client(files.place.container, blob.path)
+    try:
+        with told_as_ours(files.url(blob.path)):
+            stream = await client.download_blob()
+            async for chunk in stream.chunks():
+                into.write(chunk)
+                bar.advance(len(chunk))
+    except ResourceNotFoundError:
+        raise Refused(f"{files.url(blob.path)}: it was deleted meanwhile") from None
+    except Denied as refusal:
+        raise Denied(f"{refusal}: {_ROLE}") from None

@@ -1,0 +1,91 @@
+"""`delete ENDPOINT`."""
+
+import re
+from typing import Annotated
+
+from scoring.cli.deploying.applying import waiting
+from scoring.cli.failures import Refused, UsageError
+from scoring.cli.patient_http import Conflict
+from scoring.cli.session import DEFAULTS, Needs, Options, Session
+
+_TRIES = 3
+
+
+async def delete(
+    endpoint: str,
+    /,
+    *,
+    session: Annotated[Session, Needs],
+    yes: bool = False,
+    options: Options = DEFAULTS,
+) -> None:
+    """Delete a batch endpoint with its deployments.
+
+    Models, code, environments, data and computes stay.
+
+    Args:
+        endpoint: Its name.
+        session: The way to the workspace.
+        yes: Do not ask.
+        options: What can be said to every command.
+    """
+    del options
+    deployments = await deployments_of(session, endpoint)
+    if not yes:
+        names = f"with its deployments {', '.join(deployments)}" if deployments else "(empty)"
+        session.console.confirm(f"Delete endpoint {endpoint} {names}?")
+    await delete_endpoint(session, endpoint)
+    session.console.show(f"Deleted endpoint {endpoint}.", *(f"  and {one}" for one in deployments))
+    gone = [
+        ("endpoint", endpoint, ""),
+        *(("deployment", f"{endpoint}/{n}", n) for n in deployments),
+    ]
+    path = f"batchEndpoints/{endpoint}"
+    session.console.result(
+        resources=[
+            {
+                "kind": kind,
+                "name": name,
+                "version": None,
+                "id": session.arm.id(f"{path}/deployments/{last}" if last else path),
+                "change": "deleted",
+            }
+            for kind, name, last in gone
+        ]
+    )
+
+
+async def deployments_of(session: Session, endpoint: str) -> list[str]:
+    """Return the names of an endpoint's deployments.
+
+    Raises:
+        UsageError: it is no name of an endpoint.
+        Refused: there is no such endpoint.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9-]+", endpoint):
+        raise UsageError(f"{endpoint!r} is no name of an endpoint")
+    path = f"batchEndpoints/{endpoint}"
+    if await session.arm.get(path) is None:
+        raise Refused(f"there is no endpoint {endpoint}")
+    return [str(one["name"]) async for one in session.arm.listed(f"{path}/deployments")]
+
+
+async def delete_endpoint(session: Session, endpoint: str) -> None:
+    """Delete an endpoint, and wait until it is gone.
+
+    Operations that run on it are waited for.
+    """
+    path = f"batchEndpoints/{endpoint}"
+    with waiting(session, path) as tell:
+        for try_ in range(1, _TRIES + 1):
+            try:
+                await session.arm.delete(path, tell)
+            except Conflict:  # also with this deletion, if its answer was lost
+                if try_ == _TRIES:
+                    raise
+            left = await session.arm.settled(path, tell)
+            if left is None:
+                return
+            async for one in session.arm.listed(f"{path}/deployments"):
+                await session.arm.settled(f"{path}/deployments/{one['name']}", tell)
+    raise Refused(f"{path} is still there after {_TRIES} tries")

@@ -1,0 +1,254 @@
+"""Uploads to the workspace's default datastore, under a name that is made of the content.
+
+Nothing refers to an upload before all of it is there, and what is there is not sent again: an
+upload that was interrupted goes on when it is asked for once more.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobBlock
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
+
+from scoring.azure_errors import told_as_ours
+from scoring.cli.arm import Arm
+from scoring.cli.console import Bar
+from scoring.cli.deploying.contents import CHUNK, Content, File, content_of
+from scoring.cli.failures import Refused, UsageError
+from scoring.cli.session import Session
+from scoring.errors import Denied
+
+_FOLDER = "LocalUpload"  # as the Azure ML CLI names it
+_FILES_AT_ONCE = 4
+_BLOCKS_AT_ONCE = 8  # of all files together; so many are in memory
+_MOST_BLOCKS = 50_000  # of a blob
+_ROLE = "your identity needs the role Storage Blob Data Contributor there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datastore:
+    """A datastore in blob storage."""
+
+    name: str
+    account: str
+    container: str
+    endpoint: str  # suffix of the account's host, e.g. core.windows.net
+    protocol: str
+
+    def url(self, path: str) -> str:
+        """Return the https URL of a path on it."""
+        base = f"{self.protocol}://{self.account}.blob.{self.endpoint}/{self.container}"
+        return f"{base}/{quote(path, safe='/')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded:
+    """A file or folder on the default datastore."""
+
+    datastore: str  # its name
+    path: str  # on it
+    uri: str  # azureml://subscriptions/…
+    url: str  # https://…
+    files: int
+    size: int  # bytes
+    sent_files: int = 0  # the others were there already
+    sent_bytes: int = 0
+
+
+async def upload(session: Session, path: Path) -> Uploaded:
+    """Upload a file or folder to the workspace's default datastore.
+
+    Raises:
+        UsageError: it cannot be read, or changed while it was sent.
+        Refused, Denied, Unavailable: the workspace or its storage does not take it.
+    """
+    content = await asyncio.to_thread(content_of, path)
+    return await send(session, content, await default_datastore(session.arm))
+
+
+async def default_datastore(arm: Arm) -> Datastore:
+    """Ask which datastore is the workspace's default.
+
+    Raises:
+        Refused: none is, or it is not in blob storage.
+    """
+    async for found in arm.listed("datastores", isDefault="true"):
+        properties: dict[str, Any] = found.get("properties") or {}
+        if properties.get("datastoreType", "AzureBlob") != "AzureBlob":
+            kind = properties["datastoreType"]
+            raise Refused(
+                f"the default datastore {found['name']} is {kind}: make one in blob storage the"
+                " workspace's default, because code and models are uploaded there"
+            )
+        return Datastore(
+            name=found["name"],
+            account=properties["accountName"],
+            container=properties["containerName"],
+            endpoint=properties.get("endpoint") or "core.windows.net",
+            protocol=properties.get("protocol") or "https",
+        )
+    raise Refused("the workspace has no default datastore: name one in the studio, under Data")
+
+
+def place(workspace_id: str, content: Content, store: Datastore) -> Uploaded:
+    """Return where content lies once it is uploaded."""
+    path = f"{_FOLDER}/{content.digest}/{content.name}"
+    segments = workspace_id.strip("/").split("/")
+    subscription, group, workspace = segments[1], segments[3], segments[-1]
+    return Uploaded(
+        datastore=store.name,
+        path=path,
+        uri=(
+            f"azureml://subscriptions/{subscription}/resourceGroups/{group}/workspaces/{workspace}"
+            f"/datastores/{store.name}/paths/{path}"
+        ),
+        url=store.url(path),
+        files=len(content.files),
+        size=content.size,
+    )
+
+
+async def send(session: Session, content: Content, store: Datastore) -> Uploaded:
+    """Upload content to a datastore, unless it is there.
+
+    Raises:
+        UsageError: a file changed after it was read.
+        Refused, Denied, Unavailable: the storage does not take it.
+    """
+    target = place(session.arm.workspace_id, content, store)
+    where = f"{store.account}/{store.container}/{target.path}"
+    try:
+        with told_as_ours(f"upload to {where}"):
+            async with _service(session, store) as service:
+                container = service.get_container_client(store.container)
+                missing = await _missing(container, content, target.path)
+                total = sum(file.size for file in missing)
+                with session.console.bar(f"uploading {content.name}", total, bytes_=True) as bar:
+                    await _Sending(container, target.path, bar).all(missing)
+    except ResourceNotFoundError:
+        raise Refused(f"{where}: there is no such container") from None
+    except Denied as refusal:
+        raise Denied(f"{refusal}: {_ROLE}") from None
+    return Uploaded(
+        datastore=target.datastore,
+        path=target.path,
+        uri=target.uri,
+        url=target.url,
+        files=target.files,
+        size=target.size,
+        sent_files=len(missing),
+        sent_bytes=total,
+    )
+
+
+def _service(session: Session, store: Datastore) -> BlobServiceClient:
+    clients, account = session.clients, store.account.lower()
+    return clients.landing_storage(account, clients.account_url(account, store.endpoint))
+
+
+async def _missing(container: ContainerClient, content: Content, path: str) -> list[File]:
+    there = {blob.name: blob.size async for blob in container.list_blobs(name_starts_with=path)}
+    return [file for file in content.files if there.get(_blob(path, file)) != file.size]
+
+
+def _blob(path: str, file: File) -> str:
+    return f"{path}/{file.path}" if file.path else path
+
+
+class _Sending:
+    """Files on their way."""
+
+    def __init__(self, container: ContainerClient, path: str, bar: Bar) -> None:
+        self._container = container
+        self._path = path
+        self._bar = bar
+        self._room = asyncio.Semaphore(_BLOCKS_AT_ONCE)
+
+    async def all(self, files: list[File]) -> None:
+        left = iter(files)
+
+        async def work() -> None:
+            for file in left:
+                await self._one(file)
+
+        async with _together() as sending:
+            for _ in range(_FILES_AT_ONCE):
+                sending.create_task(work())
+
+    async def _one(self, file: File) -> None:
+        blob = self._container.get_blob_client(_blob(self._path, file))
+        with _reading(file):
+            stream = file.source.open("rb")
+        with stream:
+            if file.size <= CHUNK:
+                await self._whole(blob, file, stream)
+            else:
+                await self._blocks(blob, file, stream)
+
+    async def _whole(self, blob: BlobClient, file: File, stream: BinaryIO) -> None:
+        async with self._room:
+            content = await _read(file, stream, file.size + 1)
+            _check(file, hashlib.sha256(content).hexdigest())
+            await blob.upload_blob(content, overwrite=True)
+        self._bar.advance(file.size)
+
+    async def _blocks(self, blob: BlobClient, file: File, stream: BinaryIO) -> None:
+        """Send a file block by block; the blob appears when all are there.
+
+        It does so only if the file is still what it was: no blob ever holds anything but what its
+        name says.
+        """
+        digest, blocks = hashlib.sha256(), list[BlobBlock]()
+        size = max(CHUNK, file.size // _MOST_BLOCKS + 1)
+        async with _together() as sending:
+            await self._room.acquire()
+            while block := await _read(file, stream, size):
+                digest.update(block)
+                blocks.append(BlobBlock(f"{len(blocks):08}"))
+                sending.create_task(self._block(blob, blocks[-1].id, block))
+                await self._room.acquire()
+            self._room.release()
+        _check(file, digest.hexdigest())
+        await blob.commit_block_list(blocks)
+
+    async def _block(self, blob: BlobClient, name: str, block: bytes) -> None:
+        try:
+            await blob.stage_block(name, block, length=len(block))
+        finally:
+            self._room.release()
+        self._bar.advance(len(block))
+
+
+async def _read(file: File, stream: BinaryIO, size: int) -> bytes:
+    with _reading(file):
+        return await asyncio.to_thread(stream.read, size)
+
+
+@contextlib.contextmanager
+def _reading(file: File) -> Iterator[None]:
+    try:
+        yield
+    except OSError as failure:
+        raise UsageError(f"{file.source}: {failure.strerror}") from None
+
+
+def _check(file: File, sha256: str) -> None:
+    if sha256 != file.sha256:
+        raise UsageError(f"{file.source} changed while it was uploaded: try again")
+
+
+@contextlib.asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """Run tasks; the first failure ends the others, and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

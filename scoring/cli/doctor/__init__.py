@@ -1,0 +1,1 @@
+"""`doctor`: everything that the service needs before the first file."""
