@@ -29,6 +29,11 @@ def test_nothing_but_importing_happens_at_import(bare: dict[str, Any]) -> None:
     assert bare["threads"] == 1
 
 
+def test_the_commands_are_not_imported(bare: dict[str, Any]) -> None:
+    """They are not deployed, and neither are their libraries."""
+    assert bare["commands"] == []
+
+
 @pytest.mark.parametrize("routes", BAD_ROUTES.values(), ids=BAD_ROUTES)
 def test_a_routes_file_that_cannot_be_used_does_not_stop_the_index(
     tmp_path: Path, routes: str | None

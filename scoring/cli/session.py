@@ -170,11 +170,13 @@ def read_settings_file(file: Path) -> dict[str, str]:
         UsageError: it is neither.
     """
     document = _read_json(file)
-    if isinstance(document, dict) and isinstance(document.get("Values"), dict):
-        return {name: str(value) for name, value in document["Values"].items()}
     try:
-        return {one["name"]: str(one["value"]) for one in document}
-    except (TypeError, KeyError):
+        if isinstance(document, dict):
+            said = document["Values"].items()
+        else:
+            said = ((one["name"], one["value"]) for one in document)
+        return {name: str(value) for name, value in said}
+    except (AttributeError, KeyError, TypeError):
         raise UsageError(
             f'{file}: expected {{"Values": {{…}}}} as in local.settings.json, or the list that'
             " `az functionapp config appsettings list` prints"

@@ -47,6 +47,11 @@ print(  # noqa: T201 - the answer
             },
             "asked_the_network": _asked_the_network,
             "read": _read,
+            "commands": [
+                name
+                for name in sys.modules
+                if name.startswith("scoring.cli.") or name == "scoring.cli"
+            ],
             "threads": threading.active_count(),
         }
     )
