@@ -17,7 +17,7 @@ from scoring.job import Place
 from scoring.landing import normal_etag
 from scoring.route import Mistake, Route
 from scoring.settings import read_escaping
-from scoring.uris import Escaping, blob_url, read_datastore_uri
+from scoring.uris import Escaping, blob_url, datastore_path
 from scoring.wiring import good_routes, read_routes_file
 
 Places = Mapping[str, Place]
@@ -93,7 +93,7 @@ def located(dropped: Dropped, places: Places, escaping: Escaping) -> Dropped:
 
 
 def _read_datastore(uri: str, places: Places, escaping: Escaping) -> tuple[str, str, str]:
-    found = read_datastore_uri(uri)
+    found = datastore_path(uri)
     if found is None:
         raise UsageError(f"{uri}: expected azureml://datastores/NAME/paths/PATH")
     datastore, path = found
