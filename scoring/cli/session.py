@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, validators
 
 from scoring.cli.arm import Arm
 from scoring.cli.console import Console
@@ -26,6 +26,9 @@ _NAMES = {
     "workspace_name": "AZUREML_ARM_WORKSPACE_NAME",
 }
 EVERYWHERE = Group("Every command", sort_key=100)
+
+Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+"""How many lines of a listing are shown."""
 
 
 @Parameter(name="*", group=EVERYWHERE)

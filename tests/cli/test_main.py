@@ -1,5 +1,7 @@
 """What every command has in common."""
 
+import pytest
+
 from tests.cli.conftest import Commands
 
 
@@ -18,3 +20,13 @@ async def test_for_a_program_also_a_mistake_is_one_json_document(command: Comman
     assert ended.code == 2
     assert ended.document["error"]["kind"] == "usage"
     assert ended.err == ""
+
+
+@pytest.mark.parametrize("listing", [("job", "list", "--endpoint", "heart"), ("ledger", "list")])
+async def test_a_listing_of_nothing_is_not_asked_for(
+    command: Commands, listing: tuple[str, ...]
+) -> None:
+    ended = await command(*listing, "--limit", "0")
+
+    assert ended.code == 2
+    assert "--limit" in ended.err

@@ -14,8 +14,8 @@ from scoring.cli.batch_jobs.endpoint_jobs import Described, EndpointJobs, endpoi
 from scoring.cli.batch_jobs.results import download, found
 from scoring.cli.batch_jobs.rows import first_rows
 from scoring.cli.batch_jobs.waiting import completed
-from scoring.cli.failures import Refused, UsageError
-from scoring.cli.session import DEFAULTS, Needs, Options, Session
+from scoring.cli.failures import Refused
+from scoring.cli.session import DEFAULTS, Limit, Needs, Options, Session
 from scoring.uris import datastore_path
 
 _NEVER_CUT = 3  # columns of a listing
@@ -98,7 +98,7 @@ async def list_(
     *,
     endpoint: str,
     state: str | None = None,
-    limit: int = 50,
+    limit: Limit = 50,
     session: Annotated[Session, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -110,8 +110,6 @@ async def list_(
         limit: So many at the most.
     """
     del options
-    if limit < 1:
-        raise UsageError("--limit must be at least 1")
     chosen = await listed(await endpoint_jobs(session, endpoint), state)
     shown = chosen[:limit]
     session.console.show(_table(shown) if shown else "no batch jobs")

@@ -14,7 +14,7 @@ from scoring.cli.ledger import operators
 from scoring.cli.ledger.history import history
 from scoring.cli.ledger.operators import Replay, Replayed
 from scoring.cli.ledger.rows import Row, Wanted, rows
-from scoring.cli.session import DEFAULTS, LedgerSession, Needs, Options
+from scoring.cli.session import DEFAULTS, LedgerSession, Limit, Needs, Options
 from scoring.durations import read_duration
 from scoring.ports import Services
 from scoring.route import Route
@@ -37,18 +37,17 @@ State = Literal[
     "completed", "failed", "canceled", "timed-out", "rejected", "superseded",
 ]  # fmt: skip
 Moment = Annotated[datetime | None, Parameter(converter=_moment, metavar="TIME")]
-DryRun = Annotated[bool, Parameter(negative=())]
 
 
 @app.command(name="list")
 async def list_(
     *,
-    state: Annotated[tuple[State, ...], Parameter(negative=())] = (),
+    state: tuple[State, ...] = (),
     route: str | None = None,
     path: str = "",
     since: Moment = None,
     until: Moment = None,
-    limit: int = 50,
+    limit: Limit = 50,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -70,9 +69,10 @@ async def list_(
 @app.command
 async def find(
     name: str,
+    /,
     *,
     since: Moment = None,
-    limit: int = 50,
+    limit: Limit = 50,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -93,6 +93,7 @@ async def find(
 @app.command
 async def show(
     job: str,
+    /,
     *,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
@@ -116,14 +117,15 @@ async def show(
 @app.command
 async def replay(
     path: str = "",
+    /,
     *,
     route: str | None = None,
     since: Moment = None,
     until: Moment = None,
-    again: Annotated[bool, Parameter(negative=())] = False,
+    again: bool = False,
     request: str | None = None,
-    dry_run: DryRun = False,
-    yes: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: bool = False,
+    yes: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -172,10 +174,11 @@ async def replay(
 @app.command
 async def settle(
     job: str,
+    /,
     *,
     adopt: str | None = None,
-    lost: Annotated[bool, Parameter(negative=())] = False,
-    dry_run: DryRun = False,
+    lost: bool = False,
+    dry_run: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -201,8 +204,9 @@ async def settle(
 @app.command
 async def cancel(
     job: str,
+    /,
     *,
-    dry_run: DryRun = False,
+    dry_run: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -220,8 +224,9 @@ async def cancel(
 @app.command
 async def release(
     digest: str,
+    /,
     *,
-    dry_run: DryRun = False,
+    dry_run: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
