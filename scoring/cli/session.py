@@ -57,7 +57,7 @@ class WorkspaceOptions:
 @Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
 class Options(WorkspaceOptions):
-    """What can be said to every command."""
+    """What can be said to every command; `main` reads it."""
 
     output: Annotated[Literal["text", "json"], Parameter(alias="-o")] = "text"
     """How to print: json is one document and nothing else."""

@@ -39,7 +39,6 @@ async def walk(
         rows: How many rows are shown.
         force: Replace files that are there already.
     """
-    del options
     only = _only_deployment(read(files))
     work = Work(endpoint=only.endpoint_name, source=source(file, folder), deployment=only.name)
     done = await bring_there(session, list(files), set_default=True)

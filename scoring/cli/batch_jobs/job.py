@@ -38,7 +38,6 @@ async def show(
         name: Of the batch job.
         endpoint: The batch endpoint that made it.
     """
-    del options
     described = await (await endpoint_jobs(session, endpoint)).get(name)
     session.console.show(_details(described.plain()))
     session.console.result(**described.plain())
@@ -59,7 +58,6 @@ async def wait(
         name: Of the batch job.
         endpoint: The batch endpoint that made it.
     """
-    del options
     jobs = await endpoint_jobs(session, endpoint)
     await jobs.get(name)  # a wrong name is said at once
     ended = await completed(jobs, name, session.console)
@@ -82,7 +80,6 @@ async def cancel(
         name: Of the batch job.
         endpoint: The batch endpoint that made it.
     """
-    del options
     jobs = await endpoint_jobs(session, endpoint)
     described = await jobs.get(name)
     if described.job.state.ended:
@@ -109,7 +106,6 @@ async def list_(
         state: Only those in this state, e.g. Running.
         limit: So many at the most.
     """
-    del options
     chosen = await listed(await endpoint_jobs(session, endpoint), state)
     shown = chosen[:limit]
     session.console.show(_table(shown) if shown else "no batch jobs")
@@ -148,7 +144,6 @@ async def results(
         rows: How many rows are shown.
         force: Replace files that are there already.
     """
-    del options
     described = await (await endpoint_jobs(session, endpoint)).get(name)
     if not described.job.state.ended:
         raise Refused(

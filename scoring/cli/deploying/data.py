@@ -38,13 +38,10 @@ async def create(
     Args:
         name: Name of the asset.
         path: A file or folder on this machine, which is uploaded, or a URI: azureml://, https://…
-        session: The way to the workspace.
         type: By default what the path is; for a URI uri_folder.
         version: By default the latest one if it has the same content, else the next.
         description: What the data is.
-        options: What can be said to every command.
     """
-    del options
     content = None if is_uri(path) else await asyncio.to_thread(content_of, Path(path))
     data = Data(
         name=name,

@@ -25,11 +25,8 @@ async def delete(
 
     Args:
         endpoint: Its name.
-        session: The way to the workspace.
         yes: Do not ask.
-        options: What can be said to every command.
     """
-    del options
     deployments = await deployments_of(session, endpoint)
     if not yes:
         names = f"with its deployments {', '.join(deployments)}" if deployments else "(empty)"

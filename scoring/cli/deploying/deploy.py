@@ -29,12 +29,9 @@ async def deploy(
 
     Args:
         files: The YAML files; a path in one is relative to it.
-        session: The way to the workspace.
         set_default: Make each deployment the default one of its endpoint.
         dry_run: Change nothing; print the requests that would be made.
-        options: What can be said to every command.
     """
-    del options
     done = await bring_there(session, list(files), set_default=set_default, dry_run=dry_run)
     if dry_run:
         for request in done.requests:

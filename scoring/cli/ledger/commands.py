@@ -61,7 +61,6 @@ async def list_(
         until: Only what did before.
         limit: At most so many.
     """
-    del options
     wanted = Wanted(states=frozenset(state), route=route, prefix=path, since=since, until=until)
     _show_rows(session.console, await rows(session.services, wanted, limit))
 
@@ -83,7 +82,6 @@ async def find(
         since: Only what happened then or later; a large ledger is searched faster so.
         limit: At most so many.
     """
-    del options
     found = await rows(session.services, Wanted(name=name, since=since), limit)
     if not found:
         raise Refused(f"the ledger knows no job whose path holds {name!r}")
@@ -103,7 +101,6 @@ async def show(
     Args:
         job: Its key, as log lines, events and `ledger list` name it.
     """
-    del options
     told = await history(session.services, job)
     for name, value in told.facts.items():
         session.console.show(f"{name:12} {value}")
@@ -144,7 +141,6 @@ async def replay(
         dry_run: Say what would be done.
         yes: Do not ask.
     """
-    del options
     if not (path or since):
         raise UsageError(
             "say which: a path, a prefix, or --since; all that lies there is no choice"
@@ -190,7 +186,6 @@ async def settle(
         lost: There is none, and never will be; another attempt follows, as far as there are any.
         dry_run: Say what would be done.
     """
-    del options
     if bool(adopt) == lost:
         raise UsageError("say either --adopt BATCH-JOB or --lost")
     if adopt:
@@ -216,7 +211,6 @@ async def cancel(
         job: Its key.
         dry_run: Say what would be done.
     """
-    del options
     follows = await operators.cancel(session.services, job, dry_run=dry_run)
     _say(session.console, job, follows, dry_run=dry_run)
 
@@ -236,7 +230,6 @@ async def release(
         digest: Its name below quarantine/, or how that begins.
         dry_run: Say what would be done.
     """
-    del options
     events = await operators.release(session.services, digest, dry_run=dry_run)
     would = "would be " if dry_run else ""
     session.console.show(f"{digest}: {events} events {would}taken")

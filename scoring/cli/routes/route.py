@@ -42,7 +42,6 @@ async def route(
         etag: Of the file; then the job's key and its output are the true ones.
         container: That the file lies in; routes of other containers do not take it.
     """
-    del options
     escaping = read_escaping(app.values)
     good, mistakes = read_routes_file(app.routes_file, app.values)
     dropped = Dropped(path=path, landed=datetime.now(UTC), container=container)
