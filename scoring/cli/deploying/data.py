@@ -71,7 +71,6 @@ async def register(session: Session, data: Data, content: Content | None) -> Dep
     wanted = data_version(data, content, session.arm.workspace_id)
     done = await Applier(session=session, dry=False).register(wanted)
     return Deployed(
-        requests=[],
         resources=[
             Outcome(
                 kind="data",

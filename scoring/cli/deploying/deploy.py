@@ -38,10 +38,10 @@ async def deploy(
             session.console.show(_shown(request))
     show(session.console, done)
     if dry_run and done.changed:
-        session.console.show("Nothing was changed: this was a dry run.")
+        session.console.show("nothing was changed: this was a dry run")
     requests = [msgspec.to_builtins(request) for request in done.requests]
     session.console.result(
-        **plain(done), **({"dryRun": True, "requests": requests} if dry_run else {})
+        **plain(done), dry_run=dry_run, **({"requests": requests} if dry_run else {})
     )
 
 
@@ -49,7 +49,7 @@ def show(console: Console, done: Deployed) -> None:
     """Show what became of everything."""
     console.show(_table(done.resources))
     if not done.changed:
-        console.show("Nothing changed: all is as the files say.")
+        console.show("nothing changed: all is as it was asked for")
 
 
 def plain(done: Deployed) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Outcome:
     name: str
     version: str | None = None
     id: str  # of ARM
-    change: Change
+    change: Change | Literal["deleted"]
     uploaded: Uploaded | None = None
 
 
@@ -51,7 +51,7 @@ class Deployed:
     """What became of everything."""
 
     resources: list[Outcome]
-    requests: list[Request]  # that a dry run did not make
+    requests: list[Request] = field(default_factory=list)  # that a dry run did not make
 
     @property
     def changed(self) -> bool:
