@@ -67,7 +67,7 @@ async def test_a_batch_job_is_shown_with_what_concerns_it(
     name = (await site.run(endpoint)).name
     await show(name, endpoint=endpoint, session=session)
     shown = said()
-    assert (shown["job"], shown["state"]) == (name, "Completed")
+    assert (shown["batch_job"], shown["state"]) == (name, "Completed")
     assert shown["inputs"] == [site.uri("in")]
     assert shown["outputs"] == [site.uri("out.csv")]
     assert shown["studio"].startswith("https://ml.azure.com/runs/")
@@ -240,7 +240,7 @@ async def test_the_newest_are_listed_first(
     jobs = await three(site, endpoint)
     await list_(endpoint=endpoint, session=session)
     listed = said()
-    assert [one["job"] for one in listed["jobs"]] == [jobs[n].name for n in (1, 0, 2)]
+    assert [one["batch_job"] for one in listed["batch_jobs"]] == [jobs[n].name for n in (1, 0, 2)]
 
 
 async def test_only_so_many_are_listed(
@@ -249,7 +249,7 @@ async def test_only_so_many_are_listed(
     jobs = await three(site, endpoint)
     await list_(endpoint=endpoint, limit=1, session=session)
     listed = said()
-    assert [one["job"] for one in listed["jobs"]] == [jobs[1].name]
+    assert [one["batch_job"] for one in listed["batch_jobs"]] == [jobs[1].name]
     assert listed["total"] == 3
 
 
@@ -260,14 +260,14 @@ async def test_only_those_in_a_state_are_listed(
     site.ml.release(jobs[0].name)
     await site.end(jobs[0].name)
     await list_(endpoint=endpoint, state="completed", session=session)
-    assert [one["job"] for one in said()["jobs"]] == [jobs[0].name]
+    assert [one["batch_job"] for one in said()["batch_jobs"]] == [jobs[0].name]
 
 
 async def test_people_see_a_table(command: Commands, site: Site, endpoint: str) -> None:
     name = (await site.run(endpoint)).name
     ended = await command("job", "list", "--endpoint", endpoint)
     heading, row = ended.out.splitlines()
-    assert heading.split() == ["job", "state", "created", "input", "output"]
+    assert re.split(r"  +", heading.strip()) == ["batch job", "state", "created", "input", "output"]
     assert row.startswith(f"{name}  Completed  ")
     assert row.rstrip().endswith(f"{site.here}/out.csv")
     empty = site.deploy()

@@ -64,7 +64,7 @@ class Invoked:
     """A batch job that an endpoint took."""
 
     jobs: EndpointJobs
-    job: str  # its name
+    batch_job: str  # its name
     deployment: str | None
     input: str  # URI
     output: str | None  # URI
@@ -72,7 +72,7 @@ class Invoked:
     def plain(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
-            "job": self.job,
+            "batch_job": self.batch_job,
             "endpoint": self.jobs.endpoint,
             "deployment": self.deployment,
             "input": self.input,
@@ -122,7 +122,9 @@ async def invoke_by_hand(session: Session, work: Work) -> Invoked:
         name = await post.send()
     except asyncio.CancelledError:
         raise Interrupted(post.nobody_knows("interrupted"), **post.marks()) from None
-    return Invoked(jobs=jobs, job=name, deployment=work.deployment, input=source, output=output)
+    return Invoked(
+        jobs=jobs, batch_job=name, deployment=work.deployment, input=source, output=output
+    )
 
 
 def body(work: Work, submission: Submission) -> dict[str, Any]:

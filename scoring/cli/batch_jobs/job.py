@@ -111,7 +111,7 @@ async def list_(
     session.console.show(_table(shown) if shown else "no batch jobs")
     if len(chosen) > len(shown):
         session.console.note(f"{len(chosen) - len(shown)} more: --limit shows them")
-    session.console.result(jobs=[one.plain() for one in shown], total=len(chosen))
+    session.console.result(batch_jobs=[one.plain() for one in shown], total=len(chosen))
 
 
 async def listed(jobs: EndpointJobs, state: str | None) -> list[Described]:
@@ -173,7 +173,7 @@ def _details(document: dict[str, Any]) -> Table:
     for name, value in document.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                table.add_row(name, Text(_said(one), overflow="fold"))
+                table.add_row(name.replace("_", " "), Text(_said(one), overflow="fold"))
     return table
 
 
@@ -181,7 +181,7 @@ def _table(shown: list[Described]) -> Table:
     """Show a line for each; where a terminal is too narrow, inputs and outputs are cut."""
     rows = [(one.job.name, one.state, _said(one.created), *_data(one)) for one in shown]
     table = Table(box=None, pad_edge=False)
-    for number, name in enumerate(("job", "state", "created", "input", "output")):
+    for number, name in enumerate(("batch job", "state", "created", "input", "output")):
         widest = max(len(row[number]) for row in rows)
         table.add_column(name, no_wrap=True, min_width=widest if number < _NEVER_CUT else None)
     for row in rows:
