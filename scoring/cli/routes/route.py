@@ -132,9 +132,9 @@ def _show(console: Console, takes: list[Take]) -> None:
 def _details(one: Take) -> Iterator[str]:
     rows = {
         "waits for": one.waits_for,
-        "input": one.input_uri,
+        "input": one.input,
         "output": f"{one.output} on {one.datastore}" if one.output else "none",
         "endpoint": f"{one.endpoint}, deployment {one.deployment or '(default)'}",
-        "job": one.key,
+        "job": one.job,
     }
     return (f"  {name:<9}  {value}" for name, value in rows.items() if value)
