@@ -12,7 +12,7 @@ from scoring.batch_jobs import Accepted, Answered, NotSent, Submission, Unclear
 from scoring.cli.batch_jobs import outputs
 from scoring.cli.batch_jobs.endpoint_jobs import EndpointJobs, endpoint_jobs
 from scoring.cli.batch_jobs.inputs import Source, resolved
-from scoring.cli.deploying.uploads import default_datastore
+from scoring.cli.datastores import default_datastore
 from scoring.cli.failures import Exit, Failure, Interrupted, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.decisions import DEFINITE

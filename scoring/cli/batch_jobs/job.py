@@ -160,9 +160,9 @@ async def fetched(
     session: Session, described: Described, to: Path, *, rows: int, force: bool
 ) -> dict[str, Any]:
     """Download an output into a folder and show its first rows; return it for programs."""
-    async with found(session, described) as output:
-        files = await download(output, to, session.console, force=force)
-        where = {"uri": output.uri, "url": output.url, "files": list(map(str, files))}
+    output = await found(session, described)
+    files = await download(output, to, session.console, force=force)
+    where = {"uri": output.uri, "url": output.url, "files": list(map(str, files))}
     first = first_rows(files[0], max(0, rows))
     session.console.show(_details(where), *([_grid(first)] if first else ["it has no rows"]))
     return {**where, "rows": first}
