@@ -16,7 +16,7 @@ from scoring.cli.console import Console
 from scoring.cli.failures import UsageError
 from scoring.clients import Clients
 from scoring.ports import Services
-from scoring.settings import AzureSettings, read_azure_settings, read_settings
+from scoring.settings import read_azure_settings, read_settings
 from scoring.wiring import ROUTES_FILE, good_routes, make, read_routes_file
 
 _WORKSPACE_FILES = ("config.json", ".azureml/config.json")  # as the Azure ML SDKs look for them
@@ -76,7 +76,6 @@ class Session:
     """A command's way to the workspace."""
 
     console: Console
-    settings: AzureSettings
     clients: Clients
     arm: Arm
 
@@ -133,7 +132,6 @@ async def opened(console: Console, environment: Mapping[str, str]) -> AsyncItera
     try:
         yield Session(
             console=console,
-            settings=settings,
             clients=clients,
             arm=Arm(clients.arm, settings.arm_url, settings.workspace_id),
         )

@@ -26,7 +26,6 @@ LoggingLevel = Literal["debug", "info", "warning"]
 
 _POST_SECONDS = 90.0
 _THROTTLED = 429
-_MINIMUM = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,8 @@ class Work:
         """Raise `UsageError` for what no batch job can be asked to do."""
         for name, problem in submission_problems(self.fields):
             raise UsageError(f"{_option(name)}: {problem}")
-        if self.max_concurrency is not None and self.max_concurrency < _MINIMUM:
-            raise UsageError(f"--max-concurrency: must be at least {_MINIMUM}")
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise UsageError("--max-concurrency: must be at least 1")
         if self.output_file_name is not None and not self.output_file_name.strip("./"):
             raise UsageError("--output-file-name: must be the name of a file")
         if self.output_file_name is not None and "/" in self.output_file_name:

@@ -44,7 +44,9 @@ class Facts:
     routes: list[Route] = field(default_factory=list)  # the good ones
     registered: dict[str, dict[str, Any]] | None = None  # datastores
     places: dict[str, Place] = field(default_factory=dict)
-    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)  # that are there
+    endpoints: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # properties of those that are there
 
     async def close(self) -> None:
         """Close the connections."""
