@@ -118,7 +118,7 @@ async def test_the_local_deployments_deploy_as_they_are(azure: Azure, command: C
     ended = await command("deploy", *files, LOCAL / "compute.yml", "-o", "json")
 
     assert without.code == 3
-    assert "there is no compute cpu-cluster: create it by a YAML file" in without.err
+    assert "the workspace has no compute cpu-cluster: create it by a YAML file" in without.err
     assert ended.code == 0, ended.out
     assert "warnings" not in ended.document
     made = [(one["kind"], one["name"]) for one in ended.document["resources"]]

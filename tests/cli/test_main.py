@@ -14,8 +14,11 @@ async def test_a_mistake_on_the_command_line_says_what_to_do(command: Commands) 
     assert ended.out == ""
 
 
-async def test_for_a_program_also_a_mistake_is_one_json_document(command: Commands) -> None:
-    ended = await command("deploi", "--output", "json")
+@pytest.mark.parametrize("output", [("--output", "json"), ("--output=json",), ("-o", "json")])
+async def test_for_a_program_also_a_mistake_is_one_json_document(
+    command: Commands, output: tuple[str, ...]
+) -> None:
+    ended = await command("deploi", *output)
 
     assert ended.code == 2
     assert ended.document["error"]["kind"] == "usage"

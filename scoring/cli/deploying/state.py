@@ -196,8 +196,8 @@ class _Deploying:
         endpoint = f"batchEndpoints/{said.endpoint_name}"
         if await self.applier.look(endpoint) is None:
             raise Refused(
-                f"deployment {said.name}: there is no endpoint {said.endpoint_name}: deploy its"
-                " YAML file in the same call"
+                f"deployment {said.name}: the workspace has no batch endpoint {said.endpoint_name}:"
+                " deploy its YAML file in the same call"
             )
         body = deployment_body(
             said,
@@ -243,7 +243,7 @@ class _Deploying:
         if version is None or await self.applier.look(path) is None:
             wanted = f" version {asset.version}" if asset.version else ""
             raise Refused(
-                f"there is no {what} {asset.name}{wanted} in the workspace: deploy its YAML file"
+                f"the workspace has no {what} {asset.name}{wanted}: deploy its YAML file"
                 " in the same call, or correct the reference"
             )
         return self.applier.session.arm.id(path)
@@ -254,7 +254,7 @@ class _Deploying:
         path = f"computes/{compute.name}"
         if await self.applier.look(path) is None:
             raise Refused(
-                f"there is no compute {compute.name}: create it by a YAML file with `$schema:"
+                f"the workspace has no compute {compute.name}: create it by a YAML file with `$schema:"
                 " https://azuremlschemas.azureedge.net/latest/amlCompute.schema.json`, name and"
                 " size in the same call"
             )
