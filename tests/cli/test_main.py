@@ -1,7 +1,11 @@
 """What every command has in common."""
 
+from typing import get_args
+
 import pytest
 
+from scoring.cli.ledger.commands import State
+from scoring.cli.ledger.rows import ENDS, OPEN_STATES
 from tests.cli.conftest import Commands
 
 
@@ -33,3 +37,8 @@ async def test_a_listing_of_nothing_is_not_asked_for(
 
     assert ended.code == 2
     assert "--limit" in ended.err
+
+
+def test_every_state_and_every_end_of_a_job_can_be_listed() -> None:
+    """`ledger list --state`."""
+    assert {*get_args(State)} == OPEN_STATES | ENDS
