@@ -44,17 +44,17 @@ class Clients:
         own = self._settings.landing_storage.get(account)
         return own.blob_url if own and own.blob_url else f"https://{account}.blob.{suffix}"
 
-    def landing_storage(self, account: str, account_url: str, **options: Any) -> BlobServiceClient:
-        """Return a client for a datastore's account; `options` are the SDK's.
+    def landing_storage(self, account: str, account_url: str) -> BlobServiceClient:
+        """Return a client for a datastore's account.
 
         Raises:
             SetupError: the settings for it cannot be used.
         """
         own = self._settings.landing_storage.get(account)
-        return self.blob_service(own or Connection(blob_url=account_url), **options)
+        return self.blob_service(own or Connection(blob_url=account_url))
 
-    def blob_service(self, connection: Connection, **options: Any) -> BlobServiceClient:
-        """Return a client for the blobs of an account; `options` are the SDK's.
+    def blob_service(self, connection: Connection) -> BlobServiceClient:
+        """Return a client for the blobs of an account.
 
         Raises:
             SetupError: the connection cannot be used.
@@ -63,7 +63,7 @@ class Clients:
             try:
                 return self.closing(
                     BlobServiceClient.from_connection_string(
-                        connection.connection_string, **_PATIENCE, **options
+                        connection.connection_string, **_PATIENCE
                     )
                 )
             except ValueError as mistake:
@@ -71,9 +71,7 @@ class Clients:
         url = connection.blob_url or ""
         if not may_receive_token(url, self._settings.allowed_hosts):
             raise SetupError(not_trusted(url))
-        return self.closing(
-            BlobServiceClient(url, credential=self.identity, **_PATIENCE, **options)
-        )
+        return self.closing(BlobServiceClient(url, credential=self.identity, **_PATIENCE))
 
     def closing(self, client: T) -> T:
         """Return a client that is closed with all the others."""

@@ -32,12 +32,6 @@ def datastore_uri(datastore: str, path: str, escaping: Escaping) -> str:
     return f"azureml://datastores/{datastore}/paths/{escape(path, escaping)}"
 
 
-def read_datastore_uri(uri: str) -> tuple[str, str] | None:
-    """Return datastore and path of an `azureml://` URI, short or long; None: it names none."""
-    found = _DATASTORE_PATH.match(uri)
-    return (found["datastore"], found["path"]) if found else None
-
-
 def same_datastore_path(one: str, other: str) -> bool:
     """Tell whether two `azureml://` URIs, short or long form, escaped or not, name one path."""
     left, right = datastore_path(one), datastore_path(other)
@@ -47,7 +41,7 @@ def same_datastore_path(one: str, other: str) -> bool:
 
 
 def datastore_path(uri: str) -> tuple[str, str] | None:
-    """Return the datastore and the path on it, as they stand in an `azureml://` URI of one."""
+    """Return datastore and path as they stand in an `azureml://` URI, short or long form."""
     found = _DATASTORE_PATH.match(uri)
     return (found["datastore"], found["path"]) if found else None
 

@@ -1,21 +1,61 @@
 """The datastores of the workspace, as ARM shows them."""
 
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from scoring.cli.arm import Arm
+from scoring.cli.failures import Refused
 from scoring.clients import Clients
 from scoring.job import Place
 from scoring.workspace import place_in
 
-Datastore = dict[str, Any]
+
+@dataclass(frozen=True, kw_only=True)
+class Datastore:
+    """A datastore in blob storage."""
+
+    name: str
+    place: Place
 
 
-async def registered(arm: Arm) -> dict[str, Datastore]:
+async def registered(arm: Arm) -> dict[str, dict[str, Any]]:
     """Return the datastores of any kind, by name."""
     return {one["name"]: one async for one in arm.listed("datastores")}
 
 
-def places_of(datastores: dict[str, Datastore], clients: Clients) -> dict[str, Place]:
+def places_of(datastores: dict[str, dict[str, Any]], clients: Clients) -> dict[str, Place]:
     """Return where those in blob storage are."""
     found = {name: place_in(one, clients.account_url) for name, one in datastores.items()}
     return {name: place for name, place in found.items() if place is not None}
+
+
+async def place_of(arm: Arm, name: str, clients: Clients) -> Place:
+    """Ask where a datastore is.
+
+    Raises:
+        Refused: there is none of that name in blob storage.
+    """
+    found = await arm.get(f"datastores/{quote(name, safe='')}")
+    place = place_in(found or {}, clients.account_url)
+    if place is None:
+        raise Refused(f"the workspace has no datastore {name} in blob storage")
+    return place
+
+
+async def default_datastore(arm: Arm) -> Datastore:
+    """Ask which datastore is the workspace's default, and where Azure ML sees it.
+
+    Raises:
+        Refused: none is, or it is not in blob storage.
+    """
+    async for found in arm.listed("datastores", isDefault="true"):
+        place = place_in(found, lambda account, suffix: f"https://{account}.blob.{suffix}")
+        if place is None:
+            kind = (found.get("properties") or {}).get("datastoreType")
+            raise Refused(
+                f"the default datastore {found['name']} is {kind}: make one in blob storage the"
+                " workspace's default, because code and models are uploaded there"
+            )
+        return Datastore(name=found["name"], place=place)
+    raise Refused("the workspace has no default datastore: name one in the studio, under Data")

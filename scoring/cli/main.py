@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return asyncio.run(_run(arguments, console))
     except CycloptsError as mistake:
-        console.as_json = "json" in arguments
+        console.as_json = bool({"json", "--output=json", "-o=json"} & {*arguments})
         return console.fail(UsageError(f"{mistake} --help lists what there is."))
     except Failure as failure:
         return console.fail(failure)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, validators
 
 from scoring.cli.arm import Arm
 from scoring.cli.console import Console
 from scoring.cli.failures import UsageError
 from scoring.clients import Clients
 from scoring.ports import Services
-from scoring.settings import AzureSettings, read_azure_settings, read_settings
+from scoring.settings import read_azure_settings, read_settings
 from scoring.wiring import ROUTES_FILE, good_routes, make, read_routes_file
 
 _WORKSPACE_FILES = ("config.json", ".azureml/config.json")  # as the Azure ML SDKs look for them
@@ -26,6 +26,9 @@ _NAMES = {
     "workspace_name": "AZUREML_ARM_WORKSPACE_NAME",
 }
 EVERYWHERE = Group("Every command", sort_key=100)
+
+Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+"""How many lines of a listing are shown."""
 
 
 @Parameter(name="*", group=EVERYWHERE)
@@ -54,7 +57,7 @@ class WorkspaceOptions:
 @Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
 class Options(WorkspaceOptions):
-    """What can be said to every command."""
+    """What can be said to every command; `main` reads it."""
 
     output: Annotated[Literal["text", "json"], Parameter(alias="-o")] = "text"
     """How to print: json is one document and nothing else."""
@@ -73,7 +76,6 @@ class Session:
     """A command's way to the workspace."""
 
     console: Console
-    settings: AzureSettings
     clients: Clients
     arm: Arm
 
@@ -130,7 +132,6 @@ async def opened(console: Console, environment: Mapping[str, str]) -> AsyncItera
     try:
         yield Session(
             console=console,
-            settings=settings,
             clients=clients,
             arm=Arm(clients.arm, settings.arm_url, settings.workspace_id),
         )

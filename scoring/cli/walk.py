@@ -39,15 +39,16 @@ async def walk(
         rows: How many rows are shown.
         force: Replace files that are there already.
     """
-    del options
     only = _only_deployment(read(files))
     work = Work(endpoint=only.endpoint_name, source=source(file, folder), deployment=only.name)
     done = await bring_there(session, list(files), set_default=True)
     deploy.show(session.console, done)
     invoked = await invoke_by_hand(session, work)
-    ended = await completed(invoked.jobs, invoked.job, session.console)
-    session.console.show("", f"job  {invoked.job}: {ended.described.state}", "")
-    got = await fetched(session, ended.described, to or Path(invoked.job), rows=rows, force=force)
+    ended = await completed(invoked.jobs, invoked.batch_job, session.console)
+    session.console.show("", f"batch job  {invoked.batch_job}: {ended.described.state}", "")
+    got = await fetched(
+        session, ended.described, to or Path(invoked.batch_job), rows=rows, force=force
+    )
     session.console.result(**deploy.plain(done), **{**invoked.plain(), **ended.plain(), **got})
 
 

@@ -78,7 +78,7 @@ async def test_each_request_is_made_as_the_article_makes_it(
         steps = ["get_endpoint", *looks, name]
         assert recording.requests == list(map(expected, steps))
         recording.requests.clear()
-        made = json.loads(capsys.readouterr().out)["job"]
+        made = json.loads(capsys.readouterr().out)["batch_job"]
     await job.show(made, endpoint=endpoint, session=session)
     assert recording.requests == [expected("get_endpoint"), expected("check_job", JOB=made)]
 

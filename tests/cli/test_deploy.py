@@ -34,7 +34,7 @@ async def test_each_resource_is_a_row(command: Commands, samples: Samples) -> No
     assert ["deployment", f"{samples.endpoint_name}/first", "created"] in rows
     assert ["uploaded", "1", "file,"] in [row[4:7] for row in rows]
     assert "Succeeded" in first.err
-    assert "Nothing changed: all is as the files say." in second.out
+    assert "nothing changed: all is as it was asked for" in second.out
 
 
 async def test_for_a_program_it_is_one_document(command: Commands, samples: Samples) -> None:
@@ -59,9 +59,10 @@ async def test_a_dry_run_prints_each_request(command: Commands, samples: Samples
     document = (await command("deploy", *samples.all(), "--dry-run", "-o", "json")).document
 
     paths = [line.split()[1] for line in text.out.splitlines() if line.startswith(("PUT", "UPL"))]
+    assert document["dry_run"] is True
     assert paths == [one["path"] for one in document["requests"]]
     assert '"scoringScript": "score.py"' in text.out
-    assert "Nothing was changed: this was a dry run." in text.out
+    assert "nothing was changed: this was a dry run" in text.out
     assert {one["change"] for one in document["resources"]} == {"created"}
 
 
@@ -117,7 +118,7 @@ async def test_the_local_deployments_deploy_as_they_are(azure: Azure, command: C
     ended = await command("deploy", *files, LOCAL / "compute.yml", "-o", "json")
 
     assert without.code == 3
-    assert "there is no compute cpu-cluster: create it by a YAML file" in without.err
+    assert "the workspace has no compute cpu-cluster: create it by a YAML file" in without.err
     assert ended.code == 0, ended.out
     assert "warnings" not in ended.document
     made = [(one["kind"], one["name"]) for one in ended.document["resources"]]

@@ -235,14 +235,18 @@ async def test_all_that_is_missing_is_told_at_once(session: Session, samples: Sa
         await deploy(session, files)
 
     said = str(refused.value).splitlines()
-    assert "there is no model nowhere version 1 in the workspace" in said[0]
-    assert f"there is no compute {samples.compute_name}: create it by a YAML file" in said[1]
+    assert "the workspace has no model nowhere version 1" in said[0]
+    assert (
+        f"the workspace has no compute {samples.compute_name}: create it by a YAML file" in said[1]
+    )
     assert "its default deployment third does not exist" in said[2]
     assert await session.arm.get(f"batchEndpoints/{samples.endpoint_name}") is None
 
 
 async def test_a_deployment_needs_its_endpoint(session: Session, samples: Samples) -> None:
-    with pytest.raises(Refused, match=f"there is no endpoint {samples.endpoint_name}"):
+    with pytest.raises(
+        Refused, match=f"the workspace has no batch endpoint {samples.endpoint_name}"
+    ):
         await deploy(session, [samples.deployment(), samples.compute()])
 
 

@@ -55,7 +55,7 @@ async def register(session: Session, name: str, version: str, kind: str, uri: st
 
 
 async def scored(session: Session, invoked: Invoked) -> None:
-    await completed(invoked.jobs, invoked.job, session.console, BRISK)
+    await completed(invoked.jobs, invoked.batch_job, session.console, BRISK)
 
 
 async def output(site: Site, invoked: Invoked) -> str:
@@ -200,7 +200,7 @@ async def test_another_deployment_scores_if_that_is_said(
     found.deployments["green"] = dataclasses.replace(found.deployments["blue"], name="green")
     default = await invoke_by_hand(session, work(endpoint, site))
     other = await invoke_by_hand(session, work(endpoint, site, deployment="green"))
-    assert [site.ml.jobs[one.job].deployment for one in (default, other)] == ["blue", "green"]
+    assert [site.ml.jobs[one.batch_job].deployment for one in (default, other)] == ["blue", "green"]
     with pytest.raises(Refused, match="has no deployment 'red'"):
         await invoke_by_hand(session, work(endpoint, site, deployment="red"))
 
@@ -218,7 +218,7 @@ async def test_all_that_a_job_can_be_told_is_in_the_request(
         *("--output", "json"),
     )
     assert ended.code == 0, ended.out
-    made = site.ml.jobs[ended.document["job"]]
+    made = site.ml.jobs[ended.document["batch_job"]]
     assert made.output_uri.endswith("/mine.csv")
     assert made.tags == {"ward": "7", "by": "me"}
     assert (made.settings.mini_batch_size, made.settings.error_threshold) == (1, -1)
@@ -328,7 +328,7 @@ async def test_an_unclear_answer_is_cleared_by_the_listing(
 ) -> None:
     site.ml.faults.add(fault)
     invoked = await invoke_by_hand(session, work(endpoint, site))
-    assert jobs_of(site, endpoint) == [invoked.job]
+    assert jobs_of(site, endpoint) == [invoked.batch_job]
 
 
 @pytest.mark.parametrize("status", [500, 503, 504])
@@ -372,7 +372,7 @@ async def test_a_batch_job_with_an_output_that_was_chosen_may_be_an_older_one(
     site.ml.plan(Plan(status="Queued", match=f"^{endpoint} ", times=-1))
     older = await invoke_by_hand(session, work(endpoint, site, output=place))
     site.ml.faults.add(Fault(kind="refuse", method="POST", status=503))
-    with pytest.raises(NobodyKnows, match=older.job):
+    with pytest.raises(NobodyKnows, match=older.batch_job):
         await invoke_by_hand(session, work(endpoint, site, output=place))
 
 
@@ -433,7 +433,7 @@ async def test_people_see_the_batch_job_and_its_states(
     )
     (made,) = jobs_of(site, endpoint)
     assert ended.code == 0
-    assert re.search(rf"^job +{made}$", ended.out, re.MULTILINE)
+    assert re.search(rf"^batch job +{made}$", ended.out, re.MULTILINE)
     assert re.search(r"^output +azureml://", ended.out, re.MULTILINE)
     assert re.search(r"^Completed( after \d+ s)?$", ended.err, re.MULTILINE)
 

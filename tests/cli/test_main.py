@@ -1,5 +1,11 @@
 """What every command has in common."""
 
+from typing import get_args
+
+import pytest
+
+from scoring.cli.ledger.commands import State
+from scoring.cli.ledger.rows import ENDS, OPEN_STATES
 from tests.cli.conftest import Commands
 
 
@@ -12,9 +18,27 @@ async def test_a_mistake_on_the_command_line_says_what_to_do(command: Commands) 
     assert ended.out == ""
 
 
-async def test_for_a_program_also_a_mistake_is_one_json_document(command: Commands) -> None:
-    ended = await command("deploi", "--output", "json")
+@pytest.mark.parametrize("output", [("--output", "json"), ("--output=json",), ("-o", "json")])
+async def test_for_a_program_also_a_mistake_is_one_json_document(
+    command: Commands, output: tuple[str, ...]
+) -> None:
+    ended = await command("deploi", *output)
 
     assert ended.code == 2
     assert ended.document["error"]["kind"] == "usage"
     assert ended.err == ""
+
+
+@pytest.mark.parametrize("listing", [("job", "list", "--endpoint", "heart"), ("ledger", "list")])
+async def test_a_listing_of_nothing_is_not_asked_for(
+    command: Commands, listing: tuple[str, ...]
+) -> None:
+    ended = await command(*listing, "--limit", "0")
+
+    assert ended.code == 2
+    assert "--limit" in ended.err
+
+
+def test_every_state_and_every_end_of_a_job_can_be_listed() -> None:
+    """`ledger list --state`."""
+    assert {*get_args(State)} == OPEN_STATES | ENDS

@@ -33,38 +33,38 @@ def offline(of: Route, path: str) -> Take:
 def test_a_file_is_taken_with_the_input_and_output_that_its_job_gets() -> None:
     found = offline(route(), "landing/a b.csv")
     assert (found.takes, found.kind, found.reason) == (True, "file", "matches 'landing/**'")
-    assert found.input_uri == "azureml://datastores/workspaceblobstore/paths/landing/a b.csv"
+    assert found.input == "azureml://datastores/workspaceblobstore/paths/landing/a b.csv"
     assert found.output == "scored/files/2026-11-24/a_b-{key}/predictions.csv"
     assert (found.datastore, found.endpoint, found.deployment) == (
         "workspaceblobstore",
         "classifier",
         None,
     )
-    assert (found.key, found.waits_for) == (None, None)
+    assert (found.job, found.waits_for) == (None, None)
 
 
 def test_with_its_version_and_place_the_key_is_the_true_one() -> None:
     job = job_for(route(), landing(etag="0x7"), place(), "literal")
     found = take(route(), dropped(etag="0x7"), PLACES, "literal")
-    assert (found.key, found.output) == (job.key, job.output_path(1))
+    assert (found.job, found.output) == (job.key, job.output_path(1))
     without_place = take(route(), dropped(etag="0x7"), None, "literal")
-    assert (without_place.key, without_place.output) == (None, job.output_base)
+    assert (without_place.job, without_place.output) == (None, job.output_base)
 
 
 def test_where_there_is_one_job_for_a_path_the_key_needs_no_version() -> None:
     once = route(on_overwrite="ignore")
     found = take(once, dropped(), PLACES, "literal")
-    assert found.key == job_for(once, landing(), place(), "literal").key
+    assert found.job == job_for(once, landing(), place(), "literal").key
 
 
 def test_the_input_uri_is_the_routes_own_and_escaped_as_the_setting_says() -> None:
     of = route(uri="https://x.blob.core.windows.net/{container}/{path}")
     known = take(of, dropped("landing/a b.csv"), PLACES, "literal")
-    assert known.input_uri == "https://x.blob.core.windows.net/c/landing/a%20b.csv"
+    assert known.input == "https://x.blob.core.windows.net/c/landing/a%20b.csv"
     unknown = offline(of, "landing/a b.csv")
-    assert unknown.input_uri == "https://x.blob.core.windows.net/{container}/landing/a%20b.csv"
+    assert unknown.input == "https://x.blob.core.windows.net/{container}/landing/a%20b.csv"
     escaped = take(route(), dropped("landing/a b.csv"), None, "percent-encoded")
-    assert str(escaped.input_uri).endswith("/paths/landing/a%20b.csv")
+    assert str(escaped.input).endswith("/paths/landing/a%20b.csv")
 
 
 def test_a_route_without_output_has_none() -> None:
@@ -84,7 +84,7 @@ def test_a_file_of_a_folder_by_marker_waits_for_its_marker() -> None:
     assert (found.takes, found.kind) == (True, "file-of-folder")
     assert found.reason == "is a file of folder 'landing/b1'"
     assert found.waits_for == "the marker 'landing/b1.done' to land"
-    assert found.input_uri == "azureml://datastores/workspaceblobstore/paths/landing/b1"
+    assert found.input == "azureml://datastores/workspaceblobstore/paths/landing/b1"
     assert found.output == "scored/b1-{key}/predictions.csv"
 
 
@@ -95,7 +95,7 @@ def test_a_file_of_a_folder_whose_marker_may_be_called_otherwise() -> None:
     found = offline(of, "landing/b1/x.png")
     assert found.waits_for == "the marker 'landing/b1.{day}.done*' to land"
     assert found.output == "scored/{day}/{key}.csv"
-    assert str(found.input_uri).endswith("/paths/landing/b1")
+    assert str(found.input).endswith("/paths/landing/b1")
 
 
 def test_a_marker_makes_the_job_of_its_folder() -> None:
@@ -103,7 +103,7 @@ def test_a_marker_makes_the_job_of_its_folder() -> None:
     job = job_for(folder_route(), landing("landing/b1.done"), place(), "literal")
     assert (found.kind, found.waits_for) == ("marker", None)
     assert found.reason == "is the marker 'landing/{batch}.done' of folder 'landing/b1'"
-    assert (found.key, found.output, found.input_uri) == (
+    assert (found.job, found.output, found.input) == (
         job.key,
         job.output_path(1),
         job.input_uri,
@@ -116,9 +116,9 @@ def test_a_file_of_a_folder_that_becomes_quiet_waits_for_that() -> None:
     assert found.waits_for == (
         "nothing to land in it for 5 min, or 1 h to pass since the first file"
     )
-    assert str(found.input_uri).endswith("/paths/landing/b1")
+    assert str(found.input).endswith("/paths/landing/b1")
     assert found.output == "scored/b1-{key}/predictions.csv"
-    assert found.key is None  # its version is that of all its files
+    assert found.job is None  # its version is that of all its files
 
 
 def test_a_quiet_folder_that_has_one_job_has_one_key() -> None:
@@ -126,7 +126,7 @@ def test_a_quiet_folder_that_has_one_job_has_one_key() -> None:
     found = take(of, dropped("landing/b1/x.png"), PLACES, "literal")
     folder_landing = landing("landing/b1", etag="any")
     folder = folder_of(of, "landing/b1/x.png", place())
-    assert found.key == job_of_folder(folder, folder_landing, "literal", late=False).key
+    assert found.job == job_of_folder(folder, folder_landing, "literal", late=False).key
     assert "for 90 s, or 48 h to pass" in str(found.waits_for)
 
 
@@ -142,7 +142,7 @@ def test_what_waits_for_two_things_says_both() -> None:
 
 def test_why_not_names_the_part_that_differs() -> None:
     found = offline(route(match="landing/*.csv"), "landing/a.txt")
-    assert (found.takes, found.kind, found.input_uri) == (False, None, None)
+    assert (found.takes, found.kind, found.input) == (False, None, None)
     assert found.reason == "match 'landing/*.csv': 'a.txt' is not '*.csv'"
 
 
@@ -269,8 +269,8 @@ async def test_a_url_and_a_version_are_told_with_the_workspaces_help(command: Co
     first = ended.document["routes"][0]
     assert ended.document["path"] == "landing/cancer/a.csv"
     assert first["datastore"] == DATASTORE
-    assert len(first["key"]) == 24
-    assert first["key"] in first["output"]
+    assert len(first["job"]) == 24
+    assert first["job"] in first["output"]
 
     elsewhere = await command("route", "landing/cancer/a.csv", "--container", "nowhere")
     assert elsewhere.code == 3

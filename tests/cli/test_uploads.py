@@ -12,9 +12,10 @@ from azure.storage.blob.aio import ContainerClient
 from local.azure import Azure
 from local.faults import Fault
 from local.names import CONTAINER, LANDING_ACCOUNT
+from scoring.cli.datastores import default_datastore
 from scoring.cli.deploying import contents
 from scoring.cli.deploying.contents import CHUNK, content_of
-from scoring.cli.deploying.uploads import Uploaded, default_datastore, send, upload
+from scoring.cli.deploying.uploads import Uploaded, send, upload
 from scoring.cli.failures import UsageError
 from scoring.cli.session import Session
 from scoring.errors import LandfallError

@@ -72,5 +72,5 @@ async def test_each_command_prints_what_the_page_shows(
         printed, errors = (one.decode() for one in await process.communicate())
         assert process.returncode == 0, f"{command}\n{errors}"
         assert plain(printed) == plain(output), command
-        if found := re.search(r"^job +(\S+)$", printed, re.MULTILINE):
+        if found := re.search(r"^batch job +(\S+)$", printed, re.MULTILINE):
             environment["BATCH_JOB"] = found[1]

@@ -12,7 +12,7 @@ from scoring.batch_jobs import Accepted, Answered, NotSent, Submission, Unclear
 from scoring.cli.batch_jobs import outputs
 from scoring.cli.batch_jobs.endpoint_jobs import EndpointJobs, endpoint_jobs
 from scoring.cli.batch_jobs.inputs import Source, resolved
-from scoring.cli.deploying.uploads import default_datastore
+from scoring.cli.datastores import default_datastore
 from scoring.cli.failures import Exit, Failure, Interrupted, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.decisions import DEFINITE
@@ -26,7 +26,6 @@ LoggingLevel = Literal["debug", "info", "warning"]
 
 _POST_SECONDS = 90.0
 _THROTTLED = 429
-_MINIMUM = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,8 @@ class Work:
         """Raise `UsageError` for what no batch job can be asked to do."""
         for name, problem in submission_problems(self.fields):
             raise UsageError(f"{_option(name)}: {problem}")
-        if self.max_concurrency is not None and self.max_concurrency < _MINIMUM:
-            raise UsageError(f"--max-concurrency: must be at least {_MINIMUM}")
+        if self.max_concurrency is not None and self.max_concurrency < 1:
+            raise UsageError("--max-concurrency: must be at least 1")
         if self.output_file_name is not None and not self.output_file_name.strip("./"):
             raise UsageError("--output-file-name: must be the name of a file")
         if self.output_file_name is not None and "/" in self.output_file_name:
@@ -64,7 +63,7 @@ class Invoked:
     """A batch job that an endpoint took."""
 
     jobs: EndpointJobs
-    job: str  # its name
+    batch_job: str  # its name
     deployment: str | None
     input: str  # URI
     output: str | None  # URI
@@ -72,7 +71,7 @@ class Invoked:
     def plain(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
-            "job": self.job,
+            "batch_job": self.batch_job,
             "endpoint": self.jobs.endpoint,
             "deployment": self.deployment,
             "input": self.input,
@@ -122,7 +121,9 @@ async def invoke_by_hand(session: Session, work: Work) -> Invoked:
         name = await post.send()
     except asyncio.CancelledError:
         raise Interrupted(post.nobody_knows("interrupted"), **post.marks()) from None
-    return Invoked(jobs=jobs, job=name, deployment=work.deployment, input=source, output=output)
+    return Invoked(
+        jobs=jobs, batch_job=name, deployment=work.deployment, input=source, output=output
+    )
 
 
 def body(work: Work, submission: Submission) -> dict[str, Any]:

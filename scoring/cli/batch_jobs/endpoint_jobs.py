@@ -28,7 +28,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     def plain(self) -> dict[str, Any]:
         """Return it for programs, without the secrets that a URI or message may hold."""
         return {
-            "job": self.job.name,
+            "batch_job": self.job.name,
             "endpoint": self.endpoint,
             "state": self.state,
             "created": self.created,

@@ -105,11 +105,11 @@ async def invoke(
     invoked = await invoke_by_hand(session, work)
     _show(session.console, invoked)
     if not wait:
-        session.console.show(f"wait     {how_to_wait(endpoint, invoked.job)}")
+        session.console.show(f"wait       {how_to_wait(endpoint, invoked.batch_job)}")
         session.console.result(**invoked.plain())
         return
-    ended = await completed(invoked.jobs, invoked.job, session.console)
-    session.console.show(f"state    {ended.described.state}")
+    ended = await completed(invoked.jobs, invoked.batch_job, session.console)
+    session.console.show(f"state      {ended.described.state}")
     session.console.result(**{**invoked.plain(), **ended.plain()})
 
 
@@ -139,7 +139,7 @@ def _duration(written: str | None) -> timedelta | None:
 
 def _show(console: Console, invoked: Invoked) -> None:
     console.show(
-        f"job      {invoked.job}",
-        f"input    {invoked.input}",
-        f"output   {invoked.output or 'where the service puts it'}",
+        f"batch job  {invoked.batch_job}",
+        f"input      {invoked.input}",
+        f"output     {invoked.output or 'where the service puts it'}",
     )

@@ -14,8 +14,8 @@ from scoring.cli.batch_jobs.endpoint_jobs import Described, EndpointJobs, endpoi
 from scoring.cli.batch_jobs.results import download, found
 from scoring.cli.batch_jobs.rows import first_rows
 from scoring.cli.batch_jobs.waiting import completed
-from scoring.cli.failures import Refused, UsageError
-from scoring.cli.session import DEFAULTS, Needs, Options, Session
+from scoring.cli.failures import Refused
+from scoring.cli.session import DEFAULTS, Limit, Needs, Options, Session
 from scoring.uris import datastore_path
 
 _NEVER_CUT = 3  # columns of a listing
@@ -38,7 +38,6 @@ async def show(
         name: Of the batch job.
         endpoint: The batch endpoint that made it.
     """
-    del options
     described = await (await endpoint_jobs(session, endpoint)).get(name)
     session.console.show(_details(described.plain()))
     session.console.result(**described.plain())
@@ -59,7 +58,6 @@ async def wait(
         name: Of the batch job.
         endpoint: The batch endpoint that made it.
     """
-    del options
     jobs = await endpoint_jobs(session, endpoint)
     await jobs.get(name)  # a wrong name is said at once
     ended = await completed(jobs, name, session.console)
@@ -82,7 +80,6 @@ async def cancel(
         name: Of the batch job.
         endpoint: The batch endpoint that made it.
     """
-    del options
     jobs = await endpoint_jobs(session, endpoint)
     described = await jobs.get(name)
     if described.job.state.ended:
@@ -98,7 +95,7 @@ async def list_(
     *,
     endpoint: str,
     state: str | None = None,
-    limit: int = 50,
+    limit: Limit = 50,
     session: Annotated[Session, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -109,15 +106,12 @@ async def list_(
         state: Only those in this state, e.g. Running.
         limit: So many at the most.
     """
-    del options
-    if limit < 1:
-        raise UsageError("--limit must be at least 1")
     chosen = await listed(await endpoint_jobs(session, endpoint), state)
     shown = chosen[:limit]
     session.console.show(_table(shown) if shown else "no batch jobs")
     if len(chosen) > len(shown):
         session.console.note(f"{len(chosen) - len(shown)} more: --limit shows them")
-    session.console.result(jobs=[one.plain() for one in shown], total=len(chosen))
+    session.console.result(batch_jobs=[one.plain() for one in shown], total=len(chosen))
 
 
 async def listed(jobs: EndpointJobs, state: str | None) -> list[Described]:
@@ -150,7 +144,6 @@ async def results(
         rows: How many rows are shown.
         force: Replace files that are there already.
     """
-    del options
     described = await (await endpoint_jobs(session, endpoint)).get(name)
     if not described.job.state.ended:
         raise Refused(
@@ -167,9 +160,9 @@ async def fetched(
     session: Session, described: Described, to: Path, *, rows: int, force: bool
 ) -> dict[str, Any]:
     """Download an output into a folder and show its first rows; return it for programs."""
-    async with found(session, described) as output:
-        files = await download(output, to, session.console, force=force)
-        where = {"uri": output.uri, "url": output.url, "files": list(map(str, files))}
+    output = await found(session, described)
+    files = await download(output, to, session.console, force=force)
+    where = {"uri": output.uri, "url": output.url, "files": list(map(str, files))}
     first = first_rows(files[0], max(0, rows))
     session.console.show(_details(where), *([_grid(first)] if first else ["it has no rows"]))
     return {**where, "rows": first}
@@ -180,7 +173,7 @@ def _details(document: dict[str, Any]) -> Table:
     for name, value in document.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                table.add_row(name, Text(_said(one), overflow="fold"))
+                table.add_row(name.replace("_", " "), Text(_said(one), overflow="fold"))
     return table
 
 
@@ -188,7 +181,7 @@ def _table(shown: list[Described]) -> Table:
     """Show a line for each; where a terminal is too narrow, inputs and outputs are cut."""
     rows = [(one.job.name, one.state, _said(one.created), *_data(one)) for one in shown]
     table = Table(box=None, pad_edge=False)
-    for number, name in enumerate(("job", "state", "created", "input", "output")):
+    for number, name in enumerate(("batch job", "state", "created", "input", "output")):
         widest = max(len(row[number]) for row in rows)
         table.add_column(name, no_wrap=True, min_width=widest if number < _NEVER_CUT else None)
     for row in rows:

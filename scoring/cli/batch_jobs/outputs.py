@@ -1,20 +1,18 @@
 """Where outputs lie: said, made up, and found again."""
 
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from scoring.blobs import Blob, Forbidden
-from scoring.cli.failures import Refused, UsageError
+from scoring.cli.datastores import place_of
+from scoring.cli.failures import UsageError
 from scoring.cli.session import Session
 from scoring.errors import LandfallError
 from scoring.job import Place
 from scoring.landing_storage import AzureLandingStorage
 from scoring.route import OutputKind
 from scoring.uris import blob_url, datastore_path, datastore_uri, safe_name
-from scoring.workspace import place_in
 
 FILE_NAME = "predictions.csv"  # Azure ML's default
-_CHUNK = 8 * 1024 * 1024  # bytes of a download that are in memory
 _FOLDER = "scored-by-hand"
 
 
@@ -48,14 +46,8 @@ class DatastoreFiles:
     """The blobs on one datastore."""
 
     def __init__(self, session: Session, place: Place) -> None:
-        clients = session.clients
         self.place = place
-        self.service = clients.landing_storage(
-            place.account.lower(),
-            place.account_url,
-            max_single_get_size=_CHUNK,
-            max_chunk_get_size=_CHUNK,
-        )
+        self.service = session.clients.landing_storage(place.account, place.account_url)
         self._storage = AzureLandingStorage(lambda _: self.service)
 
     def url(self, path: str) -> str:
@@ -77,11 +69,6 @@ class DatastoreFiles:
                 return blobs
             start = page.next
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._storage.close()
-        await self.service.close()
-
 
 async def datastore_files(session: Session, datastore: str) -> DatastoreFiles:
     """Ask ARM where a datastore is.
@@ -89,10 +76,7 @@ async def datastore_files(session: Session, datastore: str) -> DatastoreFiles:
     Raises:
         Refused: there is none of that name in blob storage.
     """
-    document = await session.arm.get(f"datastores/{quote(datastore, safe='')}")
-    place = place_in(document or {}, session.clients.account_url)
-    if place is None:
-        raise Refused(f"the workspace has no datastore {datastore} in blob storage")
+    place = await place_of(session.arm, datastore, session.clients)
     return DatastoreFiles(session, place)
 
 
@@ -108,5 +92,3 @@ async def is_there(session: Session, uri: str) -> bool:
         return isinstance(await files.file(path), Blob)
     except LandfallError:
         return False
-    finally:
-        await files.close()

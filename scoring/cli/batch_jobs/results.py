@@ -1,8 +1,7 @@
 """The output of a batch job: where it lies, and how it comes to this machine."""
 
-import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -40,8 +39,7 @@ class Output:
         return blob.path.removeprefix(self.base)
 
 
-@contextlib.asynccontextmanager
-async def found(session: Session, described: Described) -> AsyncIterator[Output]:
+async def found(session: Session, described: Described) -> Output:
     """Find the output of a batch job.
 
     Raises:
@@ -51,13 +49,9 @@ async def found(session: Session, described: Described) -> AsyncIterator[Output]
     places = _places(described)
     for datastore, path in places:
         files = await datastore_files(session, datastore)
-        try:
-            output = await _output(files, datastore, path)
-            if output is not None:
-                yield output
-                return
-        finally:
-            await files.close()
+        output = await _output(files, datastore, path)
+        if output is not None:
+            return output
     searched = " nor at ".join(datastore_uri(*place, "literal") for place in places)
     raise Refused(
         f"there is no output at {searched}: batch job {described.job.name} is {described.state}",

@@ -76,7 +76,7 @@ async def completed(
     try:
         ended = await _ended(jobs, name, console, pace or Pace())
     except asyncio.CancelledError:
-        raise Interrupted(f"interrupted: {again}", job=name, endpoint=jobs.endpoint) from None
+        raise Interrupted(f"interrupted: {again}", batch_job=name, endpoint=jobs.endpoint) from None
     except Unavailable as failure:
         raise Unavailable(f"{failure}; {again}") from None
     if ended.described.job.state is not JobState.COMPLETED:

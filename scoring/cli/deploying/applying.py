@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scoring.cli.arm import Tell, well
+from scoring.cli.datastores import Datastore, default_datastore
 from scoring.cli.deploying.bodies import Body
 from scoring.cli.deploying.comparison import covers
 from scoring.cli.deploying.contents import Content
-from scoring.cli.deploying.uploads import Datastore, Uploaded, default_datastore, place, send
+from scoring.cli.deploying.uploads import Uploaded, destination, send
 from scoring.cli.failures import Refused
 from scoring.cli.patient_http import Conflict
 from scoring.cli.session import Session
@@ -184,7 +185,7 @@ class Applier:
     async def _target(self, wanted: Version) -> Uploaded | None:
         if wanted.content is None:
             return None
-        return place(self.session.arm.workspace_id, wanted.content, await self._datastore())
+        return destination(self.session.arm.workspace_id, wanted.content, await self._datastore())
 
     async def _upload(self, content: Content | None, target: Uploaded | None) -> Uploaded | None:
         if content is None or target is None:

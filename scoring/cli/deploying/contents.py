@@ -39,6 +39,11 @@ class Content:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a single file."""
+        return not self.files[0].path
+
 
 def content_of(path: Path) -> Content:
     """Read a file or folder, chunk by chunk.

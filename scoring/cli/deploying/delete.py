@@ -4,6 +4,8 @@ import re
 from typing import Annotated
 
 from scoring.cli.deploying.applying import waiting
+from scoring.cli.deploying.deploy import plain, show
+from scoring.cli.deploying.state import Deployed, Outcome
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.patient_http import Conflict
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
@@ -25,34 +27,30 @@ async def delete(
 
     Args:
         endpoint: Its name.
-        session: The way to the workspace.
         yes: Do not ask.
-        options: What can be said to every command.
     """
-    del options
     deployments = await deployments_of(session, endpoint)
     if not yes:
         names = f"with its deployments {', '.join(deployments)}" if deployments else "(empty)"
         session.console.confirm(f"Delete endpoint {endpoint} {names}?")
     await delete_endpoint(session, endpoint)
-    session.console.show(f"Deleted endpoint {endpoint}.", *(f"  and {one}" for one in deployments))
-    gone = [
-        ("endpoint", endpoint, ""),
-        *(("deployment", f"{endpoint}/{n}", n) for n in deployments),
-    ]
-    path = f"batchEndpoints/{endpoint}"
-    session.console.result(
+    path = session.arm.id(f"batchEndpoints/{endpoint}")
+    done = Deployed(
         resources=[
-            {
-                "kind": kind,
-                "name": name,
-                "version": None,
-                "id": session.arm.id(f"{path}/deployments/{last}" if last else path),
-                "change": "deleted",
-            }
-            for kind, name, last in gone
+            Outcome(kind="endpoint", name=endpoint, id=path, change="deleted"),
+            *(
+                Outcome(
+                    kind="deployment",
+                    name=f"{endpoint}/{one}",
+                    id=f"{path}/deployments/{one}",
+                    change="deleted",
+                )
+                for one in deployments
+            ),
         ]
     )
+    show(session.console, done)
+    session.console.result(**plain(done))
 
 
 async def deployments_of(session: Session, endpoint: str) -> list[str]:
@@ -66,7 +64,7 @@ async def deployments_of(session: Session, endpoint: str) -> list[str]:
         raise UsageError(f"{endpoint!r} is no name of an endpoint")
     path = f"batchEndpoints/{endpoint}"
     if await session.arm.get(path) is None:
-        raise Refused(f"there is no endpoint {endpoint}")
+        raise Refused(f"the workspace has no batch endpoint {endpoint}")
     return [str(one["name"]) async for one in session.arm.listed(f"{path}/deployments")]
 
 

@@ -29,22 +29,19 @@ async def deploy(
 
     Args:
         files: The YAML files; a path in one is relative to it.
-        session: The way to the workspace.
         set_default: Make each deployment the default one of its endpoint.
         dry_run: Change nothing; print the requests that would be made.
-        options: What can be said to every command.
     """
-    del options
     done = await bring_there(session, list(files), set_default=set_default, dry_run=dry_run)
     if dry_run:
         for request in done.requests:
             session.console.show(_shown(request))
     show(session.console, done)
     if dry_run and done.changed:
-        session.console.show("Nothing was changed: this was a dry run.")
+        session.console.show("nothing was changed: this was a dry run")
     requests = [msgspec.to_builtins(request) for request in done.requests]
     session.console.result(
-        **plain(done), **({"dryRun": True, "requests": requests} if dry_run else {})
+        **plain(done), dry_run=dry_run, **({"requests": requests} if dry_run else {})
     )
 
 
@@ -52,7 +49,7 @@ def show(console: Console, done: Deployed) -> None:
     """Show what became of everything."""
     console.show(_table(done.resources))
     if not done.changed:
-        console.show("Nothing changed: all is as the files say.")
+        console.show("nothing changed: all is as it was asked for")
 
 
 def plain(done: Deployed) -> dict[str, Any]:

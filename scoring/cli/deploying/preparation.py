@@ -85,17 +85,6 @@ def prepare(files: Iterable[YamlFile], workspace_id: str) -> Wanted:
     return wanted
 
 
-def data_version(data: Data, content: Content | None, workspace_id: str) -> Version:
-    """Return the version of a data asset that is wanted."""
-
-    def body(uploaded: Uploaded | None) -> Body:
-        uri = uploaded.uri if uploaded else long_uri(data.path, workspace_id)
-        return data_body(data, uri)
-
-    what = f"{content.digest}/{content.name}" if content else data.path
-    return _version("data", data, [what, data.type], content, body)
-
-
 def secret_in(uri: str) -> str | None:
     """Tell what is wrong with a URI that holds a secret; None: nothing.
 
@@ -128,21 +117,19 @@ class _Preparation:
         if isinstance(said, Environment):
             return self._environment(file, at, said)
         content = self._content(file, f"{at}path", said.path)
-        if isinstance(said, Data):
-            if content and (said.type == "uri_file") != (content.files[0].path == ""):
-                what = "a folder" if said.type == "uri_file" else "a file"
-                self._mistake(file, f"{at}type", f"is {said.type}, but the path is {what}")
-            return data_version(said, content, self.workspace_id)
-        return self._model(said, content)
+        if isinstance(said, Data) and content and (said.type == "uri_file") != content.is_file:
+            what = "a file" if content.is_file else "a folder"
+            self._mistake(file, f"{at}type", f"is {said.type}, but the path is {what}")
+        return self._with_files(said, content)
 
-    def _model(self, said: Model, content: Content | None) -> Version:
+    def _with_files(self, said: Model | Data, content: Content | None) -> Version:
         def body(uploaded: Uploaded | None) -> Body:
-            return model_body(
-                said, uploaded.uri if uploaded else long_uri(said.path, self.workspace_id)
-            )
+            uri = uploaded.uri if uploaded else long_uri(said.path, self.workspace_id)
+            return model_body(said, uri) if isinstance(said, Model) else data_body(said, uri)
 
         what = f"{content.digest}/{content.name}" if content else said.path
-        return _version("models", said, [what, said.type], content, body)
+        kind: Kind = "models" if isinstance(said, Model) else "data"
+        return _version(kind, said, [what, said.type], content, body)
 
     def _environment(self, file: YamlFile, at: str, said: Environment) -> Version:
         body = environment_body(said, self._conda(file, f"{at}conda_file", said.conda_file))

@@ -17,7 +17,7 @@ from scoring.cli.deploying.bodies import (
 from scoring.cli.deploying.preparation import Asset, Wanted, WantedDeployment, prepare
 from scoring.cli.deploying.references import Reference
 from scoring.cli.deploying.uploads import Uploaded
-from scoring.cli.deploying.yaml_files import read
+from scoring.cli.deploying.yaml_files import YamlFile, read
 from scoring.cli.deploying.yaml_schema import Compute, Endpoint
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
@@ -42,7 +42,7 @@ class Outcome:
     name: str
     version: str | None = None
     id: str  # of ARM
-    change: Change
+    change: Change | Literal["deleted"]
     uploaded: Uploaded | None = None
 
 
@@ -51,7 +51,7 @@ class Deployed:
     """What became of everything."""
 
     resources: list[Outcome]
-    requests: list[Request]  # that a dry run did not make
+    requests: list[Request] = field(default_factory=list)  # that a dry run did not make
 
     @property
     def changed(self) -> bool:
@@ -62,9 +62,7 @@ class Deployed:
 async def deploy(
     session: Session, files: list[Path], *, set_default: bool = False, dry_run: bool = False
 ) -> Deployed:
-    """Bring the workspace to the state that files describe; wait until it is there.
-
-    What cannot be is found by asking before anything is changed.
+    """Read files, and bring the workspace to the state that they describe: see `apply`.
 
     Args:
         session: the way to the workspace.
@@ -79,8 +77,22 @@ async def deploy(
     reading = read(files)
     for warning in reading.warnings:
         session.console.warn(warning)
+    return await apply(session, reading.files, set_default=set_default, dry_run=dry_run)
+
+
+async def apply(
+    session: Session, files: list[YamlFile], *, set_default: bool = False, dry_run: bool = False
+) -> Deployed:
+    """Bring the workspace to the state that files describe; wait until it is there.
+
+    What cannot be is found by asking before anything is changed.
+
+    Raises:
+        UsageError: the files name what cannot be; it names all.
+        Refused: the service, or the state of the workspace, does not allow it.
+    """
     with session.console.bar("reading files"):
-        wanted = await asyncio.to_thread(prepare, reading.files, session.arm.workspace_id)
+        wanted = await asyncio.to_thread(prepare, files, session.arm.workspace_id)
     defaults = _defaults(wanted, set_default=set_default)
     plan = Applier(session=session, dry=True, patient=not dry_run)
     planned = await _Deploying(applier=plan).all(wanted, defaults)
@@ -184,8 +196,8 @@ class _Deploying:
         endpoint = f"batchEndpoints/{said.endpoint_name}"
         if await self.applier.look(endpoint) is None:
             raise Refused(
-                f"deployment {said.name}: there is no endpoint {said.endpoint_name}: deploy its"
-                " YAML file in the same call"
+                f"deployment {said.name}: the workspace has no batch endpoint {said.endpoint_name}:"
+                " deploy its YAML file in the same call"
             )
         body = deployment_body(
             said,
@@ -231,7 +243,7 @@ class _Deploying:
         if version is None or await self.applier.look(path) is None:
             wanted = f" version {asset.version}" if asset.version else ""
             raise Refused(
-                f"there is no {what} {asset.name}{wanted} in the workspace: deploy its YAML file"
+                f"the workspace has no {what} {asset.name}{wanted}: deploy its YAML file"
                 " in the same call, or correct the reference"
             )
         return self.applier.session.arm.id(path)
@@ -242,7 +254,7 @@ class _Deploying:
         path = f"computes/{compute.name}"
         if await self.applier.look(path) is None:
             raise Refused(
-                f"there is no compute {compute.name}: create it by a YAML file with `$schema:"
+                f"the workspace has no compute {compute.name}: create it by a YAML file with `$schema:"
                 " https://azuremlschemas.azureedge.net/latest/amlCompute.schema.json`, name and"
                 " size in the same call"
             )

@@ -8,44 +8,29 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import quote
+from typing import BinaryIO
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock
-from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
+from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from scoring.azure_errors import told_as_ours
-from scoring.cli.arm import Arm
 from scoring.cli.console import Bar
+from scoring.cli.datastores import Datastore, default_datastore
 from scoring.cli.deploying.contents import CHUNK, Content, File, content_of
+from scoring.cli.deploying.references import long_uri
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Denied
+from scoring.uris import blob_url, datastore_uri
 
 _FOLDER = "LocalUpload"  # as the Azure ML CLI names it
 _FILES_AT_ONCE = 4
 _BLOCKS_AT_ONCE = 8  # of all files together; so many are in memory
 _MOST_BLOCKS = 50_000  # of a blob
 _ROLE = "your identity needs the role Storage Blob Data Contributor there"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Datastore:
-    """A datastore in blob storage."""
-
-    name: str
-    account: str
-    container: str
-    endpoint: str  # suffix of the account's host, e.g. core.windows.net
-    protocol: str
-
-    def url(self, path: str) -> str:
-        """Return the https URL of a path on it."""
-        base = f"{self.protocol}://{self.account}.blob.{self.endpoint}/{self.container}"
-        return f"{base}/{quote(path, safe='/')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,43 +58,14 @@ async def upload(session: Session, path: Path) -> Uploaded:
     return await send(session, content, await default_datastore(session.arm))
 
 
-async def default_datastore(arm: Arm) -> Datastore:
-    """Ask which datastore is the workspace's default.
-
-    Raises:
-        Refused: none is, or it is not in blob storage.
-    """
-    async for found in arm.listed("datastores", isDefault="true"):
-        properties: dict[str, Any] = found.get("properties") or {}
-        if properties.get("datastoreType", "AzureBlob") != "AzureBlob":
-            kind = properties["datastoreType"]
-            raise Refused(
-                f"the default datastore {found['name']} is {kind}: make one in blob storage the"
-                " workspace's default, because code and models are uploaded there"
-            )
-        return Datastore(
-            name=found["name"],
-            account=properties["accountName"],
-            container=properties["containerName"],
-            endpoint=properties.get("endpoint") or "core.windows.net",
-            protocol=properties.get("protocol") or "https",
-        )
-    raise Refused("the workspace has no default datastore: name one in the studio, under Data")
-
-
-def place(workspace_id: str, content: Content, store: Datastore) -> Uploaded:
+def destination(workspace_id: str, content: Content, store: Datastore) -> Uploaded:
     """Return where content lies once it is uploaded."""
     path = f"{_FOLDER}/{content.digest}/{content.name}"
-    segments = workspace_id.strip("/").split("/")
-    subscription, group, workspace = segments[1], segments[3], segments[-1]
     return Uploaded(
         datastore=store.name,
         path=path,
-        uri=(
-            f"azureml://subscriptions/{subscription}/resourceGroups/{group}/workspaces/{workspace}"
-            f"/datastores/{store.name}/paths/{path}"
-        ),
-        url=store.url(path),
+        uri=long_uri(datastore_uri(store.name, path, "literal"), workspace_id),
+        url=blob_url(store.place.account_url, store.place.container, path),
         files=len(content.files),
         size=content.size,
     )
@@ -122,35 +78,21 @@ async def send(session: Session, content: Content, store: Datastore) -> Uploaded
         UsageError: a file changed after it was read.
         Refused, Denied, Unavailable: the storage does not take it.
     """
-    target = place(session.arm.workspace_id, content, store)
-    where = f"{store.account}/{store.container}/{target.path}"
+    target, place = destination(session.arm.workspace_id, content, store), store.place
+    service = session.clients.landing_storage(place.account, place.account_url)
+    container = service.get_container_client(place.container)
+    where = f"{place.account}/{place.container}/{target.path}"
     try:
         with told_as_ours(f"upload to {where}"):
-            async with _service(session, store) as service:
-                container = service.get_container_client(store.container)
-                missing = await _missing(container, content, target.path)
-                total = sum(file.size for file in missing)
-                with session.console.bar(f"uploading {content.name}", total, bytes_=True) as bar:
-                    await _Sending(container, target.path, bar).all(missing)
+            missing = await _missing(container, content, target.path)
+            total = sum(file.size for file in missing)
+            with session.console.bar(f"uploading {content.name}", total, bytes_=True) as bar:
+                await _Sending(container, target.path, bar).all(missing)
     except ResourceNotFoundError:
         raise Refused(f"{where}: there is no such container") from None
     except Denied as refusal:
         raise Denied(f"{refusal}: {_ROLE}") from None
-    return Uploaded(
-        datastore=target.datastore,
-        path=target.path,
-        uri=target.uri,
-        url=target.url,
-        files=target.files,
-        size=target.size,
-        sent_files=len(missing),
-        sent_bytes=total,
-    )
-
-
-def _service(session: Session, store: Datastore) -> BlobServiceClient:
-    clients, account = session.clients, store.account.lower()
-    return clients.landing_storage(account, clients.account_url(account, store.endpoint))
+    return replace(target, sent_files=len(missing), sent_bytes=total)
 
 
 async def _missing(container: ContainerClient, content: Content, path: str) -> list[File]:

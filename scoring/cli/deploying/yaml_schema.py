@@ -15,7 +15,6 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Scalar = str | int | float | bool
 Texts = dict[str, Scalar]
-Version = str | int | float
 Mistakes = Iterator[tuple[str, str]]  # field, what is wrong with it
 
 _ENDPOINT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,31}")
@@ -73,7 +72,7 @@ class Asset(Part, frozen=True, kw_only=True):
     """What is registered under a name and a version."""
 
     name: str | None = None
-    version: Version | None = None
+    version: str | int | float | None = None
     description: str | None = None
     tags: Texts | None = None
     properties: Texts | None = None

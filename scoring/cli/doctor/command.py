@@ -39,7 +39,6 @@ async def doctor(
         write: Also write a blob where each route's outputs go, and delete it at once. It raises
             events, for whoever has subscribed to that path.
     """
-    del options
     with app.console.bar("checking") as bar:
         found = await examine(app.values, app.routes_file, write=write, tell=bar.say)
     wrong = sum(one.state == "wrong" for one in found)

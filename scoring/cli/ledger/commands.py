@@ -14,7 +14,7 @@ from scoring.cli.ledger import operators
 from scoring.cli.ledger.history import history
 from scoring.cli.ledger.operators import Replay, Replayed
 from scoring.cli.ledger.rows import Row, Wanted, rows
-from scoring.cli.session import DEFAULTS, LedgerSession, Needs, Options
+from scoring.cli.session import DEFAULTS, LedgerSession, Limit, Needs, Options
 from scoring.durations import read_duration
 from scoring.ports import Services
 from scoring.route import Route
@@ -37,18 +37,17 @@ State = Literal[
     "completed", "failed", "canceled", "timed-out", "rejected", "superseded",
 ]  # fmt: skip
 Moment = Annotated[datetime | None, Parameter(converter=_moment, metavar="TIME")]
-DryRun = Annotated[bool, Parameter(negative=())]
 
 
 @app.command(name="list")
 async def list_(
     *,
-    state: Annotated[tuple[State, ...], Parameter(negative=())] = (),
+    state: tuple[State, ...] = (),
     route: str | None = None,
     path: str = "",
     since: Moment = None,
     until: Moment = None,
-    limit: int = 50,
+    limit: Limit = 50,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -62,7 +61,6 @@ async def list_(
         until: Only what did before.
         limit: At most so many.
     """
-    del options
     wanted = Wanted(states=frozenset(state), route=route, prefix=path, since=since, until=until)
     _show_rows(session.console, await rows(session.services, wanted, limit))
 
@@ -70,9 +68,10 @@ async def list_(
 @app.command
 async def find(
     name: str,
+    /,
     *,
     since: Moment = None,
-    limit: int = 50,
+    limit: Limit = 50,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -83,7 +82,6 @@ async def find(
         since: Only what happened then or later; a large ledger is searched faster so.
         limit: At most so many.
     """
-    del options
     found = await rows(session.services, Wanted(name=name, since=since), limit)
     if not found:
         raise Refused(f"the ledger knows no job whose path holds {name!r}")
@@ -93,6 +91,7 @@ async def find(
 @app.command
 async def show(
     job: str,
+    /,
     *,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
@@ -102,7 +101,6 @@ async def show(
     Args:
         job: Its key, as log lines, events and `ledger list` name it.
     """
-    del options
     told = await history(session.services, job)
     for name, value in told.facts.items():
         session.console.show(f"{name:12} {value}")
@@ -116,14 +114,15 @@ async def show(
 @app.command
 async def replay(
     path: str = "",
+    /,
     *,
     route: str | None = None,
     since: Moment = None,
     until: Moment = None,
-    again: Annotated[bool, Parameter(negative=())] = False,
+    again: bool = False,
     request: str | None = None,
-    dry_run: DryRun = False,
-    yes: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: bool = False,
+    yes: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -142,7 +141,6 @@ async def replay(
         dry_run: Say what would be done.
         yes: Do not ask.
     """
-    del options
     if not (path or since):
         raise UsageError(
             "say which: a path, a prefix, or --since; all that lies there is no choice"
@@ -172,10 +170,11 @@ async def replay(
 @app.command
 async def settle(
     job: str,
+    /,
     *,
     adopt: str | None = None,
-    lost: Annotated[bool, Parameter(negative=())] = False,
-    dry_run: DryRun = False,
+    lost: bool = False,
+    dry_run: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -187,7 +186,6 @@ async def settle(
         lost: There is none, and never will be; another attempt follows, as far as there are any.
         dry_run: Say what would be done.
     """
-    del options
     if bool(adopt) == lost:
         raise UsageError("say either --adopt BATCH-JOB or --lost")
     if adopt:
@@ -201,8 +199,9 @@ async def settle(
 @app.command
 async def cancel(
     job: str,
+    /,
     *,
-    dry_run: DryRun = False,
+    dry_run: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -212,7 +211,6 @@ async def cancel(
         job: Its key.
         dry_run: Say what would be done.
     """
-    del options
     follows = await operators.cancel(session.services, job, dry_run=dry_run)
     _say(session.console, job, follows, dry_run=dry_run)
 
@@ -220,8 +218,9 @@ async def cancel(
 @app.command
 async def release(
     digest: str,
+    /,
     *,
-    dry_run: DryRun = False,
+    dry_run: bool = False,
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
@@ -231,7 +230,6 @@ async def release(
         digest: Its name below quarantine/, or how that begins.
         dry_run: Say what would be done.
     """
-    del options
     events = await operators.release(session.services, digest, dry_run=dry_run)
     would = "would be " if dry_run else ""
     session.console.show(f"{digest}: {events} events {would}taken")

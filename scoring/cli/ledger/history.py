@@ -12,6 +12,7 @@ from scoring.errors import LandfallError
 from scoring.job import Job
 from scoring.ports import Services
 from scoring.progress import OpenJob
+from scoring.uris import path_in_subject
 
 Steps = list[tuple[datetime, str]]
 
@@ -95,7 +96,7 @@ def _of_end(event: Any) -> History:
         state=data["status"],
         reason=": ".join(filter(None, [reason.get("code"), reason.get("message")])),
         route=data["route"],
-        path=event["subject"].split("/", 6)[6],
+        path=path_in_subject(event["subject"]),
         input=data["input"]["uri"],
         output=(data["output"] or {}).get("uri"),
         endpoint=data["endpoint"],

@@ -67,7 +67,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-async def rows(services: Services, wanted: Wanted, limit: int | None) -> list[Row]:
+async def rows(services: Services, wanted: Wanted, limit: int) -> list[Row]:
     """Return the newest of the jobs that are asked for, the newest first.
 
     Entries are read from the newest on, and no more than that takes.
@@ -75,7 +75,7 @@ async def rows(services: Services, wanted: Wanted, limit: int | None) -> list[Ro
     found: list[Row] = []
     async for some in _newest_first(services, wanted):
         found += filter(wanted.fits, some)
-        if limit is not None and len(found) >= limit:
+        if len(found) >= limit:
             break
     return found[:limit]
 

@@ -17,7 +17,7 @@ from scoring.job import Place
 from scoring.landing import normal_etag
 from scoring.route import Mistake, Route
 from scoring.settings import read_escaping
-from scoring.uris import Escaping, blob_url, read_datastore_uri
+from scoring.uris import Escaping, blob_url, datastore_path
 from scoring.wiring import good_routes, read_routes_file
 
 Places = Mapping[str, Place]
@@ -42,7 +42,6 @@ async def route(
         etag: Of the file; then the job's key and its output are the true ones.
         container: That the file lies in; routes of other containers do not take it.
     """
-    del options
     escaping = read_escaping(app.values)
     good, mistakes = read_routes_file(app.routes_file, app.values)
     dropped = Dropped(path=path, landed=datetime.now(UTC), container=container)
@@ -93,7 +92,7 @@ def located(dropped: Dropped, places: Places, escaping: Escaping) -> Dropped:
 
 
 def _read_datastore(uri: str, places: Places, escaping: Escaping) -> tuple[str, str, str]:
-    found = read_datastore_uri(uri)
+    found = datastore_path(uri)
     if found is None:
         raise UsageError(f"{uri}: expected azureml://datastores/NAME/paths/PATH")
     datastore, path = found
@@ -133,9 +132,9 @@ def _show(console: Console, takes: list[Take]) -> None:
 def _details(one: Take) -> Iterator[str]:
     rows = {
         "waits for": one.waits_for,
-        "input": one.input_uri,
+        "input": one.input,
         "output": f"{one.output} on {one.datastore}" if one.output else "none",
         "endpoint": f"{one.endpoint}, deployment {one.deployment or '(default)'}",
-        "job": one.key,
+        "job": one.job,
     }
     return (f"  {name:<9}  {value}" for name, value in rows.items() if value)

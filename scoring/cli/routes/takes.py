@@ -36,10 +36,10 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     reason: str  # why, or why not
     kind: Kind | None = None  # what the path is
     waits_for: str | None = None  # before the job is submitted
-    input_uri: str | None = None
+    input: str | None = None  # URI
     datastore: str | None = None
     output: str | None = None  # path on the datastore; `{key}` stands where the key is not known
-    key: str | None = None  # of the job
+    job: str | None = None  # its key
     endpoint: str | None = None
     deployment: str | None = None  # None: the endpoint's default
 
@@ -142,7 +142,7 @@ def _of_job(
         reason,
         input_uri=job.input_uri,
         output=job.output_path(1) if known else job.output_base,
-        key=job.key if known else None,
+        job_key=job.key if known else None,
         waits=waits,
     )
 
@@ -154,7 +154,7 @@ def _taken(
     *,
     input_uri: str,
     output: str,
-    key: str | None = None,
+    job_key: str | None = None,
     waits: str | None = None,
 ) -> Take:
     waits_for = [waits, None if route.enabled else "the route to be enabled"]
@@ -164,10 +164,10 @@ def _taken(
         reason=reason,
         kind=kind,
         waits_for=", and for ".join(filter(None, waits_for)) or None,
-        input_uri=input_uri,
+        input=input_uri,
         datastore=route.datastore,
         output=output or None,
-        key=key,
+        job=job_key,
         endpoint=route.endpoint,
         deployment=route.deployment,
     )

@@ -39,6 +39,6 @@ async def made(name: str, check: Check, facts: Facts) -> list[Finding]:
     except NotChecked as reason:
         found.append(Finding(check=name, subject="all", state="not-checked", message=str(reason)))
     except Exception as failure:  # noqa: BLE001 - the others are made all the same
-        message = told(failure, {})
+        message = told(failure)
         found.append(Finding(check=name, subject="all", state="wrong", message=message))
     return found

@@ -9,7 +9,6 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from scoring.authorized_http import AuthorizedHttp
 from scoring.cli.arm import Arm
-from scoring.cli.datastores import Datastore
 from scoring.cli.doctor.checks.findings import NotChecked
 from scoring.clients import Clients
 from scoring.job import Place
@@ -43,9 +42,11 @@ class Facts:
     made: Clients | None = None
     tokens: set[str] = field(default_factory=set)  # scopes for which there is one
     routes: list[Route] = field(default_factory=list)  # the good ones
-    registered: dict[str, Datastore] | None = None  # datastores
+    registered: dict[str, dict[str, Any]] | None = None  # datastores
     places: dict[str, Place] = field(default_factory=dict)
-    endpoints: dict[str, Datastore] = field(default_factory=dict)  # that are there
+    endpoints: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # properties of those that are there
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,7 +89,7 @@ class Facts:
         own = self.workspace_settings().landing_storage.get(place.account)
         return self.blob_service(own or Connection(blob_url=place.account_url))
 
-    def datastores(self) -> dict[str, Datastore]:
+    def datastores(self) -> dict[str, dict[str, Any]]:
         """Return the workspace's datastores."""
         return _known(self.registered, "the workspace does not list its datastores")
 

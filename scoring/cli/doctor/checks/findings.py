@@ -104,7 +104,7 @@ def code_of(failure: HttpResponseError) -> str | None:
     return None if code is None else str(getattr(code, "value", code))
 
 
-def told(failure: BaseException, mend: Mend) -> str:
+def told(failure: BaseException, mend: Mend = _NO_MORE) -> str:
     """Say what went wrong and, if it is known, what to do."""
     if isinstance(failure, Failure):
         said = str(failure)

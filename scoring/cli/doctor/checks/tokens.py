@@ -34,7 +34,7 @@ async def _token(facts: Facts, scope: str) -> str:
     try:
         token = await facts.clients().identity.get_token(scope)
     except Exception as failure:  # noqa: BLE001 - credentials raise many things
-        raise Wrong(f"none for {audience}: {told(failure, {})}; {_MEND}") from None
+        raise Wrong(f"none for {audience}: {told(failure)}; {_MEND}") from None
     facts.tokens.add(scope)
     return f"for {audience}{_holder(token.token)}"
 

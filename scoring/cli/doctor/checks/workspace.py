@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from scoring.authorized_http import json_in
+from scoring.cli.arm import provisioning, well
 from scoring.cli.datastores import places_of, registered
 from scoring.cli.doctor.checks.facts import Facts
 from scoring.cli.doctor.checks.findings import (
@@ -87,8 +88,8 @@ async def _endpoint(facts: Facts, name: str) -> str:
     document = await facts.arm().get(f"batchEndpoints/{name}")
     if document is None:
         raise Wrong("the workspace has no batch endpoint of this name: make it, or mend the routes")
-    facts.endpoints[name] = properties = document.get("properties") or {}
-    return _provisioned(properties)
+    facts.endpoints[name] = document.get("properties") or {}
+    return _provisioned(document)
 
 
 async def _jobs(facts: Facts, name: str) -> str:
@@ -129,13 +130,13 @@ async def _deployment(facts: Facts, endpoint: str, named: str | None) -> str:
     document = await facts.arm().get(f"batchEndpoints/{endpoint}/deployments/{name}")
     if document is None:
         raise Wrong(f"the endpoint has no deployment {name!r}: deploy it, or name another")
-    return f"{name}: {_provisioned(document.get('properties') or {})}"
+    return f"{name}: {_provisioned(document)}"
 
 
-def _provisioned(properties: dict[str, Any]) -> str:
-    state = str(properties.get("provisioningState") or "")
+def _provisioned(resource: dict[str, Any]) -> str:
+    state = provisioning(resource)
     if state.lower() in ("", "succeeded"):
         return "is there"
-    if state.lower() in ("failed", "canceled"):
+    if not well(resource):
         raise Wrong(f"its provisioning {state.lower()}: deploy it again")
     raise Doubtful(f"its provisioning state is {state}: wait until it has succeeded")
