@@ -33,7 +33,8 @@ def told_as_ours(what: str) -> Iterator[None]:
     except HttpResponseError as answer:
         # One without a status comes from a credential that could not get a token.
         kind = _KINDS.get(answer.status_code or 0, Unavailable)
-        raise kind(f"{what}: {answer.status_code}: {_first_line(answer)}") from None
+        status = f"{answer.status_code}: " if answer.status_code else ""
+        raise kind(f"{what}: {status}{_first_line(answer)}") from None
     except (AzureError, httpx.HTTPError, TimeoutError, OSError) as failure:
         raise Unavailable(f"{what}: {type(failure).__name__}: {_first_line(failure)}") from None
 

@@ -75,10 +75,18 @@ def _job_folder(own: Path, model: Path | None) -> Iterator[Path]:
         for part in ("input", "output", "model"):
             (own / part).mkdir(parents=True)
         if model is not None:
-            (own / "model" / model.name).symlink_to(model)
+            _link(model, own / "model" / model.name)
         yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _link(model: Path, to: Path) -> None:
+    """Link each file, in folders of its own: no script that looks for files goes through links."""
+    if model.is_dir():
+        shutil.copytree(model, to, copy_function=os.symlink)
+    else:
+        to.symlink_to(model)
 
 
 def _work(job: BatchJob, program: Program, files: list[Path], own: Path, target: BlobPath) -> Work:

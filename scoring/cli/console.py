@@ -71,9 +71,14 @@ class Console:
 
     def show(self, *renderables: Any) -> None:
         """Show a part of the result to people: text, or a table of rich's."""
-        if not self.as_json:
-            for renderable in renderables:
+        if self.as_json:
+            return
+        for renderable in renderables:
+            with self._out.capture() as shown:
                 self._out.print(renderable)
+            lines = shown.get().split("\n")  # rich fills the columns of a table, the last one too
+            self._out.file.write("\n".join(line.rstrip() for line in lines))
+        self._out.file.flush()
 
     def result(self, **document: Any) -> None:
         """Give programs the result; to be called once, at the end."""

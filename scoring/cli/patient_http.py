@@ -104,7 +104,10 @@ def refusal(answer: httpx.Response) -> Refused:
         f"{one.get('target') or one.get('code')}: {one.get('message')}"
         for one in (error.get("details") or [] if isinstance(error, dict) else [])
     ]
-    said = "; ".join([what_it_says(answer), *details])
+    # Some services say the same twice, with the target in the message as well.
+    message = what_it_says(answer)
+    more = [one for one in details if one.partition(": ")[2] not in message]
+    said = "; ".join([message, *more])
     kind = Conflict if answer.status_code == httpx.codes.CONFLICT else Refused
     return kind(
         f"{answer.request.method} {path}: {answer.status_code}: {said}",

@@ -64,6 +64,8 @@ async def test_a_dry_run_prints_each_request(command: Commands, samples: Samples
     assert '"scoringScript": "score.py"' in text.out
     assert "nothing was changed: this was a dry run" in text.out
     assert {one["change"] for one in document["resources"]} == {"created"}
+    assert "uploaded" not in text.out  # nothing was
+    assert not any("uploaded" in one for one in document["resources"])
 
 
 async def test_mistakes_of_files_end_it_with_2(command: Commands, samples: Samples) -> None:

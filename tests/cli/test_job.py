@@ -317,6 +317,15 @@ async def test_a_file_that_is_there_is_replaced_only_if_that_is_said(
     assert (tmp_path / "out.csv").read_text() == "a.csv=1\nb.csv=2\n"
 
 
+async def test_a_file_in_place_of_the_folder_is_a_mistake(
+    session: Session, site: Site, endpoint: str, tmp_path: Path
+) -> None:
+    name = (await site.run(endpoint)).name
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(UsageError, match=r"file: File exists"):
+        await job_results(name, endpoint=endpoint, to=tmp_path / "file", session=session)
+
+
 async def test_an_output_whose_place_the_service_chose_is_found(
     session: Session, site: Site, endpoint: str, said: Said, tmp_path: Path
 ) -> None:

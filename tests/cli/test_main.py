@@ -1,5 +1,7 @@
 """What every command has in common."""
 
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -7,6 +9,34 @@ import pytest
 from scoring.cli.ledger.commands import State
 from scoring.cli.ledger.rows import ENDS, OPEN_STATES
 from tests.cli.conftest import Commands
+
+START = """
+import runpy, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "cyclopts":
+            raise {raises}
+sys.meta_path.insert(0, Finder())
+runpy.run_module("scoring", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("raises", "code", "said"),
+    [
+        ("KeyboardInterrupt", 130, "error: interrupted before anything was done"),
+        ("ModuleNotFoundError(name=name)", 2, "pip install -r scoring/cli/requirements.txt"),
+    ],
+)
+def test_what_ends_it_before_its_libraries_are_read_is_one_line(
+    raises: str, code: int, said: str
+) -> None:
+    start = [sys.executable, "-c", START.format(raises=raises)]
+    ended = subprocess.run(start, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == code
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 async def test_a_mistake_on_the_command_line_says_what_to_do(command: Commands) -> None:

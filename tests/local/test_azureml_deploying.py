@@ -43,7 +43,7 @@ from pathlib import Path
 from helpers.words import WORD
 def init():
     global model
-    model = (Path(os.environ["AZUREML_MODEL_DIR"]) / "model" / "deep" / "weights").read_text()
+    model = next(Path(os.environ["AZUREML_MODEL_DIR"]).rglob("weights")).read_text()
 def run(mini_batch):
     return [f"{WORD} {model} {Path(f).name} {os.environ.get('GREETING')}" for f in mini_batch]
 """

@@ -164,7 +164,9 @@ async def fetched(
     files = await download(output, to, session.console, force=force)
     where = {"uri": output.uri, "url": output.url, "files": list(map(str, files))}
     first = first_rows(files[0], max(0, rows))
-    session.console.show(_details(where), *([_grid(first)] if first else ["it has no rows"]))
+    session.console.show(_details(where))
+    if rows > 0:
+        session.console.show(_grid(first) if first else "it has no rows")
     return {**where, "rows": first}
 
 

@@ -128,13 +128,14 @@ async def _download(files: DatastoreFiles, blob: Blob, target: Path, bar: Bar) -
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as into:
-            await _stream(files, blob, into, bar)
-        os.replace(part, target)  # noqa: PTH105 - the same
+        try:
+            with part.open("wb") as into:
+                await _stream(files, blob, into, bar)
+            os.replace(part, target)  # noqa: PTH105 - the same
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as failure:
         raise UsageError(f"{failure.filename or target}: {failure.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 async def _stream(files: DatastoreFiles, blob: Blob, into: BinaryIO, bar: Bar) -> None:

@@ -117,7 +117,6 @@ def _show(states: list[tuple[str, datetime]], console: Console, bar: Bar) -> Non
     *before, (state, seen) = states
     waited = f" after {(seen - states[0][1]).total_seconds():.0f} s" if before else ""
     console.note(f"{state}{waited}")
-    bar.say(state)
     reached = max((_stage(one) for one, _ in before), default=0)
     bar.advance(max(0, _stage(state) - reached))
 

@@ -193,7 +193,7 @@ class Applier:
         if self.dry:
             body = {"files": target.files, "bytes": target.size}
             self.requests.append(Request(method="UPLOAD", path=target.url, body=body))
-            return target
+            return None  # nothing was, and what is there already nobody has looked at
         return await send(self.session, content, await self._datastore())
 
     async def _datastore(self) -> Datastore:

@@ -1,5 +1,6 @@
 """Reading files of the Azure ML CLI v2: all mistakes of all of them at once."""
 
+import difflib
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -128,7 +129,9 @@ class _Reader:
             elif known is not None:
                 values[name] = self._value(f"{at}{name}", value, known)
             elif name not in kind.passed_over:
-                self.warnings.append(f"{at}{name}: is not known and has no effect")
+                close = difflib.get_close_matches(str(name), [*_fields(kind), *kind.refused], 1)
+                meant = f": did you mean {close[0]}?" if close else ""
+                self.warnings.append(f"{at}{name}: is not known and has no effect{meant}")
         for one in msgspec.structs.fields(kind):
             if one.required and one.name not in said:
                 self._mistake(f"{at}{one.name}", "is missing")

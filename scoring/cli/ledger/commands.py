@@ -28,7 +28,13 @@ def _moment(_: Any, tokens: Sequence[Token]) -> datetime:
     try:
         return datetime.now(UTC) - read_duration(text)
     except ValueError:
-        moment = datetime.fromisoformat(text)  # cyclopts tells what is wrong with the value
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        what = "a time like 2026-11-25T13:00, or how long ago like 90m, 2h or 3d"
+        raise ValueError(f'"{text}" must be {what}.') from None  # cyclopts tells it
+    else:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
