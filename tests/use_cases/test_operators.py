@@ -12,7 +12,7 @@ from scoring.batch_jobs import Answered, BatchJob, JobState, Unclear
 from scoring.cli.failures import Refused
 from scoring.cli.ledger import operators
 from scoring.cli.ledger.operators import Replay, Replayed
-from scoring.errors import UnreadableMessage
+from scoring.errors import Unavailable, UnreadableMessage
 from scoring.job import attempt_tag
 from scoring.ports import Shelf
 from scoring.progress import State
@@ -252,6 +252,21 @@ async def test_what_is_unknown_is_canceled_once_it_is_found() -> None:
     assert world.workspace.canceled[:1] == ["late"]
     world.endpoints.turn("late", JobState.CANCELED)
     await world.ticks(timedelta(minutes=3))
+    assert world.publisher.ends == [("canceled", "canceled-by-operator")]
+
+
+async def test_a_batch_job_that_is_found_long_after_the_cancel_is_given_its_time_to_end() -> None:
+    world = await unknown(hold=True)
+    await operators.cancel(world.services, key(world), dry_run=False)
+    await world.ticks(timedelta(hours=3), timedelta(minutes=1))
+    tag = attempt_tag(key(world), 1)
+    world.endpoints.jobs["late"] = BatchJob(name="late", state=JobState.RUNNING, marks=(tag,))
+    world.workspace.cancel_failure = Unavailable("away for half an hour")
+    await world.ticks(timedelta(hours=1), timedelta(minutes=1))
+    assert (world.progress.batch_job, world.publisher.ends) == ("late", [])
+    world.workspace.cancel_failure = None
+    await world.ticks(timedelta(minutes=5), timedelta(minutes=1))
+    assert world.workspace.canceled == ["late"]
     assert world.publisher.ends == [("canceled", "canceled-by-operator")]
 
 
