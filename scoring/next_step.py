@@ -123,9 +123,17 @@ def _submitting(opened: OpenJob, report: Report | None, tick: Tick, timing: Timi
         return Wait()
     if report is None:
         return FindEnd()
+    if opened.progress.cancel_asked is not None:
+        return Finish(canceled_in_time())  # the operator died; nobody submits what is marked so
     # f: whoever claimed it died, or froze, before or after the POST.
     unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)
     return Save(unknown, Action.UNCLEAR, "stale claim")
+
+
+def canceled_in_time() -> Outcome:
+    """Return the end of a job that an operator has canceled before its submission."""
+    message = "an operator canceled it before its submission"
+    return Outcome(status=Status.CANCELED, code=BY_OPERATOR, message=message)
 
 
 def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:

@@ -210,8 +210,11 @@ async def test_what_waits_ends_at_once_and_is_never_submitted() -> None:
     assert (world.endpoints.submissions, world.ledger.open) == ([], {})
 
 
-async def test_an_operator_who_dies_half_way_leaves_a_job_that_is_canceled_all_the_same() -> None:
-    world = World(route(max_active=1))
+@pytest.mark.parametrize("on_unknown", ["resubmit", "hold"])
+async def test_an_operator_who_dies_half_way_leaves_a_job_that_is_canceled_all_the_same(
+    on_unknown: str,
+) -> None:
+    world = World(route(max_active=1, on_unknown=on_unknown))
     await world.land(FILE)
     dying = Stalled(world.ledger, "conclude")
     step = asyncio.create_task(operators.cancel(world.services, key(world), dry_run=False))

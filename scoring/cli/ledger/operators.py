@@ -14,13 +14,13 @@ from scoring import writes
 from scoring.batch_jobs import BatchJob
 from scoring.blobs import Blob, Forbidden
 from scoring.cli.failures import Refused
-from scoring.decisions import Finish, Outcome, Save, Status, of_attempt
+from scoring.decisions import Finish, Save, of_attempt
 from scoring.filling import gathered
 from scoring.finish import finish, finish_attempt
 from scoring.job import Folder, Job, Place, again, folder_of, job_for
 from scoring.landings import take, understood
 from scoring.log import Action, info, warning
-from scoring.next_step import after_loss
+from scoring.next_step import after_loss, canceled_in_time
 from scoring.ports import Kept, Services, Shelf
 from scoring.progress import BY_OPERATOR, OpenJob, Progress, State
 from scoring.route import Route
@@ -308,9 +308,7 @@ async def _end_before_submission(services: Services, opened: OpenJob, now: datet
     mine = await writes.save(services, opened, marked)
     if mine is None:
         return False
-    message = "an operator canceled it before its submission"
-    outcome = Outcome(status=Status.CANCELED, code=BY_OPERATOR, message=message)
-    await finish(services, mine, job, outcome, mine.changed)
+    await finish(services, mine, job, canceled_in_time(), mine.changed)
     return True
 
 
