@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from scoring import landings, poison
-from scoring.batch_jobs import Answered, BatchJob, JobState, Unclear
+from scoring.batch_jobs import Answered, BatchEndpoint, BatchJob, JobState, Unclear
 from scoring.cli.failures import Refused
 from scoring.cli.ledger import operators
 from scoring.cli.ledger.operators import Replay, Replayed
@@ -16,6 +16,7 @@ from scoring.errors import Unavailable, UnreadableMessage
 from scoring.job import attempt_tag
 from scoring.ports import Shelf
 from scoring.progress import State
+from scoring.route import Route
 from tests.factories import created, quiet_route, route
 from tests.fakes import Stalled, World
 
@@ -127,6 +128,21 @@ async def test_a_folder_whose_events_were_lost_fills() -> None:
     assert len(world.endpoints.submissions) == 1
 
 
+@pytest.mark.parametrize(
+    ("of", "size"),
+    [(route(), 0), (route(on_overwrite="ignore"), 0), (route(on_overwrite="ignore"), 5)],
+)
+async def test_a_file_that_may_still_be_written_is_left_to_its_event(of: Route, size: int) -> None:
+    world = World(of)
+    world.storage.put(FILE, size=size)
+    assert [one.what for one in await replayed(world)] == ["young"]
+    assert [one.what for one in await replayed(world, request="r")] == ["young"]
+    await world.tick()
+    await world.land(FILE)
+    await completed(world)
+    assert world.publisher.ends == [("completed", None)]
+
+
 # --- settle -------------------------------------------------------------------------------------
 
 
@@ -145,6 +161,27 @@ async def test_a_batch_job_is_adopted_by_hand() -> None:
     assert world.progress.state is State.UNKNOWN
     await operators.adopt(world.services, key(world), "found", dry_run=False)
     assert (world.progress.state, world.progress.batch_job) == (State.SUBMITTED, "found")
+
+
+@pytest.mark.parametrize("failure", [None, Unavailable("no listing")])
+async def test_what_else_runs_for_an_adopted_attempt_is_canceled(
+    failure: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await unknown()
+    tag = attempt_tag(key(world), 1)
+    for name in ("one", "two", "three"):
+        world.endpoints.jobs[name] = BatchJob(name=name, state=JobState.RUNNING, marks=(tag,))
+    world.endpoints.turn("three", JobState.FAILED)
+
+    async def listing(_: BatchEndpoint) -> list[BatchJob]:
+        if failure:
+            raise failure
+        return list(world.endpoints.jobs.values())
+
+    monkeypatch.setattr(world.endpoints, "batch_jobs", listing)
+    await operators.adopt(world.services, key(world), "one", dry_run=False)
+    assert world.progress.batch_job == "one"
+    assert world.workspace.canceled == ([] if failure else ["two"])
 
 
 async def test_nothing_is_adopted_that_is_not_there_or_is_of_another_attempt() -> None:

@@ -15,6 +15,7 @@ from scoring.batch_jobs import BatchJob
 from scoring.blobs import Blob, Forbidden
 from scoring.cli.failures import Refused
 from scoring.decisions import Finish, Save, of_attempt
+from scoring.errors import LandfallError
 from scoring.filling import gathered
 from scoring.finish import finish, finish_attempt
 from scoring.job import Folder, Job, Place, again, folder_of, job_for
@@ -28,7 +29,7 @@ from scoring.submit import start
 
 _TRIES = 3  # while poll changes what is looked at
 
-What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "forbidden"]
+What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "young", "forbidden"]
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,8 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
     `claimed`: nobody had; `open`: it is being scored; `ended`: it was, and `again` was not asked
     for; `again`: it gets a job of its own; `asked-before`: the same request made one already;
-    `filling`: the folder's job comes when it is quiet.
+    `filling`: the folder's job comes when it is quiet; `young`: its content may be on the way, and
+    its event or the sweep will see to it.
     """
 
     route: str
@@ -92,6 +94,8 @@ class Replay:
 
     async def _file(self, route: Route, place: Place, blob: Blob, now: datetime) -> Replayed:
         job = job_for(route, blob.landing(place, blob.modified), place, self._services.escaping)
+        if self._is_young(route, blob, now) and await self._known(job) is None:
+            return self._told("young", route, job.path)
         return await self._job(job, remembered=blob.modified >= self._remembered(now))
 
     async def _folder(self, folder: Folder, now: datetime) -> Replayed:
@@ -139,6 +143,15 @@ class Replay:
             return "ended"
         return "open" if await self._services.ledger.job(job.key) is not None else None
 
+    def _is_young(self, route: Route, blob: Blob, now: datetime) -> bool:
+        """Tell whether a job would score, or reject, what is not all there yet."""
+        timing, patience = self._services.timing, timedelta(0)
+        if route.on_overwrite == "ignore":  # what comes later would be no other version
+            patience = timing.event_patience
+        if route.input == "file" and blob.size == 0:
+            patience = timing.empty_patience
+        return now - blob.modified < patience
+
     def _remembered(self, now: datetime) -> datetime:
         """Return since when the ledger knows what landed; what is older may have been scored."""
         return now - self._services.timing.retention + timedelta(days=1)
@@ -171,6 +184,7 @@ async def adopt(services: Services, key: str, batch_job: str, *, dry_run: bool) 
     if await writes.save(services, opened, adopted) is None:
         raise _moved_on(key)
     info(Action.ADOPTED, job=key, route=job.route.name, batch_job=batch_job, by="operator")
+    await _cancel_surplus(services, opened, job, batch_job)
 
 
 async def declare_lost(services: Services, key: str, *, dry_run: bool) -> str:
@@ -266,6 +280,18 @@ async def _batch_jobs(services: Services, opened: OpenJob, job: Job) -> tuple[Ba
     endpoint = await services.workspace.endpoint(opened.progress.endpoint)
     listed = await services.endpoints.batch_jobs(endpoint) if endpoint else []
     return of_attempt(listed, job, opened.progress.attempt)
+
+
+async def _cancel_surplus(services: Services, opened: OpenJob, job: Job, adopted: str) -> None:
+    """Cancel what else runs for an attempt, as poll does when it adopts: it has the same output."""
+    try:
+        found = await _batch_jobs(services, opened, job)
+    except LandfallError as failure:
+        warning(Action.SURPLUS_LEFT, job=job.key, error=str(failure))
+        return
+    for other in found:
+        if other.name != adopted and not other.state.ended:
+            await writes.cancel_surplus(services, job.key, other.name)
 
 
 async def _give_up(services: Services, opened: OpenJob, step: Save | Finish, now: datetime) -> None:
