@@ -93,6 +93,22 @@ async def test_what_the_ledger_may_have_forgotten_is_not_taken_for_new() -> None
     assert [one.what for one in await replayed(world, request="r")] == ["again"]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+async def test_a_request_that_the_ledger_forgot_is_known_by_its_output(kind: str) -> None:
+    output = "scored/{key}/predictions.csv" if kind == "file" else "scored/{key}"
+    world = World(route(output=output, output_kind=kind))
+    await world.land(FILE)
+    await completed(world)
+    (one,) = await replayed(world, request="r")
+    await world.tick()
+    world.storage.put(f"scored/{one.job}/predictions.csv")
+    await completed(world)
+    world.clock.pass_(world.services.timing.retention)
+    world.ledger.done.clear()  # as the lifecycle rule does
+    assert [one.what for one in await replayed(world, request="r")] == ["asked-before"]
+    assert [one.what for one in await replayed(world, request="other")] == ["again"]
+
+
 async def test_a_dry_run_changes_nothing() -> None:
     world = World(route())
     world.storage.put(FILE)
@@ -401,6 +417,16 @@ async def test_a_stuck_message_is_taken_without_waiting_for_the_sweep() -> None:
     assert await operators.release(world.services, kept.digest, dry_run=False) == 1
     assert not await world.services.messages.kept(Shelf.STUCK)
     assert len(world.ledger.open) == 1
+
+
+async def test_what_landed_before_the_ledgers_memory_is_not_taken_out_of_quarantine() -> None:
+    world = World(route())
+    event = json.dumps(created(world.landing(world.storage.put(FILE)))).encode()
+    kept = await world.services.messages.keep(Shelf.QUARANTINE, "0123", event, "")
+    world.clock.pass_(world.services.timing.retention)
+    with pytest.raises(Refused, match="may have forgotten that it was scored"):
+        await operators.release(world.services, kept.digest, dry_run=False)
+    assert (world.ledger.open, len(world.kept.messages)) == ({}, 1)
 
 
 async def test_a_digest_that_is_not_there_or_not_clear_is_refused() -> None:

@@ -4,7 +4,7 @@ Each step is the service's own: it claims, saves and ends as poll and on_landing
 comes too late changes nothing and says so.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -19,7 +19,8 @@ from scoring.errors import LandfallError
 from scoring.filling import gathered
 from scoring.finish import finish, finish_attempt
 from scoring.job import Folder, Job, Place, again, folder_of, job_for
-from scoring.landings import take, understood
+from scoring.landing import Ignored, Renamed
+from scoring.landings import Event, take, understood
 from scoring.log import Action, info, warning
 from scoring.next_step import after_loss, canceled_in_time
 from scoring.ports import Kept, Services, Shelf
@@ -96,7 +97,7 @@ class Replay:
         job = job_for(route, blob.landing(place, blob.modified), place, self._services.escaping)
         if self._is_young(route, blob, now) and await self._known(job) is None:
             return self._told("young", route, job.path)
-        return await self._job(job, remembered=blob.modified >= self._remembered(now))
+        return await self._job(job, remembered=blob.modified >= _remembered(self._services, now))
 
     async def _folder(self, folder: Folder, now: datetime) -> Replayed:
         services = self._services
@@ -105,7 +106,7 @@ class Replay:
             return self._told("forbidden", folder.route, folder.path)
         job = gathered(folder, files, services.escaping, emptied=now)
         known = await self._known(job)
-        if known is None and job.landing.landed >= self._remembered(now):
+        if known is None and job.landing.landed >= _remembered(services, now):
             if not self._dry_run:
                 await services.touches.touch(folder)
             return self._told("filling", folder.route, folder.path)
@@ -120,7 +121,7 @@ class Replay:
         if self._request is None:
             return self._told("ended", job.route, job.path, job.key)
         once_more = again(job, self._request)
-        if await self._known(once_more):
+        if await self._known(once_more) or await self._has_left_output(once_more):
             return self._told("asked-before", job.route, job.path, once_more.key)
         return await self._start(once_more, "again", otherwise="asked-before")
 
@@ -138,6 +139,14 @@ class Replay:
             )
         return self._told(what, job.route, job.path, job.key)
 
+    async def _has_left_output(self, job: Job) -> bool:
+        """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
+        if job.route.output_kind == "none":
+            return False
+        folder = job.route.output_kind == "folder"
+        look = self._services.storage.newest if folder else self._services.storage.blob
+        return isinstance(await look(job.place, job.output_path(1)), Blob)
+
     async def _known(self, job: Job) -> Literal["open", "ended"] | None:
         if await self._services.ledger.end(job.key) is not None:
             return "ended"
@@ -151,10 +160,6 @@ class Replay:
         if route.input == "file" and blob.size == 0:
             patience = timing.empty_patience
         return now - blob.modified < patience
-
-    def _remembered(self, now: datetime) -> datetime:
-        """Return since when the ledger knows what landed; what is older may have been scored."""
-        return now - self._services.timing.retention + timedelta(days=1)
 
     @staticmethod
     def _told(what: What, route: Route, path: str, key: str = "") -> Replayed:
@@ -230,7 +235,7 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
     """Take a message out of quarantine as if it had just come; return how many events it tells of.
 
     Raises:
-        Refused: it is not there, or can still not be understood.
+        Refused: it is not there, can still not be understood, or tells of what is too old.
     """
     kept = await _kept(services, digest)
     message = await services.messages.message(kept)
@@ -239,6 +244,7 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
     events, mistakes = understood(message)
     if mistakes:
         raise Refused(f"{kept.entry} can still not be understood: {mistakes[0]}")
+    await _check_remembered(services, events, kept.entry)
     if not dry_run:
         await take(services, events, later=True)
         await services.messages.drop(kept)
@@ -247,6 +253,26 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
 
 
 # --- what they share ----------------------------------------------------------------------------
+
+
+def _remembered(services: Services, now: datetime) -> datetime:
+    """Return since when the ledger knows what landed; what is older may have been scored."""
+    return now - services.timing.retention + timedelta(days=1)
+
+
+async def _check_remembered(services: Services, events: Sequence[Event], entry: str) -> None:
+    """Raise `Refused` if an event is so old that its neighbours' jobs may be forgotten."""
+    since = _remembered(services, (await services.ledger.open_jobs()).now)
+    for event in events:
+        if isinstance(event, Ignored):
+            continue
+        when = event.renamed if isinstance(event, Renamed) else event.landed
+        if when < since:
+            raise Refused(
+                f"{entry} tells of {event.path}, which landed at {when}: the ledger may have"
+                " forgotten that it was scored; `ledger replay --again` scores it"
+            )
+
 
 _FOLLOWS = {
     State.PENDING: "it has ended, canceled",
