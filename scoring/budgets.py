@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring.batch_jobs import JobState
-from scoring.progress import Progress
+from scoring.progress import OpenJob, Progress
 from scoring.timing import Timing
 
 
@@ -27,9 +27,14 @@ def run_out(
     return next((one.code for one in budgets if now - one.since >= one.lasts), None)
 
 
-def give_up_at(progress: Progress, submitted: datetime, timing: Timing) -> datetime:
-    """Return when a batch job that nobody has seen end is waited for no longer."""
-    over = progress.cancel_asked or submitted + timing.whole
+def give_up_at(opened: OpenJob, submitted: datetime, timing: Timing) -> datetime:
+    """Return when a batch job that nobody has seen end is waited for no longer.
+
+    An operator may have canceled a job long before its batch job was known: it could be asked for
+    only from then on, which is since when the entry stands so.
+    """
+    asked = opened.progress.cancel_asked
+    over = submitted + timing.whole if asked is None else max(asked, opened.changed)
     return over + timing.cancel_patience
 
 

@@ -123,9 +123,17 @@ def _submitting(opened: OpenJob, report: Report | None, tick: Tick, timing: Timi
         return Wait()
     if report is None:
         return FindEnd()
+    if opened.progress.cancel_asked is not None:
+        return Finish(canceled_in_time())  # the operator died; nobody submits what is marked so
     # f: whoever claimed it died, or froze, before or after the POST.
     unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)
     return Save(unknown, Action.UNCLEAR, "stale claim")
+
+
+def canceled_in_time() -> Outcome:
+    """Return the end of a job that an operator has canceled before its submission."""
+    message = "an operator canceled it before its submission"
+    return Outcome(status=Status.CANCELED, code=BY_OPERATOR, message=message)
 
 
 def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
@@ -169,14 +177,14 @@ def _submitted(opened: OpenJob, report: Report | None, tick: Tick, timing: Timin
     if isinstance(report, BatchJob) and report.state.ended:
         return _ended(progress, report)
     if progress.cancel_asked is not None:
-        return _canceling(progress, since, report, tick, timing)
+        return _canceling(opened, since, report, tick, timing)
     if isinstance(report, BatchJob):
         return _under_way(progress, since, report.state, tick, timing)
     return _gone(progress, tick, timing)
 
 
 def _question(opened: OpenJob, since: datetime, tick: Tick, timing: Timing) -> Step:
-    given_up = give_up_at(opened.progress, since, timing)
+    given_up = give_up_at(opened, since, timing)
     if tick.last is not None and tick.last > max(given_up, opened.changed):
         return _unseen_end(opened.progress, None)  # the last pass asked, in vain
     due = tick.now >= given_up or _question_due(since, tick, timing)
@@ -200,12 +208,12 @@ def _ended(progress: Progress, report: BatchJob) -> Step:
 
 
 def _canceling(
-    progress: Progress, since: datetime, report: Report, tick: Tick, timing: Timing
+    opened: OpenJob, since: datetime, report: Report, tick: Tick, timing: Timing
 ) -> Step:
     """Return what follows a question about a batch job whose cancel was asked for."""
     known = report if isinstance(report, BatchJob) else None
-    if tick.now >= give_up_at(progress, since, timing):
-        return _unseen_end(progress, known)
+    if tick.now >= give_up_at(opened, since, timing):
+        return _unseen_end(opened.progress, known)
     return Cancel(None) if known and known.state is not JobState.CANCELING else Wait()
 
 

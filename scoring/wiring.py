@@ -27,7 +27,7 @@ from scoring.routes_file import read_routes
 from scoring.settings import Settings, read_settings
 from scoring.timing import Timing
 from scoring.touches import Touches
-from scoring.workspace import AzureWorkspace
+from scoring.workspace import AzureWorkspace, OnlyRecalls
 
 ROUTES_FILE = Path(__file__).parent.parent / "routes.toml"
 
@@ -108,8 +108,16 @@ def _no_datastore(route: Route) -> Mistake:
     return Mistake(route=route.name, field="datastore", problem=problem)
 
 
-def make(settings: Settings, routes: list[Route], clients: Clients) -> Services:
+def make(
+    settings: Settings, routes: list[Route], clients: Clients, *, remembers: bool = True
+) -> Services:
     """Return services for these settings and routes, which are closed with the clients.
+
+    Args:
+        settings: what the app is told.
+        routes: those of routes.toml.
+        clients: the ways to the services.
+        remembers: whether what the workspace says is kept for the hosts of the app.
 
     Raises:
         SetupError: a setting cannot be used.
@@ -133,7 +141,7 @@ def make(settings: Settings, routes: list[Route], clients: Clients) -> Services:
         workspace=AzureWorkspace(
             clients.arm,
             settings.arm_url + settings.workspace_id,
-            ledger,
+            ledger if remembers else OnlyRecalls(ledger),
             account_url=clients.account_url,
             clock=time.monotonic,
         ),

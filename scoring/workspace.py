@@ -32,6 +32,22 @@ class Memory(Protocol):
         """Keep this unless it changed since that version; return the version that stands."""
 
 
+class OnlyRecalls:
+    """A memory that stays as it is: whoever only looks may lack the role, or ask elsewhere."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def recall(self, name: str) -> tuple[bytes | None, str | None]:
+        """Return what is kept."""
+        return await self._memory.recall(name)
+
+    async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
+        """Keep nothing."""
+        del name, body
+        return version
+
+
 class LastAnswers(msgspec.Struct, kw_only=True):
     """What the workspace said last."""
 

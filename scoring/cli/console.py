@@ -48,6 +48,7 @@ class Console:
         if not self._out.is_terminal:
             self._out.width = _NOT_CUT
         self._err = rich.console.Console(stderr=True, **_PLAIN)
+        self._has_printed = False
         self._warnings: list[str] = []
         self._log: list[str] = []
 
@@ -62,12 +63,12 @@ class Console:
 
     def note(self, text: str) -> None:
         """Tell people how it goes."""
-        self._err.print(text)
+        self._err.print(redacted(text))
 
     def warn(self, text: str) -> None:
         """Tell of something that the caller may not have meant."""
         self._warnings.append(text)
-        self._err.print(f"warning: {text}", style="yellow")
+        self._err.print(redacted(f"warning: {text}"), style="yellow")
 
     def show(self, *renderables: Any) -> None:
         """Show a part of the result to people: text, or a table of rich's."""
@@ -76,7 +77,8 @@ class Console:
         for renderable in renderables:
             with self._out.capture() as shown:
                 self._out.print(renderable)
-            lines = shown.get().split("\n")  # rich fills the columns of a table, the last one too
+            lines = redacted(shown.get()).split("\n")
+            # rich fills the columns of a table, the last one too
             self._out.file.write("\n".join(line.rstrip() for line in lines))
         self._out.file.flush()
 
@@ -94,6 +96,11 @@ class Console:
             error = {"kind": kind, "message": message, **failure.details}
             self._print_json({"error": error})
         return failure.exit_code
+
+    def broke(self, bug: Exception) -> None:
+        """Say to programs that a command ended in a way that nobody foresaw."""
+        if self.as_json:
+            self._print_json({"error": {"kind": "bug", "message": f"{type(bug).__name__}: {bug}"}})
 
     def confirm(self, question: str) -> None:
         """Ask, and go on only if the answer is yes.
@@ -146,10 +153,23 @@ class Console:
         self._err.print(line, style="dim")
 
     def _print_json(self, document: dict[str, Any]) -> None:
+        """Print the one document; what fails once it is out, the exit code alone can tell."""
+        if self._has_printed:
+            return
+        self._has_printed = True
         said = {"warnings": self._warnings, "log": self._log}
         document |= {name: lines for name, lines in said.items() if lines}
-        plain = msgspec.json.encode(document, enc_hook=str)
+        plain = msgspec.json.encode(_safe(msgspec.to_builtins(document, enc_hook=str)))
         print(msgspec.json.format(plain, indent=2).decode())  # noqa: T201
+
+
+def _safe(plain: Any) -> Any:
+    """Return a document without the secrets that a service's words in it may quote."""
+    if isinstance(plain, str):
+        return redacted(plain)
+    if isinstance(plain, dict):
+        return {name: _safe(value) for name, value in plain.items()}
+    return [_safe(one) for one in plain] if isinstance(plain, list | tuple) else plain
 
 
 class _Bar:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return asyncio.run(_run(arguments, console))
     except CycloptsError as mistake:
-        console.as_json = bool({"json", "--output=json", "-o=json"} & {*arguments})
+        console.as_json = _asks_for_json(arguments)
         return console.fail(UsageError(f"{mistake} --help lists what there is."))
     except Failure as failure:
         return console.fail(failure)
@@ -61,6 +62,18 @@ def main(arguments: Sequence[str]) -> int:
         return console.fail(as_failure(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return console.fail(Interrupted())
+    except Exception as bug:
+        console.broke(bug)
+        raise  # the traceback says where
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line that cannot be understood asks for JSON."""
+    in_one = {f"{option}{between}json" for option in ("--output", "-o") for between in ("=", "")}
+    in_two = itertools.pairwise(arguments)
+    return not in_one.isdisjoint(arguments) or any(
+        option in ("--output", "-o") and value == "json" for option, value in in_two
+    )
 
 
 async def _run(arguments: Sequence[str], console: Console) -> Exit:

@@ -153,7 +153,7 @@ async def opened_ledger(
     routes, mistakes = read_routes_file(routes_file, environment)
     clients = Clients(settings)
     try:
-        services = make(settings, routes, clients)
+        services = make(settings, routes, clients, remembers=False)
         routes, mistakes = good_routes(routes, mistakes, await services.workspace.places())
         for mistake in mistakes:
             console.warn(str(mistake))

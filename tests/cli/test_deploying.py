@@ -295,6 +295,23 @@ async def test_another_default_takes_nothing_else_from_the_endpoint(
     assert shown["properties"]["defaults"] == {"deploymentName": "second"}
 
 
+async def test_an_endpoint_keeps_the_identity_that_it_was_given(
+    session: Session, samples: Samples
+) -> None:
+    await deploy(session, samples.all(), set_default=True)
+    given = {"type": "UserAssigned", "userAssignedIdentities": {"/subscriptions/s/mine": {}}}
+    path, there = f"batchEndpoints/{samples.endpoint_name}", await endpoint(session, samples)
+    defaults = {"authMode": "aadToken", "defaults": there["properties"]["defaults"]}
+    body = {"location": there["location"], "identity": given, "properties": defaults}
+    await session.arm.put(path, body)
+
+    await deploy(session, [samples.endpoint(description="Now it says something")])
+
+    shown = await endpoint(session, samples)
+    assert shown["properties"]["description"] == "Now it says something"
+    assert shown["identity"] == given
+
+
 async def test_the_endpoints_file_may_name_the_default(session: Session, samples: Samples) -> None:
     files = [
         samples.deployment(),

@@ -5,9 +5,11 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from azure.storage.blob.aio import ContainerClient
+from azure.storage.blob import BlobBlock
+from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from local.azure import Azure
 from local.faults import Fault
@@ -188,6 +190,29 @@ async def test_a_file_that_changes_meanwhile_leaves_no_blob(
     ] == []
 
 
+async def test_a_file_that_changes_meanwhile_spoils_no_upload_of_somebody_else(
+    session: Session,
+    container: ContainerClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = os.urandom(CHUNK + 10)
+    mine, theirs = model(tmp_path / "mine", a=before), model(tmp_path / "theirs", a=before)
+    content, changing = content_of(mine), content_of(theirs)
+    (theirs / "a").write_bytes(os.urandom(CHUNK + 10))
+    store, commit = await default_datastore(session.arm), BlobClient.commit_block_list
+
+    async def commit_later(blob: BlobClient, blocks: list[BlobBlock]) -> Any:
+        with pytest.raises(UsageError, match="changed while it was uploaded"):
+            await send(session, changing, store)
+        return await commit(blob, blocks)
+
+    monkeypatch.setattr(BlobClient, "commit_block_list", commit_later)
+    there = await send(session, content, store)
+
+    assert await read(container, f"{there.path}/a") == before
+
+
 def test_the_digest_depends_on_paths_and_contents_only(tmp_path: Path) -> None:
     digests = [
         content_of(model(tmp_path / str(number), **files)).digest
@@ -247,6 +272,9 @@ def test_what_cannot_be_uploaded_says_why(tmp_path: Path) -> None:
     odd = model(tmp_path, a=b"")
     (odd / "back\\slash").write_bytes(b"")
     with pytest.raises(UsageError, match="backslash"):
+        content_of(odd)
+    (odd / ".amlignore").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="amlignore: it is not UTF-8"):
         content_of(odd)
 
 

@@ -14,7 +14,7 @@ from scoring.batch_jobs import BatchEndpoint
 from scoring.errors import SetupError, Unavailable
 from scoring.identity import Identity
 from scoring.job import Place
-from scoring.workspace import AzureWorkspace
+from scoring.workspace import AzureWorkspace, Memory, OnlyRecalls
 
 URL = "https://management.azure.com/subscriptions/s/workspaces/w"
 
@@ -65,7 +65,7 @@ class Arm:
             return httpx.Response(202)
         return httpx.Response(404, json={"error": {"code": "NotFound", "message": "no such"}})
 
-    def workspace(self, memory: Kept) -> AzureWorkspace:
+    def workspace(self, memory: Memory) -> AzureWorkspace:
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
         identity = Identity(lambda: StaticCredential("t"))
         return AzureWorkspace(
@@ -256,3 +256,13 @@ async def test_an_answer_that_is_no_document_is_none(body: bytes) -> None:
     arm.answer = lambda _: httpx.Response(200, content=body)
     with pytest.raises(Unavailable, match="no JSON object"):
         await arm.workspace(Kept()).endpoint("heart")
+
+
+async def test_who_only_looks_uses_the_last_answers_and_keeps_none() -> None:
+    arm, kept = Arm(), Kept()
+    await arm.workspace(kept).places()
+    before = kept.body
+    assert await arm.workspace(OnlyRecalls(kept)).endpoint("heart")
+    assert kept.body == before
+    arm.answer = lambda _: httpx.Response(503)
+    assert "workspaceblobstore" in await arm.workspace(OnlyRecalls(kept)).places()

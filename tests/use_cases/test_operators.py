@@ -8,14 +8,15 @@ import msgspec
 import pytest
 
 from scoring import landings, poison
-from scoring.batch_jobs import Answered, BatchJob, JobState, Unclear
+from scoring.batch_jobs import Answered, BatchEndpoint, BatchJob, JobState, Unclear
 from scoring.cli.failures import Refused
 from scoring.cli.ledger import operators
 from scoring.cli.ledger.operators import Replay, Replayed
-from scoring.errors import UnreadableMessage
+from scoring.errors import Unavailable, UnreadableMessage
 from scoring.job import attempt_tag
 from scoring.ports import Shelf
 from scoring.progress import State
+from scoring.route import Route
 from tests.factories import created, quiet_route, route
 from tests.fakes import Stalled, World
 
@@ -92,6 +93,22 @@ async def test_what_the_ledger_may_have_forgotten_is_not_taken_for_new() -> None
     assert [one.what for one in await replayed(world, request="r")] == ["again"]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+async def test_a_request_that_the_ledger_forgot_is_known_by_its_output(kind: str) -> None:
+    output = "scored/{key}/predictions.csv" if kind == "file" else "scored/{key}"
+    world = World(route(output=output, output_kind=kind))
+    await world.land(FILE)
+    await completed(world)
+    (one,) = await replayed(world, request="r")
+    await world.tick()
+    world.storage.put(f"scored/{one.job}/predictions.csv")
+    await completed(world)
+    world.clock.pass_(world.services.timing.retention)
+    world.ledger.done.clear()  # as the lifecycle rule does
+    assert [one.what for one in await replayed(world, request="r")] == ["asked-before"]
+    assert [one.what for one in await replayed(world, request="other")] == ["again"]
+
+
 async def test_a_dry_run_changes_nothing() -> None:
     world = World(route())
     world.storage.put(FILE)
@@ -127,6 +144,21 @@ async def test_a_folder_whose_events_were_lost_fills() -> None:
     assert len(world.endpoints.submissions) == 1
 
 
+@pytest.mark.parametrize(
+    ("of", "size"),
+    [(route(), 0), (route(on_overwrite="ignore"), 0), (route(on_overwrite="ignore"), 5)],
+)
+async def test_a_file_that_may_still_be_written_is_left_to_its_event(of: Route, size: int) -> None:
+    world = World(of)
+    world.storage.put(FILE, size=size)
+    assert [one.what for one in await replayed(world)] == ["young"]
+    assert [one.what for one in await replayed(world, request="r")] == ["young"]
+    await world.tick()
+    await world.land(FILE)
+    await completed(world)
+    assert world.publisher.ends == [("completed", None)]
+
+
 # --- settle -------------------------------------------------------------------------------------
 
 
@@ -145,6 +177,27 @@ async def test_a_batch_job_is_adopted_by_hand() -> None:
     assert world.progress.state is State.UNKNOWN
     await operators.adopt(world.services, key(world), "found", dry_run=False)
     assert (world.progress.state, world.progress.batch_job) == (State.SUBMITTED, "found")
+
+
+@pytest.mark.parametrize("failure", [None, Unavailable("no listing")])
+async def test_what_else_runs_for_an_adopted_attempt_is_canceled(
+    failure: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await unknown()
+    tag = attempt_tag(key(world), 1)
+    for name in ("one", "two", "three"):
+        world.endpoints.jobs[name] = BatchJob(name=name, state=JobState.RUNNING, marks=(tag,))
+    world.endpoints.turn("three", JobState.FAILED)
+
+    async def listing(_: BatchEndpoint) -> list[BatchJob]:
+        if failure:
+            raise failure
+        return list(world.endpoints.jobs.values())
+
+    monkeypatch.setattr(world.endpoints, "batch_jobs", listing)
+    await operators.adopt(world.services, key(world), "one", dry_run=False)
+    assert world.progress.batch_job == "one"
+    assert world.workspace.canceled == ([] if failure else ["two"])
 
 
 async def test_nothing_is_adopted_that_is_not_there_or_is_of_another_attempt() -> None:
@@ -210,8 +263,11 @@ async def test_what_waits_ends_at_once_and_is_never_submitted() -> None:
     assert (world.endpoints.submissions, world.ledger.open) == ([], {})
 
 
-async def test_an_operator_who_dies_half_way_leaves_a_job_that_is_canceled_all_the_same() -> None:
-    world = World(route(max_active=1))
+@pytest.mark.parametrize("on_unknown", ["resubmit", "hold"])
+async def test_an_operator_who_dies_half_way_leaves_a_job_that_is_canceled_all_the_same(
+    on_unknown: str,
+) -> None:
+    world = World(route(max_active=1, on_unknown=on_unknown))
     await world.land(FILE)
     dying = Stalled(world.ledger, "conclude")
     step = asyncio.create_task(operators.cancel(world.services, key(world), dry_run=False))
@@ -252,6 +308,21 @@ async def test_what_is_unknown_is_canceled_once_it_is_found() -> None:
     assert world.workspace.canceled[:1] == ["late"]
     world.endpoints.turn("late", JobState.CANCELED)
     await world.ticks(timedelta(minutes=3))
+    assert world.publisher.ends == [("canceled", "canceled-by-operator")]
+
+
+async def test_a_batch_job_that_is_found_long_after_the_cancel_is_given_its_time_to_end() -> None:
+    world = await unknown(hold=True)
+    await operators.cancel(world.services, key(world), dry_run=False)
+    await world.ticks(timedelta(hours=3), timedelta(minutes=1))
+    tag = attempt_tag(key(world), 1)
+    world.endpoints.jobs["late"] = BatchJob(name="late", state=JobState.RUNNING, marks=(tag,))
+    world.workspace.cancel_failure = Unavailable("away for half an hour")
+    await world.ticks(timedelta(hours=1), timedelta(minutes=1))
+    assert (world.progress.batch_job, world.publisher.ends) == ("late", [])
+    world.workspace.cancel_failure = None
+    await world.ticks(timedelta(minutes=5), timedelta(minutes=1))
+    assert world.workspace.canceled == ["late"]
     assert world.publisher.ends == [("canceled", "canceled-by-operator")]
 
 
@@ -346,6 +417,16 @@ async def test_a_stuck_message_is_taken_without_waiting_for_the_sweep() -> None:
     assert await operators.release(world.services, kept.digest, dry_run=False) == 1
     assert not await world.services.messages.kept(Shelf.STUCK)
     assert len(world.ledger.open) == 1
+
+
+async def test_what_landed_before_the_ledgers_memory_is_not_taken_out_of_quarantine() -> None:
+    world = World(route())
+    event = json.dumps(created(world.landing(world.storage.put(FILE)))).encode()
+    kept = await world.services.messages.keep(Shelf.QUARANTINE, "0123", event, "")
+    world.clock.pass_(world.services.timing.retention)
+    with pytest.raises(Refused, match="may have forgotten that it was scored"):
+        await operators.release(world.services, kept.digest, dry_run=False)
+    assert (world.ledger.open, len(world.kept.messages)) == ({}, 1)
 
 
 async def test_a_digest_that_is_not_there_or_not_clear_is_refused() -> None:

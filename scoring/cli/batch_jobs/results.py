@@ -1,6 +1,7 @@
 """The output of a batch job: where it lies, and how it comes to this machine."""
 
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ async def found(session: Session, described: Described) -> Output:
     places = _places(described)
     for datastore, path in places:
         files = await datastore_files(session, datastore)
-        output = await _output(files, datastore, path)
+        output = await read_output(files, datastore, path)
         if output is not None:
             return output
     searched = " nor at ".join(datastore_uri(*place, "literal") for place in places)
@@ -80,11 +81,17 @@ def _readings(datastore: str, path: str) -> list[tuple[str, str]]:
     return [(datastore, path), (datastore, unquote(path))]
 
 
-async def _output(files: DatastoreFiles, datastore: str, path: str) -> Output | None:
+async def read_output(files: DatastoreFiles, datastore: str, path: str) -> Output | None:
+    """Return what lies at the place of an output; None: nothing.
+
+    Raises:
+        Denied: it may not be looked at.
+    """
     blob = None if path.endswith("/") else await files.file(path)
     if isinstance(blob, Forbidden):
         raise Denied(f"{files.url(path)}: may not be looked at: {_ROLE}")
     blobs = [blob] if blob is not None else await files.below(path)
+    blobs = [one for one in blobs if not one.path.endswith("/")]  # some tools make folders of these
     if not blobs:
         return None
     base = path.rpartition("/")[0] if blob is not None else path.rstrip("/")
@@ -107,7 +114,9 @@ async def download(output: Output, folder: Path, console: Console, *, force: boo
         Refused, Denied, Unavailable: it cannot be read.
     """
     targets = [_target(folder, output.name(blob)) for blob in output.blobs]
-    for target in targets:
+    for number, target in enumerate(targets):
+        if target in targets[:number]:
+            raise Refused(f"the output has two files that would both be {target}")
         if target.exists() and not force:
             raise UsageError(f"{target} is there already: say --force to replace it, or --to")
     total = sum(blob.size for blob in output.blobs)
@@ -119,17 +128,21 @@ async def download(output: Output, folder: Path, console: Console, *, force: boo
 
 def _target(folder: Path, name: str) -> Path:
     target = folder / name
-    if not target.resolve().is_relative_to(folder.resolve()):
+    try:
+        below = folder.resolve() in target.resolve().parents
+    except ValueError as mistake:
+        raise Refused(f"the output has a file named {name!r}: {mistake}") from None
+    if not below:
         raise Refused(f"the output has a file named {name}, which would lie outside {folder}")
     return target
 
 
 async def _download(files: DatastoreFiles, blob: Blob, target: Path, bar: Bar) -> None:
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(f"landfall-{secrets.token_hex(8)}.part")  # nobody else's file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as into:
+            with part.open("xb") as into:
                 await _stream(files, blob, into, bar)
             os.replace(part, target)  # noqa: PTH105 - the same
         finally:

@@ -80,11 +80,17 @@ def data_body(data: Data, uri: str) -> Body:
     return {"properties": _said(dataType=data.type, dataUri=uri, **_asset(data))}
 
 
-def endpoint_body(endpoint: Endpoint, location: str, default: str | None) -> Body:
-    """Return the body of an endpoint with this default deployment."""
+def endpoint_body(
+    endpoint: Endpoint, location: str, default: str | None, there: Body | None
+) -> Body:
+    """Return the body of an endpoint with this default deployment.
+
+    The identity of one that is there stays: no file can name it.
+    """
     return _said(
         location=endpoint.location or location,
         tags=_texts(endpoint.tags),
+        identity=_identity((there or {}).get("identity")),
         properties=_said(
             authMode="aadToken",
             description=endpoint.description,

@@ -112,5 +112,8 @@ def _walk(folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[tuple[
 
 def _ignored_by(folder: Path) -> pathspec.GitIgnoreSpec:
     file = next((folder / name for name in _IGNORE_FILES if (folder / name).is_file()), None)
-    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    except UnicodeDecodeError as mistake:
+        raise UsageError(f"{file}: it is not UTF-8: {mistake.reason}") from None
     return pathspec.GitIgnoreSpec.from_lines(lines)

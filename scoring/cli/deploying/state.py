@@ -187,7 +187,7 @@ class _Deploying:
         location = await self.applier.location()
         path = f"batchEndpoints/{endpoint.name}"
         change = await self.applier.bring(
-            path, lambda there: endpoint_body(endpoint, location, default_of(there))
+            path, lambda there: endpoint_body(endpoint, location, default_of(there), there)
         )
         self._tell("endpoint", endpoint.name, path, change)
 
@@ -222,7 +222,7 @@ class _Deploying:
         change = await self.applier.bring(
             path,
             lambda there: (
-                endpoint_body(yaml, location, default)
+                endpoint_body(yaml, location, default, there)
                 if yaml
                 else endpoint_again(there or {}, default)
             ),

@@ -153,7 +153,10 @@ class _Sending:
             await self._room.acquire()
             while block := await _read(file, stream, size):
                 digest.update(block)
-                blocks.append(BlobBlock(f"{len(blocks):08}"))
+                # Who uploads the same at once, and whose file changes, has other blocks.
+                blocks.append(
+                    BlobBlock(f"{len(blocks):08}-{hashlib.sha256(block).hexdigest()}"[:40])
+                )
                 sending.create_task(self._block(blob, blocks[-1].id, block))
                 await self._room.acquire()
             self._room.release()

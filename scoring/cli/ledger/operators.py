@@ -4,7 +4,7 @@ Each step is the service's own: it claims, saves and ends as poll and on_landing
 comes too late changes nothing and says so.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -14,13 +14,15 @@ from scoring import writes
 from scoring.batch_jobs import BatchJob
 from scoring.blobs import Blob, Forbidden
 from scoring.cli.failures import Refused
-from scoring.decisions import Finish, Outcome, Save, Status, of_attempt
+from scoring.decisions import Finish, Save, of_attempt
+from scoring.errors import LandfallError
 from scoring.filling import gathered
 from scoring.finish import finish, finish_attempt
 from scoring.job import Folder, Job, Place, again, folder_of, job_for
-from scoring.landings import take, understood
+from scoring.landing import Ignored, Renamed
+from scoring.landings import Event, take, understood
 from scoring.log import Action, info, warning
-from scoring.next_step import after_loss
+from scoring.next_step import after_loss, canceled_in_time
 from scoring.ports import Kept, Services, Shelf
 from scoring.progress import BY_OPERATOR, OpenJob, Progress, State
 from scoring.route import Route
@@ -28,7 +30,7 @@ from scoring.submit import start
 
 _TRIES = 3  # while poll changes what is looked at
 
-What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "forbidden"]
+What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "young", "forbidden"]
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +38,8 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
     `claimed`: nobody had; `open`: it is being scored; `ended`: it was, and `again` was not asked
     for; `again`: it gets a job of its own; `asked-before`: the same request made one already;
-    `filling`: the folder's job comes when it is quiet.
+    `filling`: the folder's job comes when it is quiet; `young`: its content may be on the way, and
+    its event or the sweep will see to it.
     """
 
     route: str
@@ -92,7 +95,9 @@ class Replay:
 
     async def _file(self, route: Route, place: Place, blob: Blob, now: datetime) -> Replayed:
         job = job_for(route, blob.landing(place, blob.modified), place, self._services.escaping)
-        return await self._job(job, remembered=blob.modified >= self._remembered(now))
+        if self._is_young(route, blob, now) and await self._known(job) is None:
+            return self._told("young", route, job.path)
+        return await self._job(job, remembered=blob.modified >= _remembered(self._services, now))
 
     async def _folder(self, folder: Folder, now: datetime) -> Replayed:
         services = self._services
@@ -101,7 +106,7 @@ class Replay:
             return self._told("forbidden", folder.route, folder.path)
         job = gathered(folder, files, services.escaping, emptied=now)
         known = await self._known(job)
-        if known is None and job.landing.landed >= self._remembered(now):
+        if known is None and job.landing.landed >= _remembered(services, now):
             if not self._dry_run:
                 await services.touches.touch(folder)
             return self._told("filling", folder.route, folder.path)
@@ -116,7 +121,7 @@ class Replay:
         if self._request is None:
             return self._told("ended", job.route, job.path, job.key)
         once_more = again(job, self._request)
-        if await self._known(once_more):
+        if await self._known(once_more) or await self._has_left_output(once_more):
             return self._told("asked-before", job.route, job.path, once_more.key)
         return await self._start(once_more, "again", otherwise="asked-before")
 
@@ -134,14 +139,27 @@ class Replay:
             )
         return self._told(what, job.route, job.path, job.key)
 
+    async def _has_left_output(self, job: Job) -> bool:
+        """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
+        if job.route.output_kind == "none":
+            return False
+        folder = job.route.output_kind == "folder"
+        look = self._services.storage.newest if folder else self._services.storage.blob
+        return isinstance(await look(job.place, job.output_path(1)), Blob)
+
     async def _known(self, job: Job) -> Literal["open", "ended"] | None:
         if await self._services.ledger.end(job.key) is not None:
             return "ended"
         return "open" if await self._services.ledger.job(job.key) is not None else None
 
-    def _remembered(self, now: datetime) -> datetime:
-        """Return since when the ledger knows what landed; what is older may have been scored."""
-        return now - self._services.timing.retention + timedelta(days=1)
+    def _is_young(self, route: Route, blob: Blob, now: datetime) -> bool:
+        """Tell whether a job would score, or reject, what is not all there yet."""
+        timing, patience = self._services.timing, timedelta(0)
+        if route.on_overwrite == "ignore":  # what comes later would be no other version
+            patience = timing.event_patience
+        if route.input == "file" and blob.size == 0:
+            patience = timing.empty_patience
+        return now - blob.modified < patience
 
     @staticmethod
     def _told(what: What, route: Route, path: str, key: str = "") -> Replayed:
@@ -171,6 +189,7 @@ async def adopt(services: Services, key: str, batch_job: str, *, dry_run: bool) 
     if await writes.save(services, opened, adopted) is None:
         raise _moved_on(key)
     info(Action.ADOPTED, job=key, route=job.route.name, batch_job=batch_job, by="operator")
+    await _cancel_surplus(services, opened, job, batch_job)
 
 
 async def declare_lost(services: Services, key: str, *, dry_run: bool) -> str:
@@ -216,7 +235,7 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
     """Take a message out of quarantine as if it had just come; return how many events it tells of.
 
     Raises:
-        Refused: it is not there, or can still not be understood.
+        Refused: it is not there, can still not be understood, or tells of what is too old.
     """
     kept = await _kept(services, digest)
     message = await services.messages.message(kept)
@@ -225,6 +244,7 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
     events, mistakes = understood(message)
     if mistakes:
         raise Refused(f"{kept.entry} can still not be understood: {mistakes[0]}")
+    await _check_remembered(services, events, kept.entry)
     if not dry_run:
         await take(services, events, later=True)
         await services.messages.drop(kept)
@@ -233,6 +253,26 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
 
 
 # --- what they share ----------------------------------------------------------------------------
+
+
+def _remembered(services: Services, now: datetime) -> datetime:
+    """Return since when the ledger knows what landed; what is older may have been scored."""
+    return now - services.timing.retention + timedelta(days=1)
+
+
+async def _check_remembered(services: Services, events: Sequence[Event], entry: str) -> None:
+    """Raise `Refused` if an event is so old that its neighbours' jobs may be forgotten."""
+    since = _remembered(services, (await services.ledger.open_jobs()).now)
+    for event in events:
+        if isinstance(event, Ignored):
+            continue
+        when = event.renamed if isinstance(event, Renamed) else event.landed
+        if when < since:
+            raise Refused(
+                f"{entry} tells of {event.path}, which landed at {when}: the ledger may have"
+                " forgotten that it was scored; `ledger replay --again` scores it"
+            )
+
 
 _FOLLOWS = {
     State.PENDING: "it has ended, canceled",
@@ -266,6 +306,18 @@ async def _batch_jobs(services: Services, opened: OpenJob, job: Job) -> tuple[Ba
     endpoint = await services.workspace.endpoint(opened.progress.endpoint)
     listed = await services.endpoints.batch_jobs(endpoint) if endpoint else []
     return of_attempt(listed, job, opened.progress.attempt)
+
+
+async def _cancel_surplus(services: Services, opened: OpenJob, job: Job, adopted: str) -> None:
+    """Cancel what else runs for an attempt, as poll does when it adopts: it has the same output."""
+    try:
+        found = await _batch_jobs(services, opened, job)
+    except LandfallError as failure:
+        warning(Action.SURPLUS_LEFT, job=job.key, error=str(failure))
+        return
+    for other in found:
+        if other.name != adopted and not other.state.ended:
+            await writes.cancel_surplus(services, job.key, other.name)
 
 
 async def _give_up(services: Services, opened: OpenJob, step: Save | Finish, now: datetime) -> None:
@@ -308,9 +360,7 @@ async def _end_before_submission(services: Services, opened: OpenJob, now: datet
     mine = await writes.save(services, opened, marked)
     if mine is None:
         return False
-    message = "an operator canceled it before its submission"
-    outcome = Outcome(status=Status.CANCELED, code=BY_OPERATOR, message=message)
-    await finish(services, mine, job, outcome, mine.changed)
+    await finish(services, mine, job, canceled_in_time(), mine.changed)
     return True
 
 
