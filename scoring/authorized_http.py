@@ -65,7 +65,8 @@ class AuthorizedHttp:
         if not may_receive_token(url, self._allowed_hosts):
             raise SetupError(
                 f"{url} may not be sent a token: it is not https, or its host is not among"
-                f" LANDFALL_ALLOWED_HOSTS ({', '.join(self._allowed_hosts)})"
+                f" {', '.join(self._allowed_hosts)}: see LANDFALL_ALLOWED_HOSTS, for Azure Resource"
+                " Manager LANDFALL_ARM_URL"
             )
         token = (await self._identity.get_token(self._scope)).token
         answer = await self._send(method, url, token, request)

@@ -39,7 +39,7 @@ STATES = {
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
-_MOST_PAGES = 2_000  # a listing that leads in circles comes to an end
+MOST_PAGES = 2_000  # a listing that leads in circles comes to an end
 
 
 class AzureBatchEndpoints:
@@ -99,15 +99,13 @@ class AzureBatchEndpoints:
         """GET the endpoint's batch jobs, page by page."""
         jobs: list[BatchJob] = []
         page = endpoint.scoring_uri
-        for _ in range(_MOST_PAGES):
+        for _ in range(MOST_PAGES):
             document = _document(await self._get(page))
             jobs += filter(None, map(batch_job_in, _listed(document)))
             if not document.get("nextLink"):
                 return jobs
             page = document["nextLink"]
-        raise Unavailable(
-            f"the listing of {endpoint.scoring_uri} has more than {_MOST_PAGES} pages"
-        )
+        raise Unavailable(f"the listing of {endpoint.scoring_uri} has more than {MOST_PAGES} pages")
 
     async def _get(self, url: str) -> httpx.Response:
         with told_as_ours(f"GET {url}"):

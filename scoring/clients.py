@@ -1,6 +1,7 @@
 """Clients of the Azure services, all of one identity: made once for a process."""
 
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
@@ -32,7 +33,9 @@ class Clients:
         self.identity = Identity(
             lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
         )
-        self.arm = self.authorized(settings.arm_scope)
+        # ARM names addresses itself (of long operations, of pages): its token goes to no other host.
+        arm_host = urlsplit(settings.arm_url).hostname or ""
+        self.arm = AuthorizedHttp(self._http, self.identity, settings.arm_scope, (arm_host,))
         self.ml = self.authorized(settings.ml_scope)
 
     def authorized(self, scope: str) -> AuthorizedHttp:

@@ -54,6 +54,14 @@ class Arm:
         """Return a resource, None if there is none."""
         return await self._patient.get(self._at(path, query))
 
+    async def existing(self, path: str, what: str) -> dict[str, Any]:
+        """Return a resource; raises `Refused` if there is none, or not even the workspace."""
+        found = await self.get(path)
+        if found is None:
+            await self.workspace()
+            raise Refused(f"the workspace has no {what}", status=404)
+        return found
+
     async def listed(self, path: str, **query: str) -> AsyncIterator[dict[str, Any]]:
         """Yield the resources of a listing, page by page."""
         async for one in self._patient.listed(self._at(path, query)):

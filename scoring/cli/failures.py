@@ -62,6 +62,8 @@ class JobFailed(Failure):
 
 def as_failure(error: LandfallError) -> Failure:
     """Return an error of the product as a command's end."""
+    if "DefaultAzureCredential failed" in str(error):
+        return Failure(f"nobody is signed in here: `az login` signs you in ({error})")
     failure = Failure(str(error))
     if isinstance(error, Unavailable):
         failure.exit_code = Exit.UNAVAILABLE

@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 
 from scoring.authorized_http import AuthorizedHttp, json_in, retry_after, what_it_says
 from scoring.azure_errors import told_as_ours
+from scoring.batch_endpoint import MOST_PAGES
 from scoring.cli.failures import Refused
 from scoring.errors import Unavailable
 
@@ -78,12 +79,15 @@ class PatientHttp:
 
     async def listed(self, url: str) -> AsyncIterator[dict[str, Any]]:
         """Yield what a listing shows, page by page."""
-        page: str | None = url
-        while page:
+        page = url
+        for _ in range(MOST_PAGES):
             document = document_in(await self.send("GET", page))
             for one in document.get("value") or []:
                 yield one
-            page = document.get("nextLink")
+            if not document.get("nextLink"):
+                return
+            page = document["nextLink"]
+        raise Unavailable(f"the listing of {url} has more than {MOST_PAGES} pages")
 
 
 def document_in(answer: httpx.Response) -> dict[str, Any]:

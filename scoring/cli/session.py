@@ -25,6 +25,11 @@ _NAMES = {
     "resource_group": "AZUREML_ARM_RESOURCEGROUP",
     "workspace_name": "AZUREML_ARM_WORKSPACE_NAME",
 }
+_OPTIONS = {
+    "AZUREML_ARM_SUBSCRIPTION": "--subscription",
+    "AZUREML_ARM_RESOURCEGROUP": "--resource-group",
+    "AZUREML_ARM_WORKSPACE_NAME": "--workspace",
+}
 EVERYWHERE = Group("Every command", sort_key=100)
 
 Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
@@ -125,8 +130,15 @@ async def opened(console: Console, environment: Mapping[str, str]) -> AsyncItera
     """Open the way to the workspace that the settings name.
 
     Raises:
-        SetupError: they cannot be used.
+        UsageError: no workspace is named.
+        SetupError: the settings cannot be used.
     """
+    missing = [option for name, option in _OPTIONS.items() if not environment.get(name)]
+    if missing:
+        raise UsageError(
+            f"which workspace? Say {' and '.join(missing)}, or set {', '.join(_OPTIONS)}, or keep"
+            " its config.json in this folder"
+        )
     settings = read_azure_settings(environment)
     clients = Clients(settings)
     try:

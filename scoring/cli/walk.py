@@ -40,6 +40,8 @@ async def walk(
         force: Replace files that are there already.
     """
     only = _only_deployment(read(files))
+    if to is not None and not force:
+        _check_free(to)
     work = Work(endpoint=only.endpoint_name, source=source(file, folder), deployment=only.name)
     done = await bring_there(session, list(files), set_default=True)
     deploy.show(session.console, done)
@@ -50,6 +52,12 @@ async def walk(
         session, ended.described, to or Path(invoked.batch_job), rows=rows, force=force
     )
     session.console.result(**deploy.plain(done), **{**invoked.plain(), **ended.plain(), **got})
+
+
+def _check_free(to: Path) -> None:
+    """Say before a batch job is paid for that its results have no place."""
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UsageError(f"--to {to}: something is there: say --force to replace files, or another")
 
 
 def _only_deployment(reading: Reading) -> Deployment:

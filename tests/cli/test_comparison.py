@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scoring.cli.deploying.comparison import covers
+from scoring.cli.deploying.comparison import covers, leaves_behind
 
 DIGEST = "0" * 63 + "a"
 OTHER = "0" * 63 + "b"
@@ -67,3 +67,40 @@ def test_the_same(there: dict[str, Any], wanted: dict[str, Any]) -> None:
 )
 def test_not_the_same(there: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert not covers({"properties": there}, {"properties": wanted})
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"miniBatchSize": 5},
+        {"environmentVariables": {"BAZ": "q", "KEPT": "1"}},
+        {"description": "of last year"},
+        {"retrySettings": {"maxRetries": 3, "timeout": "PT5M"}},
+        {"outputAction": "SummaryOnly"},
+    ],
+)
+def test_what_a_file_says_no_more_is_left_behind(properties: dict[str, Any]) -> None:
+    wanted = {"properties": {"environmentVariables": {"KEPT": "1"}}}
+    if "environmentVariables" not in properties:
+        wanted = {"properties": {}}
+    assert leaves_behind({"properties": properties}, wanted)
+
+
+def test_what_the_service_fills_in_is_not_left_behind() -> None:
+    filled_in = {
+        "description": None,
+        "environmentVariables": {},
+        "errorThreshold": -1,
+        "loggingLevel": "INFO",
+        "maxConcurrencyPerInstance": 1,
+        "miniBatchSize": 10,
+        "outputAction": "appendRow",
+        "outputFileName": "predictions.csv",
+        "provisioningState": "Succeeded",
+        "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
+        "scoringUri": "https://x",
+    }
+    there = {"tags": {"cost-center": "of a policy"}, "properties": filled_in}
+    assert not leaves_behind(there, {"properties": {}})
+    assert not leaves_behind(there, {"properties": {"retrySettings": {"maxRetries": 3}}})
+    assert leaves_behind(there, {"tags": {"mine": "1"}, "properties": {}})

@@ -91,3 +91,12 @@ async def test_an_operation_on_a_deployment_is_waited_for(
 
     assert not await is_there(session, samples)
     await asyncio.gather(putting, return_exceptions=True)
+
+
+async def test_a_workspace_that_is_not_there_is_not_taken_for_an_endpoint_that_is_gone(
+    command: Commands,
+) -> None:
+    refused = await command("delete", "gone", "--yes", "--workspace", "mistyped")
+    assert refused.code == 3
+    assert "mistyped" in refused.err
+    assert "no batch endpoint" not in refused.err

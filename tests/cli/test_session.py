@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from scoring.cli.failures import UsageError
-from scoring.cli.session import Options, environment, read_settings_file
+from scoring.cli.console import Console
+from scoring.cli.failures import Exit, UsageError, as_failure
+from scoring.cli.session import Options, environment, opened, read_settings_file
+from scoring.errors import Unavailable
 
 NAMES = {
     "subscription": "AZUREML_ARM_SUBSCRIPTION",
@@ -97,3 +99,15 @@ def test_a_settings_file_that_cannot_be_read_is_named(
         file.write_text(content)
     with pytest.raises(UsageError, match=rf"mine\.json: .*{says}"):
         environment(Options(settings=file))
+
+
+async def test_who_names_no_workspace_is_told_how() -> None:
+    with pytest.raises(UsageError, match=r"Say --resource-group and --workspace, or set AZUREML"):
+        async with opened(Console(), {NAMES["subscription"]: "s"}):
+            pass
+
+
+def test_who_is_not_signed_in_is_told_how() -> None:
+    said = "GET https://x: DefaultAzureCredential failed to retrieve a token from the included"
+    failure = as_failure(Unavailable(said))
+    assert (failure.exit_code, "`az login`" in str(failure)) == (Exit.REFUSED, True)

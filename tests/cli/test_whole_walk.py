@@ -35,3 +35,13 @@ async def test_without_a_single_deployment_nothing_is_changed(
     assert refused.code == 2
     assert "deployments: name those of one" in refused.err
     assert azure.azureml.resources.within("batchEndpoints") == endpoints
+
+
+async def test_a_folder_that_holds_something_is_refused_before_a_batch_job_is_paid_for(
+    command: Commands, azure: Azure, tmp_path: Path
+) -> None:
+    (tmp_path / "predictions.csv").touch()
+    before = len(azure.azureml.jobs)
+    refused = await command("walk", COMPUTE, *FILES, "--folder", DIGITS, "--to", tmp_path)
+    assert (refused.code, "--force" in refused.err) == (2, True)
+    assert len(azure.azureml.jobs) == before

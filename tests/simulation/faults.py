@@ -48,7 +48,7 @@ WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] =
     "open_jobs": (("poll: stops after its listing", 0.04, (None, "stop")),),
     "job": (("poll: stops before it marks a job", 0.2, (None, "stop")),),
     "claim of a folder": (("gather: stops after its claim", 0.4, (None, "stop")),),
-    "conclude of a command": (("host: stops before it writes an end", 0.6, ("stop", None)),),
+    "conclude of a command": (("host: stops before it writes an end", 0.8, ("stop", None)),),
     "keep": (("host: dies before it keeps a message", 0.05, ("crash", None)),),
     "page": (("sweep: stops after a page", 0.25, (None, "stop")),),
     "blob": (("host: stops after its last look at a blob", 0.08, (None, "freeze")),),

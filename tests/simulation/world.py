@@ -191,7 +191,7 @@ class World:
     async def _run(self) -> None:
         await sweep(self.services)  # the first: from here on everything is seen
         self.users.come()
-        if not self.races or self.chance.random() < 0.3:
+        if not self.races or self.chance.random() < 0.4:
             self.operators.come()
         self._plan_outages()
         await self._let_pass(self.busy, 30 if self.races else 40, 300)

@@ -83,9 +83,8 @@ async def endpoint_jobs(session: Session, endpoint: str) -> EndpointJobs:
         Refused: there is none of that name, or it may not be asked.
         Unavailable: there is no usable answer.
     """
-    document = await session.arm.get(f"batchEndpoints/{quote(endpoint, safe='')}")
-    if document is None:
-        raise Refused(f"the workspace has no batch endpoint {endpoint}")
+    path = f"batchEndpoints/{quote(endpoint, safe='')}"
+    document = await session.arm.existing(path, f"batch endpoint {endpoint}")
     return EndpointJobs(PatientHttp(session.clients.ml), endpoint, batch_endpoint_in(document))
 
 

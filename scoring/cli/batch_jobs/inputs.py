@@ -105,10 +105,8 @@ def _local(option: str, said: str) -> Path:
 
 async def _asset_id(session: Session, asset: DataAsset, kind: Kind) -> str:
     path = f"data/{quote(asset.name, safe='')}/versions/{quote(asset.version, safe='')}"
-    document = await session.arm.get(path)
     called = f"data asset {asset.name}:{asset.version}"
-    if document is None:
-        raise Refused(f"the workspace has no {called}")
+    document = await session.arm.existing(path, called)
     registered = str((document.get("properties") or {}).get("dataType", "")).lower()
     if registered != f"uri_{kind}":
         raise Refused(f"{called} is a {registered}, no uri_{kind}: --{kind} cannot score it")

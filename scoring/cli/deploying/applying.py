@@ -13,7 +13,7 @@ from typing import Literal
 from scoring.cli.arm import Tell, well
 from scoring.cli.datastores import Datastore, default_datastore
 from scoring.cli.deploying.bodies import Body
-from scoring.cli.deploying.comparison import covers
+from scoring.cli.deploying.comparison import covers, leaves_behind
 from scoring.cli.deploying.contents import Content
 from scoring.cli.deploying.uploads import Uploaded, destination, send
 from scoring.cli.failures import Refused
@@ -103,7 +103,7 @@ class Applier:
                 there = await self._settled(path, tell)
                 body = wanted(there)
                 change: Change = "created" if there is None else "updated"
-                if there is not None and well(there) and covers(there, body):
+                if there is not None and _is_so(there, body):
                     return first or "unchanged"
                 if self.dry:
                     self._plan(path, body)
@@ -216,6 +216,10 @@ class Applier:
         url = f"{self.session.arm.id(path)}?api-version={API_VERSION}"
         self.requests.append(Request(method="PUT", path=url, body=body))
         self._planned[path.lower()] = body
+
+
+def _is_so(there: Body, body: Body) -> bool:
+    return well(there) and covers(there, body) and not leaves_behind(there, body)
 
 
 def _container(wanted: Version) -> str:

@@ -28,6 +28,19 @@ _IN_ANY_CASE = frozenset(
 )
 """Fields with values of a list, and ids and names that ARM compares without case."""
 
+_USUAL: dict[str, Any] = {
+    "description": "",
+    "environmentVariables": {},
+    "errorThreshold": -1,
+    "loggingLevel": "Info",
+    "maxConcurrencyPerInstance": 1,
+    "miniBatchSize": 10,
+    "outputAction": "AppendRow",
+    "outputFileName": "predictions.csv",
+    "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
+}
+"""What endpoints and deployments have where a file says nothing, by the CLI's YAML reference."""
+
 _URIS = frozenset({"codeUri", "dataUri", "modelUri"})
 _DURATIONS = frozenset({"nodeIdleTimeBeforeScaleDown", "timeout"})
 _UPLOAD = re.compile(r"/LocalUpload/(?P<digest>[0-9a-f]{64})/(?P<name>[^/]+)")
@@ -44,6 +57,26 @@ def covers(there: Any, wanted: Any, field: str = "") -> bool:
     if isinstance(wanted, bool) or isinstance(there, bool):
         return bool(there == wanted)
     return _same(str(there), str(wanted), field)
+
+
+def leaves_behind(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Tell whether something is there that a PUT would take away: it is wanted no more.
+
+    What the service fills in where nothing is said does not count, nor do tags where none are
+    said: policies set such.
+    """
+    said = wanted.get("tags")
+    more_tags = said is not None and not set(there.get("tags") or {}) <= set(said)
+    return more_tags or _more_than(there.get("properties"), wanted.get("properties"), _USUAL)
+
+
+def _more_than(there: Any, wanted: Any, usual: Any, field: str = "") -> bool:
+    if not isinstance(usual, dict):
+        return wanted is None and there is not None and not covers(there, usual, field)
+    there, wanted = there or {}, wanted or {}
+    if not usual:  # names that people choose
+        return not set(there) <= set(wanted)
+    return any(_more_than(there.get(name), wanted.get(name), usual[name], name) for name in usual)
 
 
 def _same(there: str, wanted: str, field: str) -> bool:

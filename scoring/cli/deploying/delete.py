@@ -63,8 +63,7 @@ async def deployments_of(session: Session, endpoint: str) -> list[str]:
     if not re.fullmatch(r"[A-Za-z0-9-]+", endpoint):
         raise UsageError(f"{endpoint!r} is no name of an endpoint")
     path = f"batchEndpoints/{endpoint}"
-    if await session.arm.get(path) is None:
-        raise Refused(f"the workspace has no batch endpoint {endpoint}")
+    await session.arm.existing(path, f"batch endpoint {endpoint}")
     return [str(one["name"]) async for one in session.arm.listed(f"{path}/deployments")]
 
 
