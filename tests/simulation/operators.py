@@ -57,7 +57,8 @@ class Operators:
             world.loop.call_later(chance.uniform(0, 120), host.crash)
 
     def _do_something(self) -> None:
-        what = self._chance.choice((self._cancel, self._cancel, self._settle, self._release))
+        steps = (self._cancel,) * 3 + (self._settle,) * 4 + (self._release,)
+        what = self._chance.choice(steps)
         host = self._world.any_host()
         if host is None:
             return
@@ -73,9 +74,15 @@ class Operators:
 
     def _cancel(self, services: Services) -> Coroutine[Any, Any, None] | None:
         opened = self._world.ledger.open
-        waiting = [k for k, (_, entry) in opened.items() if entry.progress.state is State.PENDING]
-        keys = sorted(waiting if waiting and self._chance.random() < 0.5 else opened)
-        return self._cancel_one(services, self._chance.choice(keys)) if keys else None
+        waiting = [
+            (entry.progress.landed or self._world.clock.now, key)
+            for key, (_, entry) in opened.items()
+            if entry.progress.state is State.PENDING
+        ]
+        if waiting and self._chance.random() < 0.8:
+            _, key = min(waiting)  # whose turn is next: poll may be about to submit it
+            return self._cancel_one(services, key)
+        return self._cancel_one(services, self._chance.choice(sorted(opened))) if opened else None
 
     async def _cancel_one(self, services: Services, key: str) -> None:
         await operators.cancel(services, key, dry_run=False)
