@@ -1,6 +1,7 @@
 """A local Azure for the commands, and the commands as processes of their own."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import sys
@@ -94,6 +95,13 @@ async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         monkeypatch.setenv(name, value)
     async with opened(Console(), settings) as session:
         yield session
+
+
+def once(session: Session) -> Session:
+    """Return the session with a console of its own: a command gives one result to it."""
+    console = Console()
+    console.as_json = session.console.as_json
+    return dataclasses.replace(session, console=console)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from scoring.cli.batch_jobs import job
 from scoring.cli.batch_jobs.invoke import invoke
 from scoring.cli.batch_jobs.output_options import OutputOptions
 from scoring.cli.session import Session
+from tests.cli.conftest import once
 from tests.cli.session_requests import record
 from tests.local.test_azureml_wire import Site
 
@@ -73,7 +74,7 @@ async def test_each_request_is_made_as_the_article_makes_it(
     recording = record(session)
     for name, arguments in WALK:
         said = {"input_name": "mnistInput", "output_kind": "none", **arguments}
-        await invoke(endpoint=endpoint, session=session, **said)
+        await invoke(endpoint=endpoint, session=once(session), **said)
         looks = ["get_datastore"] if name == "invoke_output" else []
         steps = ["get_endpoint", *looks, name]
         assert recording.requests == list(map(expected, steps))

@@ -24,7 +24,7 @@ from scoring.cli.batch_jobs.waiting import Pace, completed
 from scoring.cli.failures import Exit, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
-from tests.cli.conftest import Commands
+from tests.cli.conftest import Commands, once
 from tests.local.test_azureml_wire import Site
 
 BRISK = Pace(first=0.02, longest=0.05)
@@ -335,7 +335,7 @@ async def test_an_output_whose_place_the_service_chose_is_found(
     job = await site.end(name)
     for outputs in (job.output_uri, ""):
         job.output_uri = outputs
-        await job_results(name, endpoint=endpoint, to=tmp_path, force=True, session=session)
+        await job_results(name, endpoint=endpoint, to=tmp_path, force=True, session=once(session))
         shown = said()
         assert shown["files"] == [str(tmp_path / "predictions.csv")]
         assert shown["rows"] == [["a.csv=1"], ["b.csv=2"]]

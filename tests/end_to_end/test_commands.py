@@ -13,6 +13,8 @@ import pytest
 
 from local.azure import APP
 from local.demo import data
+from local.deploy import deploy
+from local.run_folder import RunFolder
 
 PARTS = ("identity", "storage", "topic", "azureml")
 SECONDS = 60.0
@@ -129,6 +131,7 @@ async def test_the_parts_can_be_started_one_by_one(tmp_path: Path) -> None:
         for part in PARTS:
             started = await parts.enter_async_context(command(folder, part))
             await started.until(": http")
+        await deploy(RunFolder(folder))
         host = await parts.enter_async_context(command(folder, "host"))
         await host.until("Listening on")
         files = ("drop", str(table(tmp_path)), "--to", "landing/cancer")

@@ -82,7 +82,7 @@ async def test_missing_settings_are_reported_together_at_each_invocation(worker:
     for answer in ran.answers:
         assert (answer.answered, answer.ok) == (True, False)
         assert answer.failure is not None
-        assert answer.failure.startswith("SetupError('app settings: ")
+        assert answer.failure.startswith("WrongSettings('app settings: ")
         assert [name for name in REQUIRED if name not in answer.failure] == []
 
 
