@@ -10,7 +10,7 @@ Kept messages come first: they are few, and a listing that uses up all the time 
 for ever, while each route is given a page at the least.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -111,8 +111,8 @@ class _Sweep:
 
     def _since(self, now: datetime, mark: SweepMark) -> datetime:
         """Return from when on blobs are looked at: never before what the ledger has forgotten."""
-        remembered = now - self._timing.retention + timedelta(days=1)
-        return max(mark.watermark or self._first(now), remembered)
+        known_since = self._timing.remembered_since(now)
+        return max(mark.watermark or self._first(now), known_since)
 
     def _first(self, now: datetime) -> datetime:
         return self._route.since or now - self._timing.sweep

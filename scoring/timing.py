@@ -1,6 +1,6 @@
 """How long Landfall waits for what."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -61,6 +61,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """Poll begins no further job after this, a sweep no further page."""
     cut: timedelta = timedelta(minutes=4, seconds=40)
     """Poll cuts what it has begun after this. A POST fits in between; the function timeout is 5 minutes."""
+
+    def remembered_since(self, now: datetime) -> datetime:
+        """Return from when on the ledger knows all that landed; what is older it may have forgotten."""
+        return now - self.retention + timedelta(days=1)
 
     def scaled(self, pace: float) -> "Timing":
         """Return these waits multiplied by `pace`, but for those of poll and sweep themselves and the retention."""

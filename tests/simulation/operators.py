@@ -7,7 +7,7 @@ import msgspec
 
 from scoring.cli.failures import Refused
 from scoring.cli.ledger import operators
-from scoring.cli.ledger.operators import Replay
+from scoring.cli.ledger.replay import Replay
 from scoring.job import attempt_tag
 from scoring.ports import Services
 from scoring.progress import State

@@ -10,7 +10,7 @@ import msgspec
 
 from scoring.batch_jobs import Answer, Answered, JobState, NotSent, Submission
 from scoring.blobs import Blob
-from scoring.cli.ledger.operators import Replayed
+from scoring.cli.ledger.replay import Replayed
 from scoring.decisions import DEFINITE, folder_digest
 from scoring.job import attempt_tag, job_for
 from scoring.landing import Landing

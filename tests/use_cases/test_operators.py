@@ -11,7 +11,7 @@ from scoring import landings, poison
 from scoring.batch_jobs import Answered, BatchEndpoint, BatchJob, JobState, Unclear
 from scoring.cli.failures import Refused
 from scoring.cli.ledger import operators
-from scoring.cli.ledger.operators import Replay, Replayed
+from scoring.cli.ledger.replay import Replay, Replayed
 from scoring.errors import Unavailable, UnreadableMessage
 from scoring.job import attempt_tag
 from scoring.ports import Shelf

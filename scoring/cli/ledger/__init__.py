@@ -1,1 +1,4 @@
-"""Landfall's jobs in an operator's hand: `ledger …`. `operators` changes, the others look."""
+"""Landfall's jobs in an operator's hand: `ledger …`.
+
+`operators` and `replay` change, the others look.
+"""

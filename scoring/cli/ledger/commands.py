@@ -12,7 +12,7 @@ from scoring.cli.console import Console
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.ledger import operators
 from scoring.cli.ledger.history import history
-from scoring.cli.ledger.operators import Replay, Replayed
+from scoring.cli.ledger.replay import Replay, Replayed
 from scoring.cli.ledger.rows import Row, Wanted, rows
 from scoring.cli.session import DEFAULTS, LedgerSession, Limit, Needs, Options
 from scoring.durations import read_duration
