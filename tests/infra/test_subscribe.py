@@ -125,6 +125,11 @@ async def test_the_webhook_consents_and_keeps_each_event_once(
     assert kept(tmp_path) == {f"{event['id']}.json": event for event in DIFFERENT}
 
 
+def test_the_webhook_takes_a_batch(listener: str, tmp_path: Path) -> None:
+    assert httpx.post(listener, json=DIFFERENT).status_code == 200
+    assert kept(tmp_path) == {f"{event['id']}.json": event for event in DIFFERENT}
+
+
 def test_the_webhook_refuses_for_good_what_would_be_no_name_of_a_file(
     listener: str, tmp_path: Path
 ) -> None:
