@@ -1,6 +1,6 @@
-"""The environment of Microsoft's worker library: Python 3.13 and pins of its own.
+"""Environments with pins of their own, in the project's folder; made anew when the pins have changed.
 
-It lies in the project's folder and is made anew when the pins have changed.
+Microsoft's worker library needs one, on Python 3.13; so does the app as it is deployed.
 """
 
 import fcntl
@@ -10,49 +10,49 @@ from pathlib import Path
 
 from tests.worker.apps import ROOT
 
-_FOLDER = ROOT / ".venv-worker"
-_PINS = Path(__file__).with_name("requirements.txt")
-_INSTALLED = _FOLDER / "installed.txt"  # the pins that are in it; written last
-
-_VERSION = "3.13"
 _SAY_VERSION = "import ensurepip, sys; print('{}.{}'.format(*sys.version_info))"
 
 
 def python_of_the_worker() -> Path | None:
-    """Return the interpreter of the environment, which is made first if need be.
+    """Return the interpreter of the worker library's environment; None as `python_with`."""
+    return python_with(Path(__file__).with_name("requirements.txt"), "3.13", ".venv-worker")
 
-    None if this machine has no Python 3.13.
+
+def python_with(pins: Path, version: str, name: str) -> Path | None:
+    """Return an interpreter with these pins and nothing else, which is made first if need be.
+
+    None if this machine has no Python of the version.
     """
-    with (ROOT / ".venv-worker.lock").open("w") as lock:
+    with (ROOT / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes at once
-        return _made()
+        return _made(ROOT / name, pins, version)
 
 
-def _made() -> Path | None:
-    python = _FOLDER / "bin" / "python"
-    pins = _PINS.read_text()
-    if python.exists() and _INSTALLED.exists() and _INSTALLED.read_text() == pins:
+def _made(folder: Path, pins: Path, version: str) -> Path | None:
+    python = folder / "bin" / "python"
+    installed = folder / "installed.txt"  # the pins that are in it; written last
+    if python.exists() and installed.exists() and installed.read_text() == pins.read_text():
         return python
-    base = _base()
+    base = _base(version)
     if base is None:
         return None
-    subprocess.run([base, "-m", "venv", "--clear", str(_FOLDER)], check=True)
+    subprocess.run([base, "-m", "venv", "--clear", str(folder)], check=True)
     pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "-r", str(_PINS)], check=True)
-    _INSTALLED.write_text(pins)
+    subprocess.run([*pip, "install", "-r", str(pins)], check=True)
+    installed.write_text(pins.read_text())
     return python
 
 
-def _base() -> str | None:
+def _base(version: str) -> str | None:
     """Return this Python, the one on the PATH, or one beside this one, as pyenv keeps them."""
-    beside = Path(sys.base_prefix).parent.glob(f"*{_VERSION}*/bin/python{_VERSION}")
-    candidates = [sys.executable, f"python{_VERSION}", *map(str, sorted(beside))]
-    return next(filter(_fits, candidates), None)
+    beside = Path(sys.base_prefix).parent.glob(f"*{version}*/bin/python{version}")
+    candidates = [sys.executable, f"python{version}", *map(str, sorted(beside))]
+    return next((python for python in candidates if _fits(python, version)), None)
 
 
-def _fits(python: str) -> bool:
+def _fits(python: str, version: str) -> bool:
     try:
         said = subprocess.run([python, "-c", _SAY_VERSION], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return False  # not there, a shim with nothing behind it, or without what `venv` needs
-    return said.stdout.decode().strip() == _VERSION
+    return said.stdout.decode().strip() == version

@@ -1,0 +1,1 @@
+"""How Landfall gets into Azure. Nothing of it is deployed into the app."""
