@@ -72,15 +72,14 @@ def test_azd_takes_storage_accounts_as_json() -> None:
 
 def test_everything_that_has_a_name_is_described() -> None:
     for one in templates(template()):
-        named = {**one.get("parameters", {}), **one.get("outputs", {})}
-        for definition in one.get("definitions", {}).values():
-            named |= definition.get("properties", {})
-        undescribed = [
-            name
-            for name, value in named.items()
-            if not value.get("metadata", {}).get("description")
+        places = [one, *one.get("definitions", {}).values()]
+        named = [
+            (name, value)
+            for place in places
+            for kind in ("parameters", "outputs", "properties")
+            for name, value in place.get(kind, {}).items()
         ]
-        assert undescribed == []
+        assert [name for name, value in named if not value.get("metadata")] == []
 
 
 def test_only_what_nobody_can_guess_is_required() -> None:
@@ -90,5 +89,5 @@ def test_only_what_nobody_can_guess_is_required() -> None:
 
 def test_no_secret_is_a_parameter_or_an_output() -> None:
     for one in templates(template()):
-        for value in {**one.get("parameters", {}), **one.get("outputs", {})}.values():
+        for value in (*one.get("parameters", {}).values(), *one.get("outputs", {}).values()):
             assert "secure" not in value.get("type", "").lower()
