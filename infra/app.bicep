@@ -33,6 +33,7 @@ param settings object
 @description('Tags of the app and its plan.')
 param tags object
 
+// CKV_AZURE_225: zones want two instances that always run; what waits in the queue outlasts an outage.
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: planName
   location: location
@@ -47,6 +48,9 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   }
 }
 
+// CKV_AZURE_17, CKV_AZURE_222: no function answers HTTP; the public address is how it is deployed.
+// CKV_AZURE_212: the plan runs as many instances as there is work for, and a file can wait.
+// CKV_AZURE_213: nothing answers HTTP that could be asked; poll's heartbeat tells that it is alive.
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location

@@ -30,6 +30,9 @@ param retentionDays int
 @description('Tags of the account.')
 param tags object
 
+// CKV_AZURE_35, CKV_AZURE_59: Event Grid delivers from, and a Flex Consumption app runs in, no network
+// that could be named here; what keeps others out is that only identities with a role are let in.
+// CKV_AZURE_206: whether a copy lies in another region is for who deploys to say.
 resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   name: name
   location: location

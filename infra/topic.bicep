@@ -9,10 +9,12 @@ param name string
 @description('Tags of the topic.')
 param tags object
 
+// CKV_AZURE_193: the app publishes from no network that could be named here; roles keep others out.
 resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
   name: name
   location: location
   tags: tags
+  identity: { type: 'SystemAssigned' } // so that subscribers' queues need not take keys
   properties: {
     inputSchema: 'CloudEventSchemaV1_0' // what Landfall publishes
     disableLocalAuth: true // no keys: who publishes has the role EventGrid Data Sender
