@@ -1,15 +1,12 @@
 """A security scan of all that is deployed: what it finds is explained beside the resource."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.infra.deployment import INFRA, SIZES, snapshot
+from tests.infra.scanner import scanner
 
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 
@@ -19,9 +16,6 @@ def findings(size: str, folder: Path) -> set[tuple[str, str]]:
 
     It does not look into the modules of a compiled template, so it is given their resources.
     """
-    scanner = os.environ.get("CHECKOV") or shutil.which("checkov")
-    if scanner is None:
-        pytest.skip("there is no checkov: name one by CHECKOV")
     document = folder / f"{size}.json"
     resources = snapshot(size)["predictedResources"]
     document.write_text(
@@ -29,7 +23,7 @@ def findings(size: str, folder: Path) -> set[tuple[str, str]]:
     )
     options = ["--framework", "arm", "--output", "json", "--skip-download", "--soft-fail"]
     said = subprocess.run(
-        [scanner, "--file", str(document), *options],
+        [scanner(), "--file", str(document), *options],
         capture_output=True,
         text=True,
         check=True,

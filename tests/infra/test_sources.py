@@ -49,7 +49,7 @@ def test_the_formatter_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_snapshot_is_what_would_be_deployed(size: str) -> None:
-    """To renew one: `bicep snapshot … --mode overwrite`, and look at the difference."""
+    """If it shall change, renew it with `--mode overwrite`, and look at the difference."""
     place = ("--subscription-id", SUBSCRIPTION, "--location", "westeurope")
     compared = bicep("snapshot", INFRA / f"{size}.bicepparam", "--mode", "validate", *place)
     assert compared.returncode == 0, compared.stdout + compared.stderr
