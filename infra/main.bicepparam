@@ -1,0 +1,12 @@
+// What `azd up` deploys. `azd env set NAME VALUE` sets what is read here; further parameters of
+// main.bicep go here, too.
+using 'main.bicep'
+
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
+param location = readEnvironmentVariable('AZURE_LOCATION')
+param workspaceName = readEnvironmentVariable('AZUREML_ARM_WORKSPACE_NAME')
+param workspaceResourceGroup = readEnvironmentVariable('AZUREML_ARM_RESOURCEGROUP')
+
+// JSON, shaped as in largest.bicepparam:
+// [{"name": "hearts", "resourceGroup": "scoring", "landing": [{"container": "landing"}], "outputs": ["scored"]}]
+param storageAccounts = json(readEnvironmentVariable('LANDFALL_STORAGE_ACCOUNTS', '[]'))

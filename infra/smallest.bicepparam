@@ -1,0 +1,7 @@
+// The least that must be said: for the snapshot beside it.
+using 'main.bicep'
+
+param environmentName = 'smallest'
+param location = 'westeurope'
+param workspaceName = 'hearts'
+param workspaceResourceGroup = 'scoring'

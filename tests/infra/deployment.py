@@ -1,0 +1,91 @@
+"""What infra/ deploys: the compiled template, and the snapshots of two parameter files."""
+
+import functools
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.cli.bicep import ROOT, compiler
+
+INFRA = ROOT / "infra"
+SIZES = ("smallest", "largest")
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+
+Resource = dict[str, Any]
+
+
+def bicep(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the compiler."""
+    return subprocess.run(
+        [compiler(), *map(str, arguments)],
+        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@functools.cache
+def template() -> dict[str, Any]:
+    """Return main.bicep, compiled, with the modules in it."""
+    built = bicep("build", INFRA / "main.bicep", "--stdout")
+    assert built.returncode == 0, built.stderr
+    compiled: dict[str, Any] = json.loads(built.stdout)
+    return compiled
+
+
+@functools.cache
+def snapshot(size: str) -> dict[str, Any]:
+    """Return the kept snapshot of a parameter file."""
+    kept: dict[str, Any] = json.loads((INFRA / f"{size}.snapshot.json").read_text("utf-8"))
+    return kept
+
+
+def deployed(size: str, kind: str) -> list[Resource]:
+    """Return the resources of a type that a snapshot has."""
+    return [one for one in snapshot(size)["predictedResources"] if one["type"] == kind]
+
+
+def the(size: str, kind: str) -> Resource:
+    """Return the only resource of a type."""
+    (found,) = deployed(size, kind)
+    return found
+
+
+def app_settings(size: str) -> dict[str, str]:
+    """Return the app settings; what only Azure knows stands as an expression in brackets."""
+    site = the(size, "Microsoft.Web/sites")
+    return {one["name"]: one["value"] for one in site["properties"]["siteConfig"]["appSettings"]}
+
+
+def resources(compiled: Mapping[str, Any]) -> dict[str, Resource]:
+    """Return the resources of a template by symbol; the compiler writes older ones as a list."""
+    found: Any = compiled["resources"]
+    return (
+        found if isinstance(found, dict) else {str(number): one for number, one in enumerate(found)}
+    )
+
+
+def templates(compiled: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a template and all that are nested in it."""
+    yield compiled
+    for resource in resources(compiled).values():
+        if resource["type"] == "Microsoft.Resources/deployments":
+            yield from templates(resource["properties"]["template"])
+
+
+def strings(document: Any) -> Iterator[str]:
+    """Yield every string of a document, names of members too."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, Mapping):
+        for name, value in document.items():
+            yield name
+            yield from strings(value)
+    elif isinstance(document, list):
+        for one in document:
+            yield from strings(one)

@@ -1,0 +1,93 @@
+"""The Bicep files: clean, described, and what they deploy is kept beside them."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.infra.deployment import INFRA, SIZES, SUBSCRIPTION, bicep, template, templates
+
+SOURCES = sorted(path.relative_to(INFRA) for path in INFRA.rglob("*.bicep*"))
+FOR_AZD = {
+    "AZURE_ENV_NAME": "test",
+    "AZURE_LOCATION": "westeurope",
+    "AZUREML_ARM_WORKSPACE_NAME": "hearts",
+    "AZUREML_ARM_RESOURCEGROUP": "scoring",
+}
+REQUIRED = {"environmentName", "location", "workspaceName", "workspaceResourceGroup"}
+
+
+@pytest.mark.parametrize("source", ["main.bicep", *(f"{size}.bicepparam" for size in SIZES)])
+def test_the_compiler_finds_nothing_to_say(source: str) -> None:
+    """It reads the modules, too."""
+    judged = bicep("lint", INFRA / source)
+    assert (judged.stdout + judged.stderr).strip() == ""
+    assert judged.returncode == 0
+
+
+def test_every_module_is_used_by_main() -> None:
+    """What is not, nobody has compiled."""
+    used, waiting = set[Path](), [INFRA / "main.bicep"]
+    while waiting:
+        source = waiting.pop()
+        used.add(source.relative_to(INFRA))
+        named = re.findall(r"^module \w+ '(.+?)'", source.read_text("utf-8"), re.MULTILINE)
+        waiting += [(source.parent / one).resolve() for one in named]
+    assert used == {source for source in SOURCES if source.suffix == ".bicep"}
+
+
+def test_the_formatter_changes_nothing(tmp_path: Path) -> None:
+    copy = tmp_path / "infra"
+    shutil.copytree(INFRA, copy)
+    for pattern in ("**/*.bicep", "*.bicepparam"):
+        assert bicep("format", "--pattern", copy / pattern).returncode == 0
+    changed = [one for one in SOURCES if (copy / one).read_bytes() != (INFRA / one).read_bytes()]
+    assert changed == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_snapshot_is_what_would_be_deployed(size: str) -> None:
+    """If it shall change, renew it with `--mode overwrite`, and look at the difference."""
+    place = ("--subscription-id", SUBSCRIPTION, "--location", "westeurope")
+    compared = bicep("snapshot", INFRA / f"{size}.bicepparam", "--mode", "validate", *place)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+
+
+def test_azd_needs_four_variables() -> None:
+    said = bicep("build-params", INFRA / "main.bicepparam", "--stdout", **FOR_AZD)
+    assert said.returncode == 0, said.stderr
+    given = json.loads(json.loads(said.stdout)["parametersJson"])["parameters"]
+    assert {name for name, one in given.items() if one["value"] != []} == REQUIRED
+
+
+def test_azd_takes_storage_accounts_as_json() -> None:
+    account = {"name": "hearts", "resourceGroup": "scoring", "outputs": ["scored"]}
+    variables = {**FOR_AZD, "LANDFALL_STORAGE_ACCOUNTS": json.dumps([account])}
+    said = bicep("build-params", INFRA / "main.bicepparam", "--stdout", **variables)
+    given = json.loads(json.loads(said.stdout)["parametersJson"])["parameters"]
+    assert given["storageAccounts"]["value"] == [account]
+
+
+def test_everything_that_has_a_name_is_described() -> None:
+    for one in templates(template()):
+        places = [one, *one.get("definitions", {}).values()]
+        named = [
+            (name, value)
+            for place in places
+            for kind in ("parameters", "outputs", "properties")
+            for name, value in place.get(kind, {}).items()
+        ]
+        assert [name for name, value in named if not value.get("metadata")] == []
+
+
+def test_only_what_nobody_can_guess_is_required() -> None:
+    parameters = template()["parameters"]
+    assert {name for name, one in parameters.items() if "defaultValue" not in one} == REQUIRED
+
+
+def test_no_secret_is_a_parameter_or_an_output() -> None:
+    for one in templates(template()):
+        for value in (*one.get("parameters", {}).values(), *one.get("outputs", {}).values()):
+            assert "secure" not in value.get("type", "").lower()
