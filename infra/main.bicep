@@ -119,6 +119,9 @@ param storageSku string = 'Standard_LRS'
 @maxValue(730)
 param logRetentionDays int = 30
 
+@description('Resource id of the action group that the alerts tell. Empty: alerts are shown in the portal only.')
+param actionGroupId string = ''
+
 @description('Further tags of all that is created.')
 param tags object = {}
 
@@ -321,6 +324,19 @@ module subscriptions 'landing/subscriptions.bicep' = [
     dependsOn: [systemTopics[i], rolesOfDelivery[i]] // delivery is tried from the first event on
   }
 ]
+
+module monitoring 'monitoring.bicep' = {
+  name: 'landfall-monitoring'
+  scope: group
+  params: {
+    location: location
+    applicationInsightsId: logs.outputs.applicationInsightsId
+    workspaceId: logs.outputs.workspaceId
+    systemTopicIds: [for (account, i) in landingAccounts: systemTopics[i].outputs.id]
+    actionGroupId: actionGroupId
+    tags: allTags
+  }
+}
 
 @description('The resource group.')
 output AZURE_RESOURCE_GROUP string = group.name

@@ -36,3 +36,6 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!exists) {
 
 @description('The object id of the identity that delivers.')
 output principalId string = exists ? found!.identity.principalId : topic!.identity.principalId
+
+@description('The resource id of the system topic.')
+output id string = resourceId('Microsoft.EventGrid/systemTopics', name)

@@ -66,7 +66,6 @@ def test_the_month_is_that_of_the_default_settings() -> None:
         assert month["pages"] == files * DAYS / 2 / 5_000
 
 
-@pytest.mark.skipif(not TEMPLATE.exists(), reason="there is no template yet")
 def test_the_parameters_are_those_of_the_template_with_their_defaults() -> None:
     declared = re.findall(r"^param (\w+) [^=\n]+?(?: = (.*))?$", TEMPLATE.read_text(), re.MULTILINE)
     shown = {
