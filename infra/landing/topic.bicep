@@ -34,6 +34,9 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!exists) {
   }
 }
 
+@description('The resource id of the system topic.')
+output id string = exists ? found.id : topic.id
+
 @description('The object id of the identity that delivers.')
 output principalId string = exists ? found!.identity.principalId : topic!.identity.principalId
 
