@@ -334,6 +334,7 @@ module monitoring 'monitoring.bicep' = {
     workspaceId: logs.outputs.workspaceId
     systemTopicIds: [for (account, i) in landingAccounts: systemTopics[i].outputs.id]
     actionGroupId: actionGroupId
+    sweepSilenceMinutes: max(15, 2 * sweepMinutes + 15)
     tags: allTags
   }
 }

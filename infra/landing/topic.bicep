@@ -39,6 +39,3 @@ output id string = exists ? found.id : topic.id
 
 @description('The object id of the identity that delivers.')
 output principalId string = exists ? found!.identity.principalId : topic!.identity.principalId
-
-@description('The resource id of the system topic.')
-output id string = resourceId('Microsoft.EventGrid/systemTopics', name)

@@ -36,6 +36,9 @@ HARMLESS = {
     "Microsoft.Storage/storageAccounts/managementPolicies",
     "Microsoft.Storage/storageAccounts/queueServices",
     "Microsoft.Web/serverfarms",
+    "Microsoft.Insights/metricAlerts",
+    "Microsoft.Insights/scheduledQueryRules",
+    "Microsoft.Insights/workbooks",
     CONTAINER,  # their publicity is the account's
     QUEUE,
 }

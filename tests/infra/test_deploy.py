@@ -75,6 +75,6 @@ def test_the_parameters_are_those_of_the_template_with_their_defaults() -> None:
 
 
 def _shown(default: str) -> str:
-    if default in ("[]", "{}"):
+    if default in ("[]", "{}", "''"):
         return "none"
     return re.sub(r"\$\{(\w+)\}", r"<\1>", default.strip("'"))
