@@ -33,14 +33,16 @@ class Clients:
         self.identity = Identity(
             lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
         )
-        # ARM names addresses itself (of long operations, of pages): its token goes to no other host.
-        arm_host = urlsplit(settings.arm_url).hostname or ""
-        self.arm = AuthorizedHttp(self._http, self.identity, settings.arm_scope, (arm_host,))
+        self.arm = self.authorized(settings.arm_scope)
         self.ml = self.authorized(settings.ml_scope)
 
     def authorized(self, scope: str) -> AuthorizedHttp:
         """Return what sends requests with a token for a scope."""
-        return AuthorizedHttp(self._http, self.identity, scope, self._settings.allowed_hosts)
+        hosts = self._settings.allowed_hosts
+        if scope == self._settings.arm_scope:
+            # ARM names addresses itself, of long operations and of pages: to no host but its own.
+            hosts = (urlsplit(self._settings.arm_url).hostname or "",)
+        return AuthorizedHttp(self._http, self.identity, scope, hosts)
 
     def account_url(self, account: str, suffix: str) -> str:
         """Return the address of an account's blobs, from its datastore's endpoint suffix."""

@@ -126,3 +126,13 @@ def test_a_routes_file_that_cannot_be_read_is_named(
         file.write_bytes(content)
     with pytest.raises(SetupError, match=rf"routes\.toml: .*{says}"):
         wiring.read_routes_file(file, {})
+
+
+async def test_a_token_for_azure_resource_manager_goes_to_no_other_host() -> None:
+    """Addresses of long operations and pages come in its answers."""
+    said = settings()
+    clients = Clients(said)
+    for http in (clients.arm, clients.authorized(said.arm_scope)):
+        with pytest.raises(SetupError, match=r"not among management\.azure\.com: "):
+            await http.send("GET", "https://hearts.blob.core.windows.net/next")
+    await clients.close()
