@@ -39,12 +39,21 @@ def with_correlation(services: Services, opened: OpenJob, job: Job, seen: Seen) 
 async def look_at_output(
     services: Services, opened: OpenJob, job: Job, outcome: Outcome
 ) -> Blob | Forbidden | None:
-    """Look at what a completed attempt left; of an output folder at its newest file."""
-    if outcome.status is not Status.COMPLETED or job.route.output_kind == "none":
+    """Look at what a completed attempt left."""
+    if outcome.status is not Status.COMPLETED:
+        return None
+    return await look_where_output_goes(services, job, opened.progress.attempt)
+
+
+async def look_where_output_goes(
+    services: Services, job: Job, attempt: int
+) -> Blob | Forbidden | None:
+    """Look at what lies where an attempt's output goes; in an output folder at its newest file."""
+    if job.route.output_kind == "none":
         return None
     folder = job.route.output_kind == "folder"
     look = services.storage.newest if folder else services.storage.blob
-    return await look(job.place, job.output_path(opened.progress.attempt))
+    return await look(job.place, job.output_path(attempt))
 
 
 def with_version_seen(services: Services, opened: OpenJob, job: Job, seen: Seen) -> OpenJob:

@@ -30,6 +30,10 @@ class OpenJobs(msgspec.Struct, frozen=True, kw_only=True):
     jobs: list[OpenJob]
     unreadable: list[str] = []  # keys of entries that are no progress of a job
 
+    def of(self, key: str) -> OpenJob | None:
+        """Return the entry of a job; None: it is not among them."""
+        return next((opened for opened in self.jobs if opened.key == key), None)
+
 
 class PollMark(msgspec.Struct, frozen=True, kw_only=True):
     """What one tick of poll leaves for the next: a heartbeat and a place to go on from."""

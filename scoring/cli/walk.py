@@ -10,8 +10,8 @@ from scoring.cli.batch_jobs.inputs import source
 from scoring.cli.batch_jobs.job import fetched
 from scoring.cli.batch_jobs.waiting import completed
 from scoring.cli.deploying import deploy
-from scoring.cli.deploying.state import deploy as bring_there
-from scoring.cli.deploying.yaml_files import Reading, read
+from scoring.cli.deploying.state import apply, said_in
+from scoring.cli.deploying.yaml_files import YamlFile
 from scoring.cli.deploying.yaml_schema import Deployment
 from scoring.cli.failures import UsageError
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
@@ -39,11 +39,12 @@ async def walk(
         rows: How many rows are shown.
         force: Replace files that are there already.
     """
-    only = _only_deployment(read(files))
+    said = said_in(session, files)
+    only = _only_deployment(said)
     if to is not None and not force:
         _check_free(to)
     work = Work(endpoint=only.endpoint_name, source=source(file, folder), deployment=only.name)
-    done = await bring_there(session, list(files), set_default=True)
+    done = await apply(session, said, set_default=True)
     deploy.show(session.console, done)
     invoked = await invoke_by_hand(session, work)
     ended = await completed(invoked.jobs, invoked.batch_job, session.console)
@@ -60,8 +61,8 @@ def _check_free(to: Path) -> None:
         raise UsageError(f"--to {to}: something is there: say --force to replace files, or another")
 
 
-def _only_deployment(reading: Reading) -> Deployment:
-    found = [one.document for one in reading.files if isinstance(one.document, Deployment)]
+def _only_deployment(files: list[YamlFile]) -> Deployment:
+    found = [one.document for one in files if isinstance(one.document, Deployment)]
     if len(found) != 1:
         raise UsageError(
             f"the files describe {len(found)} deployments: name those of one, which is then scored"

@@ -1,7 +1,7 @@
 """Bringing the workspace to the state that files of the Azure ML CLI v2 describe."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -74,10 +74,19 @@ async def deploy(
         UsageError: the files have mistakes; it names all.
         Refused: the service, or the state of the workspace, does not allow it.
     """
+    return await apply(session, said_in(session, files), set_default=set_default, dry_run=dry_run)
+
+
+def said_in(session: Session, files: Iterable[Path]) -> list[YamlFile]:
+    """Read files, and warn of what is passed over in them.
+
+    Raises:
+        UsageError: there are mistakes; it names all.
+    """
     reading = read(files)
     for warning in reading.warnings:
         session.console.warn(warning)
-    return await apply(session, reading.files, set_default=set_default, dry_run=dry_run)
+    return reading.files
 
 
 async def apply(

@@ -35,8 +35,7 @@ async def history(services: Services, key: str) -> History:
     event = await services.ledger.end(key)
     if event is not None:
         return _of_end(msgspec.json.decode(event))
-    listing = await services.ledger.open_jobs()
-    opened = next((one for one in listing.jobs if one.key == key), None)
+    opened = (await services.ledger.open_jobs()).of(key)
     job = await services.ledger.job(key)
     if opened is None or job is None:
         raise Refused(f"the ledger knows no job {key}")

@@ -1,6 +1,6 @@
-"""What operators do to one job, or to a kept message, by hand, beside a service that goes on working: safe at any moment.
+"""What operators do to one job, or to a kept message, by hand: safe at any moment.
 
-Each step is the service's own: it claims, saves and ends as poll and on_landing do, so a step that
+The service goes on beside them. Each step is the service's own: it claims, saves and ends as poll and on_landing do, so a step that
 comes too late changes nothing and says so.
 """
 
@@ -137,9 +137,9 @@ _FOLLOWS = {
 
 async def _open(services: Services, key: str) -> tuple[OpenJob, datetime]:
     listing = await services.ledger.open_jobs()
-    for opened in listing.jobs:
-        if opened.key == key:
-            return opened, listing.now
+    opened = listing.of(key)
+    if opened is not None:
+        return opened, listing.now
     ended = await services.ledger.end(key) is not None
     raise Refused(f"job {key} has ended" if ended else f"the ledger knows no job {key}")
 

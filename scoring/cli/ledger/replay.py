@@ -8,14 +8,18 @@ import msgspec
 
 from scoring.blobs import Blob, Forbidden
 from scoring.cli.failures import Refused
+from scoring.cli.ledger.rows import within
 from scoring.filling import gathered
 from scoring.job import Folder, Job, Place, again, folder_of, job_for
 from scoring.log import Action, info
+from scoring.looks import look_where_output_goes
 from scoring.ports import Services
 from scoring.route import Route
 from scoring.submit import start
 
 What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "young", "forbidden"]
+
+Known = Literal["open", "ended"]
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,10 +66,8 @@ class Replay:
         while True:
             page = await self._services.storage.page(place, prefix, start_at)
             for blob in page.blobs:
-                within = (not since or blob.modified >= since) and (
-                    not until or blob.modified < until
-                )
-                if not within or route.triggered_by(blob.path) is None:
+                asked_for = within(blob.modified, since, until)
+                if not asked_for or route.triggered_by(blob.path) is None:
                     continue
                 if not route.gathers:
                     yield await self._file(route, place, blob, page.now)
@@ -80,11 +82,12 @@ class Replay:
 
     async def _file(self, route: Route, place: Place, blob: Blob, now: datetime) -> Replayed:
         job = job_for(route, blob.landing(place, blob.modified), place, self._services.escaping)
-        if self._is_young(route, blob, now) and await self._known(job) is None:
+        known = await self._known(job)
+        if known is None and self._is_young(route, blob, now):
             return self._told("young", route, job.path)
-        return await self._job(
-            job, remembered=blob.modified >= self._services.timing.remembered_since(now)
-        )
+        if known is None and blob.modified >= self._services.timing.remembered_since(now):
+            return await self._start(job, "claimed", otherwise="open")
+        return await self._once_more(job, known)
 
     async def _folder(self, folder: Folder, now: datetime) -> Replayed:
         services = self._services
@@ -97,14 +100,12 @@ class Replay:
             if not self._dry_run:
                 await services.touches.touch(folder)
             return self._told("filling", folder.route, folder.path)
-        return await self._job(job, remembered=False)
+        return await self._once_more(job, known)
 
-    async def _job(self, job: Job, *, remembered: bool) -> Replayed:
-        known = await self._known(job)
+    async def _once_more(self, job: Job, known: Known | None) -> Replayed:
+        """Score again what has ended, or what the ledger may have forgotten, if that is asked for."""
         if known == "open":
             return self._told("open", job.route, job.path, job.key)
-        if known is None and remembered:
-            return await self._start(job, "claimed", otherwise="open")
         if self._request is None:
             return self._told("ended", job.route, job.path, job.key)
         once_more = again(job, self._request)
@@ -128,13 +129,9 @@ class Replay:
 
     async def _has_left_output(self, job: Job) -> bool:
         """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
-        if job.route.output_kind == "none":
-            return False
-        folder = job.route.output_kind == "folder"
-        look = self._services.storage.newest if folder else self._services.storage.blob
-        return isinstance(await look(job.place, job.output_path(1)), Blob)
+        return isinstance(await look_where_output_goes(self._services, job, 1), Blob)
 
-    async def _known(self, job: Job) -> Literal["open", "ended"] | None:
+    async def _known(self, job: Job) -> Known | None:
         if await self._services.ledger.end(job.key) is not None:
             return "ended"
         return "open" if await self._services.ledger.job(job.key) is not None else None

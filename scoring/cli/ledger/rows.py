@@ -19,6 +19,11 @@ OPEN_STATES = frozenset(State)
 ENDS = frozenset(Status)
 
 
+def within(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
+    """Tell whether a moment lies in a time, whose end is not part of it."""
+    return (not since or moment >= since) and (not until or moment < until)
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A job as a list shows it."""
 
@@ -54,7 +59,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     def then(self, moment: datetime) -> bool:
         """Tell whether a moment lies in the time that is asked for."""
-        return (not self.since or moment >= self.since) and (not self.until or moment < self.until)
+        return within(moment, self.since, self.until)
 
     def fits(self, row: Row) -> bool:
         """Tell whether a row is asked for."""
