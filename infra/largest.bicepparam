@@ -43,7 +43,12 @@ param alwaysReady = [
   { name: 'function:on_landing', instanceCount: 1 }
   { name: 'function:poll', instanceCount: 1 }
 ]
+param operators = [
+  { principalId: '22222222-2222-2222-2222-222222222222', principalType: 'User' }
+  { principalId: '33333333-3333-3333-3333-333333333333', principalType: 'Group' }
+]
 param storageSku = 'Standard_ZRS'
 param logRetentionDays = 180
 param actionGroupId = '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/watch/providers/Microsoft.Insights/actionGroups/on-call'
+param limits = { openMinutes: 2800, failurePercent: 50 }
 param tags = { owner: 'scoring' }

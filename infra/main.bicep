@@ -2,6 +2,8 @@
 
 targetScope = 'subscription'
 
+import { alertLimits } from 'monitoring.bicep'
+
 @description('A container where files land, and which of its paths are watched.')
 type landingContainer = {
   @description('The name of the container.')
@@ -27,6 +29,15 @@ type storageAccount = {
 
   @description('The name of its system topic if it has one already: an account can have only one. It needs a system-assigned identity, and lies in the account\'s resource group.')
   systemTopic: string?
+}
+
+@description('Who runs the commands, `python -m scoring …`, and looks at the workbook.')
+type operator = {
+  @description('The object id.')
+  principalId: string
+
+  @description('What it is: a person, a group, or a program.')
+  principalType: ('User' | 'Group' | 'ServicePrincipal')
 }
 
 @description('Instances of a function that are kept running, which are paid for while they wait.')
@@ -110,6 +121,9 @@ param maximumInstances int = 40
 @description('Instances that are kept running, so that a file waits for no cold start. None by default.')
 param alwaysReady readyInstances[] = []
 
+@description('Who may see and change the ledger, and look at the queues and the logs. They need roles on the workspace and on the accounts where files land besides.')
+param operators operator[] = []
+
 @description('How many copies of the ledger and the queues there are, and where: LRS in one data centre, ZRS in three zones of the region, G… also in another region.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_LRS'
@@ -121,6 +135,9 @@ param logRetentionDays int = 30
 
 @description('Resource id of the action group that the alerts tell. Empty: alerts are shown in the portal only.')
 param actionGroupId string = ''
+
+@description('From when on the alerts are raised, where that is to differ from the defaults.')
+param limits alertLimits = {}
 
 @description('Further tags of all that is created.')
 param tags object = {}
@@ -201,6 +218,22 @@ module rolesOfApp 'roles.bicep' = {
     applicationInsights: logs.outputs.name
   }
 }
+
+module rolesOfOperators 'roles.bicep' = [
+  for one in operators: {
+    name: 'landfall-roles-of-operator-${uniqueString(one.principalId)}'
+    scope: group
+    params: {
+      principalId: one.principalId
+      principalType: one.principalType
+      mayLook: true
+      operatedAccount: storage.outputs.name
+      ledgerContainer: ledgerContainer
+      operatedQueues: [landingsQueue, poisonQueue]
+      topic: topic.outputs.name // doctor asks it whether it takes events
+    }
+  }
+]
 
 module rolesInWorkspace 'roles.bicep' = {
   name: 'landfall-roles-in-workspace-${token}'
@@ -334,7 +367,8 @@ module monitoring 'monitoring.bicep' = {
     workspaceId: logs.outputs.workspaceId
     systemTopicIds: [for (account, i) in landingAccounts: systemTopics[i].outputs.id]
     actionGroupId: actionGroupId
-    sweepSilenceMinutes: max(15, 2 * sweepMinutes + 15)
+    sweepMinutes: sweepMinutes
+    limits: limits
     tags: allTags
   }
 }
@@ -350,26 +384,3 @@ output LANDFALL_TOPIC_ID string = topic.outputs.id
 
 @description('The object id of the app\'s identity: for roles on what this template does not know.')
 output LANDFALL_PRINCIPAL_ID string = identity.outputs.principalId
-
-@description('The name of the Application Insights component.')
-output LANDFALL_APPLICATION_INSIGHTS string = logs.outputs.name
-
-// What follows is named as the app settings are, so that `azd env get-values` serves the commands.
-
-@description('The app\'s own storage account.')
-output AzureWebJobsStorage__blobServiceUri string = storage.outputs.blobUrl
-
-@description('Where completion events are published.')
-output CompletionTopic__topicEndpointUri string = topic.outputs.endpoint
-
-@description('The subscription of the workspace.')
-output AZUREML_ARM_SUBSCRIPTION string = subscription().subscriptionId
-
-@description('The resource group of the workspace.')
-output AZUREML_ARM_RESOURCEGROUP string = workspaceResourceGroup
-
-@description('The name of the workspace.')
-output AZUREML_ARM_WORKSPACE_NAME string = workspaceName
-
-@description('The container of the ledger.')
-output LANDFALL_LEDGER_CONTAINER string = ledgerContainer

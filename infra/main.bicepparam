@@ -7,6 +7,12 @@ param location = readEnvironmentVariable('AZURE_LOCATION')
 param workspaceName = readEnvironmentVariable('AZUREML_ARM_WORKSPACE_NAME')
 param workspaceResourceGroup = readEnvironmentVariable('AZUREML_ARM_RESOURCEGROUP')
 
+// Who deploys may run the commands afterwards; azd says who that is.
+var deployer = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
+param operators = empty(deployer)
+  ? []
+  : [{ principalId: deployer, principalType: readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User') }]
+
 // JSON, shaped as in largest.bicepparam:
 // [{"name": "hearts", "resourceGroup": "scoring", "landing": [{"container": "landing"}], "outputs": ["scored"]}]
 param storageAccounts = json(readEnvironmentVariable('LANDFALL_STORAGE_ACCOUNTS', '[]'))

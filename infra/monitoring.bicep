@@ -1,5 +1,39 @@
 // What an operator looks at and is woken by: a workbook, and alerts on the log and on Event Grid.
 
+@export()
+@description('From when on alerts are raised. What is logged arrives some minutes late.')
+type alertLimits = {
+  @description('Minutes without a run of poll that came through. Default: 15.')
+  @minValue(5)
+  @maxValue(110)
+  pollSilenceMinutes: int?
+
+  @description('Minutes without a run of the sweep that came through. Default: two sweeps and 15 minutes.')
+  @minValue(5)
+  @maxValue(110)
+  sweepSilenceMinutes: int?
+
+  @description('Minutes for which nobody may know whether the endpoint took an attempt. The look-out for it takes 15. Default: 60.')
+  @minValue(20)
+  @maxValue(2800)
+  unknownMinutes: int?
+
+  @description('Minutes for which a job may be open. The log is read two days back. Default: 1440.')
+  @minValue(60)
+  @maxValue(2800)
+  openMinutes: int?
+
+  @description('Minutes for which the topic may refuse an event. Default: 15.')
+  @minValue(1)
+  @maxValue(1400)
+  unpublishedMinutes: int?
+
+  @description('Percent of the jobs of a route, in the last hour, that may fail or time out. Default: 20.')
+  @minValue(0)
+  @maxValue(99)
+  failurePercent: int?
+}
+
 @description('Where the workbook and the log alerts are: the region of the Log Analytics workspace.')
 param location string
 
@@ -18,38 +52,21 @@ param systemTopicIds string[] = []
 @description('Resource id of the action group that the alerts tell; empty: alerts are shown in the portal only.')
 param actionGroupId string = ''
 
-@description('Whether the alerts are evaluated.')
-param alertsEnabled bool = true
+@description('Minutes from one sweep to the next.')
+@maxValue(30)
+param sweepMinutes int = 10
 
-@description('Minutes without a run of poll that came through, after which an alert is raised. What is logged arrives some minutes late.')
-@minValue(5)
-@maxValue(110)
-param pollSilenceMinutes int = 15
+@description('From when on the alerts are raised.')
+param limits alertLimits = {}
 
-@description('Minutes without a run of the sweep that came through, after which an alert is raised: more than twice LANDFALL_SWEEP_MINUTES.')
-@minValue(5)
-@maxValue(110)
-param sweepSilenceMinutes int = 75
-
-@description('Minutes for which nobody may know whether the endpoint took an attempt. The look-out for it takes 15.')
-@minValue(20)
-@maxValue(2800)
-param unknownMinutes int = 60
-
-@description('Minutes for which a job may be open. The log is read two days back.')
-@minValue(60)
-@maxValue(2800)
-param openMinutes int = 1440
-
-@description('Minutes for which the topic may refuse an event.')
-@minValue(1)
-@maxValue(1400)
-param unpublishedMinutes int = 15
-
-@description('Percent of the jobs of a route, in the last hour, that may fail or time out.')
-@minValue(0)
-@maxValue(99)
-param failurePercent int = 20
+var most = {
+  pollSilenceMinutes: limits.?pollSilenceMinutes ?? 15
+  sweepSilenceMinutes: limits.?sweepSilenceMinutes ?? 2 * sweepMinutes + 15 // two were missed
+  unknownMinutes: limits.?unknownMinutes ?? 60
+  openMinutes: limits.?openMinutes ?? 1440
+  unpublishedMinutes: limits.?unpublishedMinutes ?? 15
+  failurePercent: limits.?failurePercent ?? 20
+}
 
 // Of which component the lines are, and the tables that the queries share.
 var component = 'let component = \'${applicationInsightsId}\';'
@@ -206,7 +223,7 @@ var alerts = [
     about: 'No run of poll came through: no job goes on. docs/operate.md, Queries, heartbeat.'
     query: heartbeat
     measure: 'minutes'
-    limit: pollSilenceMinutes
+    limit: most.pollSilenceMinutes
     split: [{ name: 'function', operator: 'Include', values: ['poll'] }]
     severity: 1
     every: 'PT5M'
@@ -218,7 +235,7 @@ var alerts = [
     about: 'No run of the sweep came through: files whose events were lost are not found. docs/operate.md, Queries, heartbeat.'
     query: heartbeat
     measure: 'minutes'
-    limit: sweepSilenceMinutes
+    limit: most.sweepSilenceMinutes
     split: [{ name: 'function', operator: 'Include', values: ['sweep'] }]
     severity: 2
     every: 'PT15M'
@@ -242,7 +259,7 @@ var alerts = [
     about: 'Nobody knows whether the endpoint took an attempt. docs/operate.md, Held attempts.'
     query: unknown
     measure: 'minutes'
-    limit: unknownMinutes
+    limit: most.unknownMinutes
     split: []
     severity: 2
     every: 'PT15M'
@@ -254,7 +271,7 @@ var alerts = [
     about: 'The oldest open job of a route is too old. docs/operate.md, Queries, oldest-open.'
     query: loadTextContent('monitoring/queries/oldest-open.kql')
     measure: 'minutes'
-    limit: openMinutes
+    limit: most.openMinutes
     split: [{ name: 'route', operator: 'Include', values: ['*'] }]
     severity: 2
     every: 'PT30M'
@@ -266,7 +283,7 @@ var alerts = [
     about: 'The topic does not take events: subscribers are not told. docs/operate.md, Queries, not-published.'
     query: loadTextContent('monitoring/queries/not-published.kql')
     measure: 'minutes'
-    limit: unpublishedMinutes
+    limit: most.unpublishedMinutes
     split: []
     severity: 1
     every: 'PT15M'
@@ -278,7 +295,7 @@ var alerts = [
     about: 'Too many jobs of a route failed or timed out in the last hour. docs/operate.md, Reasons.'
     query: loadTextContent('monitoring/queries/failure-rate.kql')
     measure: 'percent'
-    limit: failurePercent
+    limit: most.failurePercent
     split: [{ name: 'route', operator: 'Include', values: ['*'] }]
     severity: 2
     every: 'PT15M'
@@ -296,7 +313,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       displayName: alert.title
       description: alert.about
       severity: alert.severity
-      enabled: alertsEnabled
+      enabled: true
       scopes: [workspaceId]
       evaluationFrequency: alert.every
       // A window is a day at the most; what has to be read two days back overrides it.
@@ -350,7 +367,7 @@ resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     properties: {
       description: one.about
       severity: 2
-      enabled: alertsEnabled
+      enabled: true
       scopes: [one.topic]
       evaluationFrequency: 'PT15M'
       windowSize: 'PT15M'

@@ -3,8 +3,12 @@
 // Used once in each resource group that holds something to give a role on; what is not named is
 // left out. What needs a role is created after it. A role may take minutes until it works.
 
-@description('The object id of the identity that gets the roles.')
+@description('The object id of who gets the roles.')
 param principalId string
+
+@description('What that is.')
+@allowed(['ServicePrincipal', 'User', 'Group'])
+param principalType string = 'ServicePrincipal'
 
 @description('The app\'s own storage account, for the app: the ledger, the package and the host\'s own blobs.')
 param hostAccount string = ''
@@ -17,6 +21,18 @@ param topic string = ''
 
 @description('The Application Insights component that the app logs to.')
 param applicationInsights string = ''
+
+@description('Whether what is in this resource group may be looked at, log lines too: for an operator.')
+param mayLook bool = false
+
+@description('The app\'s own storage account, for an operator.')
+param operatedAccount string = ''
+
+@description('The container of that account that is the ledger.')
+param ledgerContainer string = 'landfall'
+
+@description('The queues of that account that an operator may look at.')
+param operatedQueues string[] = []
 
 @description('The Azure ML workspace whose batch endpoints the app invokes.')
 param workspace string = ''
@@ -48,6 +64,8 @@ var role = {
   eventGridDataSender: 'd5a91429-5739-47e2-a06b-3470a27159e7'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
   azureMLDataScientist: 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
+  monitoringReader: '43d0d8ad-25c7-4714-9337-8ba259a9fe05'
+  queueDataReader: '19e7f393-937e-4f77-808e-94535e297925'
 }
 
 // --- the app, on what is its own ----------------------------------------------------------------
@@ -63,7 +81,7 @@ resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!e
   scope: host
   properties: {
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataOwner)
   }
 }
@@ -88,7 +106,7 @@ resource hostMessages 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     scope: queues[i]
     properties: {
       principalId: principalId
-      principalType: 'ServicePrincipal'
+      principalType: principalType
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.queueDataContributor)
     }
   }
@@ -104,7 +122,7 @@ resource publishing 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!
   scope: completionTopic
   properties: {
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.eventGridDataSender)
   }
 }
@@ -119,7 +137,7 @@ resource logging 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!emp
   scope: insights
   properties: {
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.monitoringMetricsPublisher)
   }
 }
@@ -137,7 +155,7 @@ resource scoring 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!emp
   scope: azureML
   properties: {
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.azureMLDataScientist)
   }
 }
@@ -166,7 +184,7 @@ resource reading 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     scope: landing[i]
     properties: {
       principalId: principalId
-      principalType: 'ServicePrincipal'
+      principalType: principalType
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataReader)
     }
   }
@@ -187,7 +205,7 @@ resource writing 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     scope: outputs[i]
     properties: {
       principalId: principalId
-      principalType: 'ServicePrincipal'
+      principalType: principalType
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
     }
   }
@@ -221,7 +239,7 @@ resource sending 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!emp
   scope: delivery::queueService::queue
   properties: {
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.queueDataMessageSender)
   }
 }
@@ -232,7 +250,69 @@ resource deadLettering 'Microsoft.Authorization/roleAssignments@2022-04-01' = if
   scope: delivery::blobService::container
   properties: {
     principalId: principalId
-    principalType: 'ServicePrincipal'
+    principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
+  }
+}
+
+// --- an operator, on what is the app's ----------------------------------------------------------
+// Nothing on what was there before: who runs the commands has those roles from deploying models, and
+// a role that is given twice under two names fails a deployment.
+
+resource operated 'Microsoft.Storage/storageAccounts@2024-01-01' existing = if (!empty(operatedAccount)) {
+  name: empty(operatedAccount) ? 'none' : operatedAccount
+
+  resource blobService 'blobServices' existing = {
+    name: 'default'
+
+    resource ledger 'containers' existing = {
+      name: ledgerContainer
+    }
+  }
+}
+
+// Without it `ledger` shows and changes nothing.
+resource keeping 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatedAccount)) {
+  name: guid(operated::blobService::ledger.id, principalId, role.blobDataContributor)
+  scope: operated::blobService::ledger
+  properties: {
+    principalId: principalId
+    principalType: principalType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
+  }
+}
+
+resource operatedQueueService 'Microsoft.Storage/storageAccounts/queueServices@2024-01-01' existing = if (!empty(operatedAccount)) {
+  parent: operated
+  name: 'default'
+}
+
+resource watched 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-01' existing = [
+  for queue in operatedQueues: {
+    parent: operatedQueueService
+    name: queue
+  }
+]
+
+// Without it `doctor` cannot say whether the queues are there, and how many messages wait.
+resource watching 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (queue, i) in operatedQueues: {
+    name: guid(watched[i].id, principalId, role.queueDataReader)
+    scope: watched[i]
+    properties: {
+      principalId: principalId
+      principalType: principalType
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.queueDataReader)
+    }
+  }
+]
+
+// Without it the workbook, the alerts and the log lines are not seen.
+resource looking 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (mayLook) {
+  name: guid(resourceGroup().id, principalId, role.monitoringReader)
+  properties: {
+    principalId: principalId
+    principalType: principalType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.monitoringReader)
   }
 }

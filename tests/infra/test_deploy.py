@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from scoring.settings import read_settings
+from tests.infra.deployment import deployed
 from tests.test_docs import BY_IDENTITY, rows, section
 from tests.worker.apps import ROOT
 
 TEXT = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 TEMPLATE = ROOT / "infra" / "main.bicep"
 DAYS = 30
+TOPICS = "Microsoft.EventGrid/systemTopics"
 
 
 def number(text: str) -> float:
@@ -64,6 +66,21 @@ def test_the_month_is_that_of_the_default_settings() -> None:
         assert month["ticks"] == DAYS * 24 * 3_600 / settings.poll_seconds
         assert month["sweeps"] == DAYS * 24 * 60 / settings.sweep_minutes
         assert month["pages"] == files * DAYS / 2 / 5_000
+
+
+def test_the_alerts_that_are_paid_for_are_those_that_are_deployed() -> None:
+    quantities = {cells[0].strip("`"): cells[1].strip("`") for cells in QUANTITIES}
+    every = [
+        rule["properties"]["evaluationFrequency"]
+        for rule in deployed("smallest", "Microsoft.Insights/scheduledQueryRules")
+    ]
+    assert set(every) == {"PT5M", "PT15M", "PT30M"}
+    assert every.count("PT5M") == int(quantities["alerts-5"])
+    assert len(every) - every.count("PT5M") == int(quantities["alerts-15"])
+    topics = {one["id"] for one in deployed("largest", TOPICS)}
+    metrics = deployed("largest", "Microsoft.Insights/metricAlerts")
+    watched = [one for one in metrics if one["properties"]["scopes"][0] in topics]
+    assert len(watched) == len(topics) * int(quantities["alerts-metric"])
 
 
 def test_the_parameters_are_those_of_the_template_with_their_defaults() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.deployment import INFRA, SIZES, Resource, deployed, resources, template
+from tests.infra.deployment import INFRA, SIZES, Resource, deployed, resources, template, the
 
 QUEUE = "Microsoft.Storage/storageAccounts/queueServices/queues"
 CONTAINER = "Microsoft.Storage/storageAccounts/blobServices/containers"
@@ -20,6 +20,8 @@ ROLES = {
     "d5a91429-5739-47e2-a06b-3470a27159e7": "EventGrid Data Sender",
     "f6c7c914-8db3-469d-8ca1-694a8f32e121": "AzureML Data Scientist",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "43d0d8ad-25c7-4714-9337-8ba259a9fe05": "Monitoring Reader",
+    "19e7f393-937e-4f77-808e-94535e297925": "Storage Queue Data Reader",
 }
 GIVEN_ON = {
     "Storage Blob Data Owner": ACCOUNT,
@@ -30,23 +32,25 @@ GIVEN_ON = {
     "EventGrid Data Sender": "Microsoft.EventGrid/topics",
     "AzureML Data Scientist": "Microsoft.MachineLearningServices/workspaces",
     "Monitoring Metrics Publisher": "Microsoft.Insights/components",
+    "Monitoring Reader": "",  # the resource group
+    "Storage Queue Data Reader": QUEUE,
 }
 SUBSCRIPTIONS = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
 
 
 def given(size: str) -> set[tuple[str, str, str]]:
-    """Return (whose identity, on what, role) of each role assignment, the first two by name."""
+    """Return (who, on what, role) of each role assignment; an identity by its name."""
     return {_given(one) for one in deployed(size, "Microsoft.Authorization/roleAssignments")}
 
 
 def _given(assignment: Resource) -> tuple[str, str, str]:
-    on = re.match(r"\[extensionResourceId\('([^']+)'", assignment["id"])
-    who = re.match(r"\[reference\('([^']+)'", assignment["properties"]["principalId"])
-    assert on
-    assert who
-    assert assignment["properties"]["principalType"] == "ServicePrincipal"
-    role = assignment["properties"]["roleDefinitionId"].rpartition("/")[2]
-    return who[1].rpartition("/")[2], on[1].partition("/providers/")[2], ROLES[role]
+    place = re.sub(r"^\[extensionResourceId\('([^']+)'.*", r"\1", assignment["id"])
+    on = place.partition("/providers/Microsoft.Authorization/")[0].partition("/providers/")[2]
+    properties = assignment["properties"]
+    identity = re.match(r"\[reference\('([^']+)'", properties["principalId"])
+    who = identity[1].rpartition("/")[2] if identity else properties["principalId"]
+    assert (properties["principalType"] == "ServicePrincipal") is (identity is not None)
+    return who, on, ROLES[properties["roleDefinitionId"].rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -77,6 +81,22 @@ def test_who_delivers_may_send_to_the_queue_and_write_dead_letters() -> None:
             ("landings", "Storage Queue Data Message Sender"),
             ("dead-letters", "Storage Blob Data Contributor"),
         }
+
+
+@pytest.mark.parametrize("start", ["2222", "3333"])
+def test_operators_get_what_the_commands_need_of_what_is_the_apps(start: str) -> None:
+    """And nothing on what was there before."""
+    theirs = {
+        (on.rpartition("/")[2], role) for who, on, role in given("largest") if who.startswith(start)
+    }
+    topic = the("largest", "Microsoft.EventGrid/topics")["name"]
+    assert theirs == {
+        ("landfall-ledger", "Storage Blob Data Contributor"),
+        ("landings", "Storage Queue Data Reader"),
+        ("landings-poison", "Storage Queue Data Reader"),
+        (topic, "EventGrid Data Sender"),
+        ("", "Monitoring Reader"),
+    }
 
 
 def test_where_files_land_is_read_and_where_outputs_go_is_written() -> None:
@@ -126,5 +146,5 @@ def test_roles_are_given_before_what_needs_them() -> None:
     }
     giving = {name for name, one in modules.items() if _gives_roles(one)}
     app = set(modules["app"]["dependsOn"])
-    assert giving - app == {"rolesOfDelivery"}
+    assert giving - app == {"rolesOfDelivery", "rolesOfOperators"}  # people come later
     assert "[format('rolesOfDelivery[{0}]', copyIndex())]" in modules["subscriptions"]["dependsOn"]

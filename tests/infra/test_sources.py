@@ -62,6 +62,14 @@ def test_azd_needs_four_variables() -> None:
     assert {name for name, one in given.items() if one["value"] != []} == REQUIRED
 
 
+@pytest.mark.parametrize("kind", ["User", "ServicePrincipal"])
+def test_who_deploys_by_azd_is_an_operator(kind: str) -> None:
+    variables = {**FOR_AZD, "AZURE_PRINCIPAL_ID": "me", "AZURE_PRINCIPAL_TYPE": kind}
+    said = bicep("build-params", INFRA / "main.bicepparam", "--stdout", **variables)
+    given = json.loads(json.loads(said.stdout)["parametersJson"])["parameters"]
+    assert given["operators"]["value"] == [{"principalId": "me", "principalType": kind}]
+
+
 def test_azd_takes_storage_accounts_as_json() -> None:
     account = {"name": "hearts", "resourceGroup": "scoring", "outputs": ["scored"]}
     variables = {**FOR_AZD, "LANDFALL_STORAGE_ACCOUNTS": json.dumps([account])}
