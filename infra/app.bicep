@@ -51,6 +51,8 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 // CKV_AZURE_17, CKV_AZURE_222: no function answers HTTP; the public address is how it is deployed.
 // CKV_AZURE_212: the plan runs as many instances as there is work for, and a file can wait.
 // CKV_AZURE_213: nothing answers HTTP that could be asked; poll's heartbeat tells that it is alive.
+// CKV_AZURE_18, CKV_AZURE_67, CKV_AZURE_78: Flex Consumption has no FTP, and its stamps refuse a
+// `ftpsState`, perhaps others, too; of siteConfig there is no more than must be.
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
@@ -88,8 +90,6 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
-      http20Enabled: true
       appSettings: map(items(settings), setting => { name: setting.key, value: setting.value })
     }
   }

@@ -12,7 +12,8 @@ param storageAccounts = [
     resourceGroup: 'scoring'
     landing: [
       { container: 'landing', prefixes: ['landing/cancer/', 'landing/digits/'] }
-      { container: 'inbox' }
+      { container: 'landing', prefixes: ['landing/inbox/'] }
+      { container: 'inbox', prefixes: [] }
     ]
     outputs: ['scored']
   }

@@ -9,11 +9,11 @@ type landingContainer = {
   @description('The name of the container.')
   container: string
 
-  @description('How the watched paths begin, e.g. `landing/cancer/`: what stands before the first wildcard of each route\'s `match`. Left out: all paths.')
+  @description('How the watched paths begin, e.g. `landing/cancer/`: what stands before the first wildcard of each route\'s `match`. None: all paths.')
   prefixes: string[]?
 }
 
-@description('A storage account of the workspace\'s datastores.')
+@description('A storage account of the workspace\'s datastores; each is named once.')
 type storageAccount = {
   @description('Its name.')
   name: string
@@ -251,8 +251,8 @@ module rolesInStorage 'roles.bicep' = [
     params: {
       principalId: identity.outputs.principalId
       dataAccount: account.name
-      readContainers: map(account.?landing ?? [], landing => landing.container)
-      writeContainers: account.?outputs ?? []
+      readContainers: union(map(account.?landing ?? [], landing => landing.container), []) // each once
+      writeContainers: union(account.?outputs ?? [], [])
     }
   }
 ]
@@ -342,19 +342,19 @@ module subscriptions 'landing/subscriptions.bicep' = [
         account.?landing ?? [],
         landing =>
           map(
-            landing.?prefixes ?? [''],
+            empty(landing.?prefixes) ? [''] : landing.prefixes!,
             prefix => '/blobServices/default/containers/${landing.container}/blobs/${prefix}'
           )
       ))
-      containerSubjects: map(
-        account.?landing ?? [],
-        landing => '/blobServices/default/containers/${landing.container}/blobs/'
+      containerSubjects: union(
+        map(account.?landing ?? [], landing => '/blobServices/default/containers/${landing.container}/blobs/'),
+        []
       )
       storageAccountId: storage.outputs.id
       queueName: landingsQueue
       deadLetterContainer: deadLetterContainer
     }
-    dependsOn: [systemTopics[i], rolesOfDelivery[i]] // delivery is tried from the first event on
+    dependsOn: [systemTopics[i], rolesOfDelivery[i], app] // roles need a while until they work
   }
 ]
 

@@ -7,7 +7,8 @@ param location = readEnvironmentVariable('AZURE_LOCATION')
 param workspaceName = readEnvironmentVariable('AZUREML_ARM_WORKSPACE_NAME')
 param workspaceResourceGroup = readEnvironmentVariable('AZUREML_ARM_RESOURCEGROUP')
 
-// Who deploys may run the commands afterwards; azd says who that is.
+// Who deploys may run the commands afterwards. azd says who that is, but not that it is no person:
+// `azd env set AZURE_PRINCIPAL_TYPE ServicePrincipal`.
 var deployer = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param operators = empty(deployer)
   ? []

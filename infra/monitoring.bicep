@@ -320,6 +320,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       windowSize: alert.window == 'P2D' ? 'P1D' : alert.window
       overrideQueryTimeRange: alert.window == 'P2D' ? 'P2D' : null
       autoMitigate: true
+      skipQueryValidation: true // a new workspace has no AppTraces until the first line comes
       criteria: {
         allOf: [
           {
@@ -361,7 +362,7 @@ var undelivered = flatten(map(systemTopicIds, topic => [
 
 resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for one in undelivered: {
-    name: '${last(split(applicationInsightsId, '/'))}-${one.name}-${last(split(one.topic, '/'))}'
+    name: '${last(split(applicationInsightsId, '/'))}-${one.name}-${uniqueString(one.topic)}'
     location: 'global'
     tags: tags
     properties: {
