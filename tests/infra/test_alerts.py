@@ -58,9 +58,9 @@ def test_silence_raises_both_heartbeats() -> None:
 @pytest.mark.parametrize(
     ("traces", "poll", "sweep"),
     [
-        ([ran(15, "poll"), ran(75, "sweep")], False, False),
-        ([ran(16, "poll"), ran(75, "sweep")], True, False),
-        ([ran(15, "poll"), ran(76, "sweep")], False, True),
+        ([ran(15, "poll"), ran(35, "sweep")], False, False),
+        ([ran(16, "poll"), ran(35, "sweep")], True, False),
+        ([ran(15, "poll"), ran(36, "sweep")], False, True),
         ([ran(1, "poll", "Failed"), ran(1, "sweep", "Failed")], True, True),
         ([ran(180, "poll"), ran(180, "sweep")], True, True),
     ],

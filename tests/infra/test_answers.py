@@ -12,7 +12,7 @@ from tests.infra import kql
 from tests.infra.engine import answer, is_known, value_of
 from tests.infra.traces import Trace, at, ran, said
 
-OTHER = kql.COMPONENT.replace("hearts", "lungs")
+OTHER = f"{kql.COMPONENT}2"
 
 Rows = list[tuple[Any, ...]]
 

@@ -2,26 +2,21 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from tests.cli.bicep import ROOT
 from tests.infra import kql
-from tests.infra.monitoring import (
-    PARAMETERS,
-    SOURCE,
-    conditions,
-    of,
-    query_of,
-    run,
-)
+from tests.infra.deployment import deployed, the
+from tests.infra.monitoring import alerts, conditions, query_of
 
+LOG = "Microsoft.Insights/scheduledQueryRules"
+METRIC = "Microsoft.Insights/metricAlerts"
 NUMBERS = {"int", "long", "real"}
 
 
 def _workbook() -> dict[str, Any]:
-    (workbook,) = of("workbooks")
-    content: dict[str, Any] = json.loads(workbook["properties"]["serializedData"])
+    workbook = the("smallest", "Microsoft.Insights/workbooks")["properties"]
+    content: dict[str, Any] = json.loads(workbook["serializedData"])
     return content
 
 
@@ -29,36 +24,21 @@ def _charts() -> dict[str, dict[str, Any]]:
     return {one["name"]: one["content"] for one in _workbook()["items"] if one["type"] == 3}
 
 
-def test_the_compiler_has_nothing_to_say(tmp_path: Path) -> None:
-    run("build", SOURCE, "--outfile", tmp_path / "out.json")
-    run("lint", SOURCE)
-
-
-def test_it_is_formatted() -> None:
-    assert run("format", SOURCE, "--stdout") == SOURCE.read_text("utf-8")
-
-
-def test_every_parameter_says_what_it_is(tmp_path: Path) -> None:
-    out = tmp_path / "out.json"
-    run("build", SOURCE, "--outfile", out)
-    parameters = json.loads(out.read_text("utf-8"))["parameters"]
-    assert all("description" in one.get("metadata", {}) for one in parameters.values())
-
-
 def test_what_is_deployed_is_what_is_analysed() -> None:
     """Each query of the workbook and of an alert is that of a file, and each file is deployed."""
     charts = {name: query_of(chart["query"]) for name, chart in _charts().items()}
     assert all(name == query for name, query in charts.items())
-    alerts = {query_of(condition["query"]) for condition in conditions().values()}
-    assert alerts | set(charts) == set(kql.names())
+    told = {query_of(condition["query"]) for condition in conditions().values()}
+    assert told | set(charts) == set(kql.names())
 
 
 def test_the_workbook_asks_the_workspace_for_the_time_that_is_chosen() -> None:
     parameters = _workbook()["items"][0]["content"]["parameters"]
     names = [one["name"] for one in parameters]
+    workspace = the("smallest", "Microsoft.OperationalInsights/workspaces")["id"]
     for chart in _charts().values():
         assert chart["timeContextFromParameter"] in names
-        assert chart["crossComponentResources"][0].endswith("/workspaces/hearts")
+        assert chart["crossComponentResources"] == [workspace]
         assert set(re.findall(r"\{(\w+)\}", chart["query"])) <= set(names)
 
 
@@ -80,31 +60,55 @@ def test_each_heartbeat_has_an_alert() -> None:
     assert asked == {"no-heartbeat-poll": ["poll"], "no-heartbeat-sweep": ["sweep"]}
 
 
-def test_every_event_subscription_that_is_watched_has_both_alerts() -> None:
-    (topic,) = re.findall(r"'(/subscriptions/\S+/systemTopics/\w+)'", PARAMETERS.read_text("utf-8"))
-    watched = {
-        rule["properties"]["criteria"]["allOf"][0]["metricName"]: rule["properties"]["scopes"]
-        for rule in of("metricAlerts")
+def test_no_alert_is_refused_before_the_first_line_is_logged() -> None:
+    """The service looks for a table that does not exist yet, unless it is told not to."""
+    assert all(alert["skipQueryValidation"] for alert in alerts().values())
+
+
+def test_limits_that_are_given_are_those_of_the_alerts() -> None:
+    given = {
+        rule["name"].rpartition("-")[2]: rule["properties"]["criteria"]["allOf"][0]["threshold"]
+        for rule in deployed("largest", LOG)
     }
-    assert watched == {"DeadLetteredCount": [topic], "DroppedEventCount": [topic]}
+    assert given == {
+        "poll": 15,
+        "sweep": 75,
+        "kept": 0,
+        "unknown": 60,
+        "open": 2800,
+        "published": 15,
+        "rate": 50,
+    }
+
+
+def test_every_system_topic_that_delivers_has_both_alerts() -> None:
+    events = deployed("largest", "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    topics = {one["id"].partition("/eventSubscriptions/")[0] for one in events}
+    watched = {
+        (metric["metricName"], *rule["properties"]["scopes"])
+        for rule in deployed("largest", METRIC)
+        for metric in rule["properties"]["criteria"]["allOf"]
+    }
+    names = ("DeadLetteredCount", "DroppedEventCount")
+    assert watched == {(name, topic) for name in names for topic in topics}
+    assert len(topics) == 2
 
 
 def test_every_alert_tells_the_action_group() -> None:
-    log = [rule["properties"]["actions"]["actionGroups"] for rule in of("scheduledQueryRules")]
+    log = [rule["properties"]["actions"]["actionGroups"] for rule in deployed("largest", LOG)]
     metric = [
         [action["actionGroupId"] for action in rule["properties"]["actions"]]
-        for rule in of("metricAlerts")
+        for rule in deployed("largest", METRIC)
     ]
-    assert len(log) == 7
-    assert len(metric) == 2
+    assert (len(log), len(metric)) == (7, 4)
     for groups in (*log, *metric):
         (group,) = groups
-        assert group.endswith("/actionGroups/operators")
+        assert group.endswith("/actionGroups/on-call")
 
 
 def test_every_alert_says_where_to_read_on() -> None:
     page = (ROOT / "docs" / "operate.md").read_text("utf-8")
-    for rule in (*of("scheduledQueryRules"), *of("metricAlerts")):
+    for rule in (*deployed("largest", LOG), *deployed("largest", METRIC)):
         said = rule["properties"]["description"]
         (headings,) = re.findall(r"docs/operate\.md, (.+)\.$", said)
         for heading in headings.replace("Queries, ", "Queries|").split("|"):
