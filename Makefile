@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 NPM := $(VENV)/bin/npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 PIN := $(VENV)/bin/uv pip compile --quiet --universal --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
 
-.PHONY: demo up test check package simulate teeth lock clean
+.PHONY: demo up test check package snapshots simulate teeth lock clean
 
 demo: .venv/local
 	@$(PY) -m local demo --host $(HOST)
@@ -26,6 +26,10 @@ check: .venv/test
 # The zip that is deployed. It fails if anything lies in scoring/ that is not the app.
 package: .venv/bin/python
 	@$(PY) -m infra.package dist/landfall.zip
+
+# Renews what infra/ keeps of what it deploys. Look at the difference.
+snapshots: .venv/test
+	@$(PY) -m tests.infra.snapshots
 
 # SEEDS=n [FIRST=k], or SEED=k to replay one.
 simulate: .venv/test

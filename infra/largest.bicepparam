@@ -15,7 +15,7 @@ param storageAccounts = [
       { container: 'landing', prefixes: ['landing/inbox/'] }
       { container: 'inbox', prefixes: [] }
     ]
-    outputs: ['scored']
+    outputs: ['landing']
   }
   {
     name: 'partners'

@@ -5,6 +5,7 @@ targetScope = 'subscription'
 import { alertLimits } from 'monitoring.bicep'
 
 @description('A container where files land, and which of its paths are watched.')
+@sealed()
 type landingContainer = {
   @description('The name of the container.')
   container: string
@@ -14,6 +15,7 @@ type landingContainer = {
 }
 
 @description('A storage account of the workspace\'s datastores; each is named once.')
+@sealed()
 type storageAccount = {
   @description('Its name.')
   name: string
@@ -21,10 +23,10 @@ type storageAccount = {
   @description('Its resource group.')
   resourceGroup: string
 
-  @description('Where files land in it. At most 20 paths in an account, and containers without paths: Event Grid filters by no more.')
+  @description('Where files land in it, each container once. At most 20 paths in an account, and containers without paths: Event Grid filters by no more.')
   landing: landingContainer[]?
 
-  @description('The containers that outputs and receipts go to.')
+  @description('The containers that outputs and receipts go to: mostly those where files land, for a route has one datastore.')
   outputs: string[]?
 
   @description('The name of its system topic if it has one already: an account can have only one. It needs a system-assigned identity, and lies in the account\'s resource group.')
@@ -32,6 +34,7 @@ type storageAccount = {
 }
 
 @description('Who runs the commands, `python -m scoring …`, and looks at the workbook.')
+@sealed()
 type operator = {
   @description('The object id.')
   principalId: string
@@ -41,6 +44,7 @@ type operator = {
 }
 
 @description('Instances of a function that are kept running, which are paid for while they wait.')
+@sealed()
 type readyInstances = {
   @description('The function.')
   name: 'function:on_landing' | 'function:on_poison' | 'function:poll' | 'function:sweep'
@@ -150,7 +154,19 @@ var poisonQueue = '${landingsQueue}-poison'
 var packageContainer = 'package'
 var deadLetterContainer = 'dead-letters'
 
-var landingAccounts = filter(storageAccounts, account => !empty(account.?landing))
+var accountNames = map(storageAccounts, account => account.name)
+var accounts = length(union(accountNames, [])) == length(accountNames) ? storageAccounts : fail('storageAccounts names an account twice: what is said of it goes into one entry.')
+var landingAccounts = map(filter(accounts, account => !empty(account.?landing)), account => {
+  ...account
+  subjects: flatten(map(
+    account.landing!,
+    landing =>
+      map(
+        empty(landing.?prefixes) ? [''] : landing.prefixes!,
+        prefix => '/blobServices/default/containers/${landing.container}/blobs/${prefix}'
+      )
+  ))
+})
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: resourceGroupName
@@ -229,6 +245,7 @@ module rolesOfOperators 'roles.bicep' = [
       mayLook: true
       operatedAccount: storage.outputs.name
       ledgerContainer: ledgerContainer
+      deadLetterContainer: deadLetterContainer
       operatedQueues: [landingsQueue, poisonQueue]
       topic: topic.outputs.name // doctor asks it whether it takes events
     }
@@ -245,7 +262,7 @@ module rolesInWorkspace 'roles.bicep' = {
 }
 
 module rolesInStorage 'roles.bicep' = [
-  for account in storageAccounts: {
+  for account in accounts: {
     name: 'landfall-roles-in-${account.name}-${token}'
     scope: resourceGroup(account.resourceGroup)
     params: {
@@ -338,14 +355,9 @@ module subscriptions 'landing/subscriptions.bicep' = [
     params: {
       topicName: account.?systemTopic ?? 'evgst-${account.name}'
       namePrefix: 'landfall-${token}'
-      subjects: flatten(map(
-        account.?landing ?? [],
-        landing =>
-          map(
-            empty(landing.?prefixes) ? [''] : landing.prefixes!,
-            prefix => '/blobServices/default/containers/${landing.container}/blobs/${prefix}'
-          )
-      ))
+      subjects: length(account.subjects) <= 20
+        ? account.subjects
+        : fail('storageAccounts: more than 20 paths and containers are watched in ${account.name}.')
       containerSubjects: union(
         map(account.?landing ?? [], landing => '/blobServices/default/containers/${landing.container}/blobs/'),
         []

@@ -15,5 +15,5 @@ param operators = empty(deployer)
   : [{ principalId: deployer, principalType: readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User') }]
 
 // JSON, shaped as in largest.bicepparam:
-// [{"name": "hearts", "resourceGroup": "scoring", "landing": [{"container": "landing"}], "outputs": ["scored"]}]
+// [{"name": "hearts", "resourceGroup": "scoring", "landing": [{"container": "data", "prefixes": ["landing/heart/"]}], "outputs": ["data"]}]
 param storageAccounts = json(readEnvironmentVariable('LANDFALL_STORAGE_ACCOUNTS', '[]'))

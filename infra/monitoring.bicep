@@ -2,6 +2,7 @@
 
 @export()
 @description('From when on alerts are raised. What is logged arrives some minutes late.')
+@sealed()
 type alertLimits = {
   @description('Minutes without a run of poll that came through. Default: 15.')
   @minValue(5)
@@ -219,7 +220,7 @@ var alerts = [
   {
     name: 'no-heartbeat-poll'
     title: 'Landfall: poll is silent'
-    about: 'No run of poll came through: no job goes on. docs/operate.md, Queries, heartbeat.'
+    about: 'No run of poll came through: no job goes on. docs/operate.md, Alerts.'
     query: heartbeat
     measure: 'minutes'
     limit: most.pollSilenceMinutes
@@ -231,7 +232,7 @@ var alerts = [
   {
     name: 'no-heartbeat-sweep'
     title: 'Landfall: sweep is silent'
-    about: 'No run of the sweep came through: files whose events were lost are not found. docs/operate.md, Queries, heartbeat.'
+    about: 'No run of the sweep came through: files whose events were lost are not found. docs/operate.md, Alerts.'
     query: heartbeat
     measure: 'minutes'
     limit: most.sweepSilenceMinutes
@@ -243,7 +244,7 @@ var alerts = [
   {
     name: 'kept'
     title: 'Landfall: poison or quarantine'
-    about: 'A message was delivered in vain. docs/operate.md, Messages that cannot be taken.'
+    about: 'A message was delivered in vain. docs/operate.md, Alerts.'
     query: loadTextContent('monitoring/queries/kept.kql')
     measure: ''
     limit: 0
@@ -255,7 +256,7 @@ var alerts = [
   {
     name: 'unknown'
     title: 'Landfall: an outcome stays unknown'
-    about: 'Nobody knows whether the endpoint took an attempt. docs/operate.md, Held attempts.'
+    about: 'Nobody knows whether the endpoint took an attempt. docs/operate.md, Alerts.'
     query: unknown
     measure: 'minutes'
     limit: most.unknownMinutes
@@ -267,7 +268,7 @@ var alerts = [
   {
     name: 'oldest-open'
     title: 'Landfall: a job is open for long'
-    about: 'The oldest open job of a route is too old. docs/operate.md, Queries, oldest-open.'
+    about: 'The oldest open job of a route is too old. docs/operate.md, Alerts.'
     query: loadTextContent('monitoring/queries/oldest-open.kql')
     measure: 'minutes'
     limit: most.openMinutes
@@ -279,7 +280,7 @@ var alerts = [
   {
     name: 'not-published'
     title: 'Landfall: an event is not published'
-    about: 'The topic does not take events: subscribers are not told. docs/operate.md, Queries, not-published.'
+    about: 'The topic does not take events: subscribers are not told. docs/operate.md, Alerts.'
     query: loadTextContent('monitoring/queries/not-published.kql')
     measure: 'minutes'
     limit: most.unpublishedMinutes
@@ -291,7 +292,7 @@ var alerts = [
   {
     name: 'failure-rate'
     title: 'Landfall: many jobs fail'
-    about: 'Too many jobs of a route failed or timed out in the last hour. docs/operate.md, Reasons.'
+    about: 'Too many jobs of a route failed or timed out in the last hour. docs/operate.md, Alerts.'
     query: loadTextContent('monitoring/queries/failure-rate.kql')
     measure: 'percent'
     limit: most.failurePercent
@@ -349,13 +350,13 @@ var undelivered = flatten(map(systemTopicIds, topic => [
     topic: topic
     name: 'dead-letters'
     metric: 'DeadLetteredCount'
-    about: 'Event Grid could not deliver events to the queue, and kept them as dead letters. The sweep finds their files. docs/operate.md, Dead letters.'
+    about: 'Event Grid could not deliver events to the queue, and kept them as dead letters. docs/operate.md, Alerts.'
   }
   {
     topic: topic
     name: 'dropped-events'
     metric: 'DroppedEventCount'
-    about: 'Event Grid could neither deliver events to the queue nor keep them as dead letters. The sweep finds their files. docs/operate.md, Dead letters.'
+    about: 'Event Grid could neither deliver events to the queue nor keep them as dead letters. docs/operate.md, Alerts.'
   }
 ]))
 

@@ -41,7 +41,9 @@ def _modules(folder: Path) -> Iterator[Path]:
     entries = [path for path in folder.iterdir() if path.name not in _LEFT_OUT]
     for path in entries:
         if path.is_symlink() or not path.is_file() or not _MODULE.fullmatch(path.name):
-            raise NotTheAppError(f"{path} is no module of the app: move it, or say what it is here")
+            raise NotTheAppError(
+                f"{path} is no module of the app: move it, or name it in infra/package.py"
+            )
     yield from entries
 
 

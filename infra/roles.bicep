@@ -268,6 +268,10 @@ resource operated 'Microsoft.Storage/storageAccounts@2024-01-01' existing = if (
     resource ledger 'containers' existing = {
       name: ledgerContainer
     }
+
+    resource deadLetters 'containers' existing = {
+      name: deadLetterContainer
+    }
   }
 }
 
@@ -279,6 +283,17 @@ resource keeping 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!emp
     principalId: principalId
     principalType: principalType
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataContributor)
+  }
+}
+
+// Without it nobody can see what could not be delivered, and why.
+resource readingDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatedAccount)) {
+  name: guid(operated::blobService::deadLetters.id, principalId, role.blobDataReader)
+  scope: operated::blobService::deadLetters
+  properties: {
+    principalId: principalId
+    principalType: principalType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.blobDataReader)
   }
 }
 

@@ -24,7 +24,7 @@ param landingsQueue string
 @description('The queue of the messages that were delivered in vain, named as the Functions host does.')
 param poisonQueue string
 
-@description('Days for which the ledger keeps ended jobs.')
+@description('Days for which the ledger keeps ended jobs, and dead letters are kept.')
 param retentionDays int
 
 @description('Tags of the account.')
@@ -87,7 +87,7 @@ resource retention 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
     policy: {
       rules: [
         {
-          name: 'ledger-retention'
+          name: 'retention'
           type: 'Lifecycle'
           enabled: true
           definition: {
@@ -97,6 +97,7 @@ resource retention 'Microsoft.Storage/storageAccounts/managementPolicies@2024-01
                 '${ledgerContainer}/done/'
                 '${ledgerContainer}/turns/'
                 '${ledgerContainer}/quarantine/'
+                '${deadLetterContainer}/'
               ]
             }
             actions: {

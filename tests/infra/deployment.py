@@ -38,6 +38,12 @@ def template() -> dict[str, Any]:
     return compiled
 
 
+def snapshot_of(source: Path, mode: str) -> subprocess.CompletedProcess[str]:
+    """Predict what a parameter file deploys: `overwrite` its snapshot, or `validate` it."""
+    place = ("--subscription-id", SUBSCRIPTION, "--location", "westeurope")
+    return bicep("snapshot", source, "--mode", mode, *place)
+
+
 @functools.cache
 def snapshot(size: str) -> dict[str, Any]:
     """Return the kept snapshot of a parameter file."""

@@ -168,7 +168,8 @@ def test_the_ledger_is_deleted_after_the_retention_where_it_has_ended(size: str)
     days = rule["definition"]["actions"]["baseBlob"]["delete"]
     assert days == {"daysAfterModificationGreaterThan": settings.retention_days}
     assert set(rule["definition"]["filters"]["prefixMatch"]) == {
-        f"{settings.ledger_container}/{place}" for place in ENDED
+        *(f"{settings.ledger_container}/{place}" for place in ENDED),
+        "dead-letters/",
     }
 
 

@@ -92,6 +92,7 @@ def test_operators_get_what_the_commands_need_of_what_is_the_apps(start: str) ->
     topic = the("largest", "Microsoft.EventGrid/topics")["name"]
     assert theirs == {
         ("landfall-ledger", "Storage Blob Data Contributor"),
+        ("dead-letters", "Storage Blob Data Reader"),
         ("landings", "Storage Queue Data Reader"),
         ("landings-poison", "Storage Queue Data Reader"),
         (topic, "EventGrid Data Sender"),
@@ -109,7 +110,7 @@ def test_where_files_land_is_read_and_where_outputs_go_is_written() -> None:
     assert on_containers == {
         ("hearts/landing", reader),
         ("hearts/inbox", reader),
-        ("hearts/scored", writer),
+        ("hearts/landing", writer),
         ("partners/drop", reader),
         ("partners/drop", writer),
         ("archive/scored", writer),
