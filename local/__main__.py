@@ -35,13 +35,13 @@ _HOW_TO_DROP = """\
 A local Azure is running, with the function app on it. In another terminal, drop a file
 and look at its result:
 
-  {python} -m local drop local/samples/cancer/ward-01.csv --to landing/cancer/
-  {python} -m local get <the path of the result>
+  {python} -m local drop{folder} local/samples/cancer/ward-01.csv --to landing/cancer/
+  {python} -m local get{folder} <the path of the result>
 
 Its receipt lies beside the result, with .receipt.json at the end. A folder of files is scored
 ten seconds after the last one landed:
 
-  {python} -m local drop local/samples/digits/*.png --to landing/inbox/mine/
+  {python} -m local drop{folder} local/samples/digits/*.png --to landing/inbox/mine/
 
 Or with the Azure CLI or Storage Explorer, container {container}, by this connection string:
 
@@ -108,6 +108,7 @@ async def _up(folder: RunFolder, options: argparse.Namespace) -> None:
         _console.print(
             _HOW_TO_DROP.format(
                 python=_short(Path(sys.executable)),
+                folder="" if options.folder == DEFAULT else f" --folder {options.folder}",
                 container=CONTAINER,
                 connection=running.storage.connection_string(LANDING_ACCOUNT),
                 events=_short(running.topic.file),

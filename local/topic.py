@@ -31,7 +31,9 @@ _WAITS = (0.1, 0.5, 2.0, 5.0, 10.0)  # seconds between the tries to deliver one 
 Event = dict[str, Any]
 
 
-class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Webhook(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
     """A subscriber, and which events it wants."""
 
     url: str

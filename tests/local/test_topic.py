@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from aiohttp import web
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
@@ -82,6 +83,17 @@ async def test_a_subscriber_that_does_not_consent_is_refused(topic: Topic) -> No
     async with serve(web.Application()) as url:
         with pytest.raises(ValueError, match="WebHook-Allowed-Origin"):
             await topic.subscribe(Webhook(url=f"{url}/hook"))
+
+
+async def test_a_misspelt_filter_is_refused(topic: Topic, folder: RunFolder) -> None:
+    """It would let everything through."""
+    asked = {"url": "http://localhost/hook", "includedEventType": ["T"]}
+    address = topic.url.replace("/api/events", "/_admin/webhooks")
+    async with httpx.AsyncClient(verify=folder.client_tls()) as asking:
+        answer = await asking.post(address, json=asked)
+    assert answer.status_code == 400
+    assert "includedEventType" in answer.text
+    assert topic.webhooks == []
 
 
 # --- the product's own publisher ----------------------------------------------------------------
