@@ -51,8 +51,8 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 // CKV_AZURE_17, CKV_AZURE_222: no function answers HTTP; the public address is how it is deployed.
 // CKV_AZURE_212: the plan runs as many instances as there is work for, and a file can wait.
 // CKV_AZURE_213: nothing answers HTTP that could be asked; poll's heartbeat tells that it is alive.
-// CKV_AZURE_18, CKV_AZURE_67, CKV_AZURE_78: Flex Consumption has no FTP, and its stamps refuse a
-// `ftpsState`, perhaps others, too; of siteConfig there is no more than must be.
+// CKV_AZURE_18, CKV_AZURE_67, CKV_AZURE_78: Flex Consumption has no FTP and refuses `ftpsState`, so
+// siteConfig has no more than it must.
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
@@ -107,9 +107,6 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01'
   name: 'scm'
   properties: { allow: false }
 }
-
-@description('The resource id.')
-output id string = app.id
 
 @description('The name.')
 output name string = app.name

@@ -23,7 +23,7 @@ type storageAccount = {
   @description('Its resource group.')
   resourceGroup: string
 
-  @description('Where files land in it, each container once. At most 20 paths in an account, and containers without paths: Event Grid filters by no more.')
+  @description('Where files land in it. At most 20 paths in an account, and containers without paths: Event Grid filters by no more.')
   landing: landingContainer[]?
 
   @description('The containers that outputs and receipts go to: mostly those where files land, for a route has one datastore.')
@@ -59,7 +59,7 @@ type readyInstances = {
 @maxLength(64)
 param environmentName string
 
-@description('The region of the app and of all that is created with it.')
+@description('The region of the app and of what is created with it.')
 @metadata({ azd: { type: 'location' } })
 param location string
 
@@ -125,7 +125,7 @@ param maximumInstances int = 40
 @description('Instances that are kept running, so that a file waits for no cold start. None by default.')
 param alwaysReady readyInstances[] = []
 
-@description('Who may see and change the ledger, and look at the queues and the logs. They need roles on the workspace and on the accounts where files land besides.')
+@description('Who may see and change the ledger, and look at queues, dead letters and logs. They need roles on the workspace and on the accounts where files land besides.')
 param operators operator[] = []
 
 @description('How many copies of the ledger and the queues there are, and where: LRS in one data centre, ZRS in three zones of the region, G… also in another region.')
@@ -158,6 +158,8 @@ var accountNames = map(storageAccounts, account => account.name)
 var accounts = length(union(accountNames, [])) == length(accountNames) ? storageAccounts : fail('storageAccounts names an account twice: what is said of it goes into one entry.')
 var landingAccounts = map(filter(accounts, account => !empty(account.?landing)), account => {
   ...account
+  topic: account.?systemTopic ?? 'evgst-${account.name}'
+  containers: union(map(account.landing!, landing => landing.container), [])
   subjects: flatten(map(
     account.landing!,
     landing =>
@@ -242,7 +244,6 @@ module rolesOfOperators 'roles.bicep' = [
     params: {
       principalId: one.principalId
       principalType: one.principalType
-      mayLook: true
       operatedAccount: storage.outputs.name
       ledgerContainer: ledgerContainer
       deadLetterContainer: deadLetterContainer
@@ -328,7 +329,7 @@ module systemTopics 'landing/topic.bicep' = [
     params: {
       accountName: account.name
       location: locations[i].outputs.location
-      name: account.?systemTopic ?? 'evgst-${account.name}'
+      name: account.topic
       exists: !empty(account.?systemTopic)
       tags: allTags
     }
@@ -353,20 +354,17 @@ module subscriptions 'landing/subscriptions.bicep' = [
     name: 'landfall-events-${account.name}-${token}'
     scope: resourceGroup(account.resourceGroup)
     params: {
-      topicName: account.?systemTopic ?? 'evgst-${account.name}'
+      topicName: account.topic
       namePrefix: 'landfall-${token}'
       subjects: length(account.subjects) <= 20
         ? account.subjects
         : fail('storageAccounts: more than 20 paths and containers are watched in ${account.name}.')
-      containerSubjects: union(
-        map(account.?landing ?? [], landing => '/blobServices/default/containers/${landing.container}/blobs/'),
-        []
-      )
+      containerSubjects: map(account.containers, container => '/blobServices/default/containers/${container}/blobs/')
       storageAccountId: storage.outputs.id
       queueName: landingsQueue
       deadLetterContainer: deadLetterContainer
     }
-    dependsOn: [systemTopics[i], rolesOfDelivery[i], app] // roles need a while until they work
+    dependsOn: [systemTopics[i], rolesOfDelivery[i], app] // late: what the queue refuses (403) is not tried again
   }
 ]
 

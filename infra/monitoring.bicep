@@ -4,32 +4,32 @@
 @description('From when on alerts are raised. What is logged arrives some minutes late.')
 @sealed()
 type alertLimits = {
-  @description('Minutes without a run of poll that came through. Default: 15.')
+  @description('Minutes without a run of poll that came through.')
   @minValue(5)
   @maxValue(110)
   pollSilenceMinutes: int?
 
-  @description('Minutes without a run of the sweep that came through. Default: two sweeps and 15 minutes.')
+  @description('Minutes without a run of the sweep that came through.')
   @minValue(5)
   @maxValue(110)
   sweepSilenceMinutes: int?
 
-  @description('Minutes for which nobody may know whether the endpoint took an attempt. The look-out for it takes 15. Default: 60.')
+  @description('Minutes for which nobody may know whether the endpoint took an attempt. The look-out for it takes 15.')
   @minValue(20)
   @maxValue(2800)
   unknownMinutes: int?
 
-  @description('Minutes for which a job may be open. The log is read two days back. Default: 1440.')
+  @description('Minutes for which a job may be open. The log is read two days back.')
   @minValue(60)
   @maxValue(2800)
   openMinutes: int?
 
-  @description('Minutes for which the topic may refuse an event. Default: 15.')
+  @description('Minutes for which the topic may refuse an event.')
   @minValue(1)
   @maxValue(1400)
   unpublishedMinutes: int?
 
-  @description('Percent of the jobs of a route, in the last hour, that may fail or time out. Default: 20.')
+  @description('Percent of the jobs of a route, in the last hour, that may fail or time out.')
   @minValue(0)
   @maxValue(99)
   failurePercent: int?
@@ -47,7 +47,7 @@ param applicationInsightsId string
 @description('Resource id of the Log Analytics workspace behind it.')
 param workspaceId string
 
-@description('Resource ids of the Event Grid system topics whose events come to the queue; their dead letters raise an alert.')
+@description('Resource ids of the Event Grid system topics whose events come to the queue; dead letters raise an alert.')
 param systemTopicIds string[]
 
 @description('Resource id of the action group that the alerts tell; empty: alerts are shown in the portal only.')
@@ -59,6 +59,7 @@ param sweepMinutes int
 @description('From when on the alerts are raised.')
 param limits alertLimits
 
+// The limits, with their defaults.
 var most = {
   pollSilenceMinutes: limits.?pollSilenceMinutes ?? 15
   sweepSilenceMinutes: limits.?sweepSilenceMinutes ?? 2 * sweepMinutes + 15 // two were missed
@@ -76,6 +77,7 @@ var runs = loadTextContent('monitoring/queries/runs.kql')
 var shared = join([component, lines, steps, runs], '\n')
 
 var heartbeat = loadTextContent('monitoring/queries/heartbeat.kql')
+var troubledRoutes = loadTextContent('monitoring/queries/troubled-routes.kql')
 var unknown = loadTextContent('monitoring/queries/unknown.kql')
 
 var charts = [
@@ -113,6 +115,12 @@ var charts = [
     name: 'failures-by-reason'
     title: 'Jobs that ended without a result, by reason'
     query: loadTextContent('monitoring/queries/failures-by-reason.kql')
+    visualization: 'table'
+  }
+  {
+    name: 'troubled-routes'
+    title: 'Routes that are left out, or not swept'
+    query: troubledRoutes
     visualization: 'table'
   }
   {
@@ -254,6 +262,18 @@ var alerts = [
     window: 'PT1H' // longer than the log may be late
   }
   {
+    name: 'troubled-routes'
+    title: 'Landfall: a route does not work'
+    about: 'A route is left out, so its files are not scored, or its sweeps fail, so files whose events were lost are not found. docs/operate.md, Alerts.'
+    query: troubledRoutes
+    measure: ''
+    limit: 0
+    split: []
+    severity: 2
+    every: 'PT15M'
+    window: 'PT2H'
+  }
+  {
     name: 'unknown'
     title: 'Landfall: an outcome stays unknown'
     about: 'Nobody knows whether the endpoint took an attempt. docs/operate.md, Alerts.'
@@ -267,8 +287,8 @@ var alerts = [
   }
   {
     name: 'oldest-open'
-    title: 'Landfall: a job is open for long'
-    about: 'The oldest open job of a route is too old. docs/operate.md, Alerts.'
+    title: 'Landfall: a job has been open for long'
+    about: 'The oldest open job of a route has been open for too long. docs/operate.md, Alerts.'
     query: loadTextContent('monitoring/queries/oldest-open.kql')
     measure: 'minutes'
     limit: most.openMinutes
@@ -391,6 +411,3 @@ resource metricAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     }
   }
 ]
-
-@description('Resource id of the workbook.')
-output workbookId string = workbook.id

@@ -22,14 +22,11 @@ param topic string = ''
 @description('The Application Insights component that the app logs to.')
 param applicationInsights string = ''
 
-@description('Whether what is in this resource group may be looked at, log lines too: for an operator.')
-param mayLook bool = false
-
-@description('The app\'s own storage account, for an operator.')
+@description('The app\'s own storage account, for an operator, who may look at its resource group, too.')
 param operatedAccount string = ''
 
 @description('The container of that account that is the ledger.')
-param ledgerContainer string = 'landfall'
+param ledgerContainer string = 'none'
 
 @description('The queues of that account that an operator may look at.')
 param operatedQueues string[] = []
@@ -50,10 +47,10 @@ param writeContainers string[] = []
 param deliveryAccount string = ''
 
 @description('The queue of that account that its events are delivered to.')
-param deliveryQueue string = 'landings'
+param deliveryQueue string = 'none'
 
 @description('The container of that account that what cannot be delivered goes to.')
-param deadLetterContainer string = 'dead-letters'
+param deadLetterContainer string = 'none'
 
 var role = {
   blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
@@ -116,7 +113,8 @@ resource completionTopic 'Microsoft.EventGrid/topics@2025-02-15' existing = if (
   name: empty(topic) ? 'none' : topic
 }
 
-// Without it no event is published: jobs stay open, and the log says not-announced.
+// Without it the app publishes no event: jobs stay open, and the log says not-announced. For an
+// operator: `doctor`, which asks the topic, may be refused.
 resource publishing 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(topic)) {
   name: guid(completionTopic.id, principalId, role.eventGridDataSender)
   scope: completionTopic
@@ -273,6 +271,10 @@ resource operated 'Microsoft.Storage/storageAccounts@2024-01-01' existing = if (
       name: deadLetterContainer
     }
   }
+
+  resource queueService 'queueServices' existing = {
+    name: 'default'
+  }
 }
 
 // Without it `ledger` shows and changes nothing.
@@ -297,14 +299,9 @@ resource readingDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01'
   }
 }
 
-resource operatedQueueService 'Microsoft.Storage/storageAccounts/queueServices@2024-01-01' existing = if (!empty(operatedAccount)) {
-  parent: operated
-  name: 'default'
-}
-
 resource watched 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-01' existing = [
   for queue in operatedQueues: {
-    parent: operatedQueueService
+    parent: operated::queueService
     name: queue
   }
 ]
@@ -323,7 +320,7 @@ resource watching 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 // Without it the workbook, the alerts and the log lines are not seen.
-resource looking 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (mayLook) {
+resource looking 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatedAccount)) {
   name: guid(resourceGroup().id, principalId, role.monitoringReader)
   properties: {
     principalId: principalId

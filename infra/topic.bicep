@@ -19,7 +19,7 @@ resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
     inputSchema: 'CloudEventSchemaV1_0' // what Landfall publishes
     disableLocalAuth: true // no keys: who publishes has the role EventGrid Data Sender
     minimumTlsVersionAllowed: '1.2'
-    publicNetworkAccess: 'Enabled' // the app is in no virtual network
+    publicNetworkAccess: 'Enabled'
   }
 }
 

@@ -1,4 +1,5 @@
-// Where a storage account is: its system topic must be there, too.
+// Where a storage account is: its system topic must be there, too. A module of its own, for a
+// template cannot take a location from what it looks up itself.
 
 @description('The name of the storage account.')
 param accountName string

@@ -72,7 +72,7 @@ resource created 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
   parent: topic
   name: '${namePrefix}-created'
   properties: {
-    eventDeliverySchema: 'EventGridSchema' // what the keys of the filters are of
+    eventDeliverySchema: 'EventGridSchema' // the names in the filters are this schema's
     deliveryWithResourceIdentity: delivery
     deadLetterWithResourceIdentity: deadLetters
     retryPolicy: retries

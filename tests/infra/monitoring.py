@@ -1,17 +1,17 @@
-"""The alerts on the log, as they are deployed with the default limits."""
+"""The alerts on the log, as they are deployed: with the default limits, unless another size is asked for."""
 
 from typing import Any
 
 from tests.infra import kql
-from tests.infra.deployment import deployed
+from tests.infra.deployment import deployed, the
 
 
-def alerts() -> dict[str, dict[str, Any]]:
+def alerts(size: str = "smallest") -> dict[str, dict[str, Any]]:
     """Return the properties of each log alert."""
-    component = kql.COMPONENT.rpartition("/")[2]
+    component = the(size, "Microsoft.Insights/components")["name"]
     return {
         rule["name"].removeprefix(f"{component}-"): rule["properties"]
-        for rule in deployed("smallest", "Microsoft.Insights/scheduledQueryRules")
+        for rule in deployed(size, "Microsoft.Insights/scheduledQueryRules")
     }
 
 

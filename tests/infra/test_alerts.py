@@ -78,6 +78,15 @@ def test_one_message_that_is_kept_raises_an_alert() -> None:
     assert _raised(said(61, Action.QUARANTINED, digest="d1", size=1, reason="no JSON")) == set()
 
 
+def test_a_route_that_is_left_out_or_not_swept_raises_an_alert() -> None:
+    assert _raised(said(5, Action.ROUTE_BROKEN, route="heart", problem="x")) == {"troubled-routes"}
+    once = said(25, Action.SWEEP_ERROR, route="heart", error="503")
+    assert _raised(once) == set()
+    assert _raised(once, said(5, Action.SWEEP_ERROR, route="heart", error="503")) == {
+        "troubled-routes"
+    }
+
+
 def _claimed(ago: float, job: str = "a") -> Trace:
     return said(ago, Action.CLAIMED, job=job, route="cancer", path=f"{job}.csv", state="submitting")
 

@@ -65,6 +65,7 @@ def test_an_answer_has_the_columns_that_microsofts_language_service_foretells(na
         *(completed(200, str(number)) for number in range(5)),
         *(claimed(200, "b"), submitted(190, "b"), failed(90, "b"), not_announced(80, "b")),
         *(said(60, Action.STUCK, digest="d1", error="503"), ran(30, "on_poison")),
+        said(60, Action.ROUTE_BROKEN, route="heart", problem="no such field"),
     ]
     first, *_ = answer(name, everything, file="a.csv")
     assert list(first) == list(kql.analysed()[name].columns)
@@ -367,6 +368,22 @@ def test_kept_has_a_row_for_each_message_and_each_run_that_kept_none() -> None:
         (at(9), "quarantined", "d1", "no JSON"),
         (at(8), "stuck", "d2", "503"),
         (at(5), "not kept", "", "see the lines of on_poison"),
+    ]
+
+
+def test_troubled_routes_are_those_that_are_left_out_or_not_swept() -> None:
+    traces = [
+        said(90, Action.ROUTE_BROKEN, route="heart", problem="no such field"),
+        said(50, Action.SWEEP_ERROR, route="once", error="503"),
+        *(said(ago, Action.SWEEP_ERROR, route="cancer", error=f"403 {ago}") for ago in (40, 30)),
+        *(said(ago, Action.SWEEP_ERROR, shelf="stuck", error="503") for ago in (35, 25)),
+        said(20, Action.JOB_ERROR, job="a", route="lungs", error="503"),
+    ]
+    columns = ("route", "shelf", "action", "since", "last_seen", "why")
+    assert asked("troubled-routes", traces, *columns) == [
+        ("", "stuck", "sweep-error", at(35), at(25), "503"),
+        ("cancer", "", "sweep-error", at(40), at(30), "403 30"),
+        ("heart", "", "route-broken", at(90), at(90), "no such field"),
     ]
 
 

@@ -68,17 +68,18 @@ def test_no_alert_is_refused_before_the_first_line_is_logged() -> None:
 
 def test_limits_that_are_given_are_those_of_the_alerts() -> None:
     given = {
-        rule["name"].rpartition("-")[2]: rule["properties"]["criteria"]["allOf"][0]["threshold"]
-        for rule in deployed("largest", LOG)
+        name: alert["criteria"]["allOf"][0]["threshold"]
+        for name, alert in alerts("largest").items()
     }
     assert given == {
-        "poll": 15,
-        "sweep": 75,
+        "no-heartbeat-poll": 15,
+        "no-heartbeat-sweep": 75,
         "kept": 0,
+        "troubled-routes": 0,
         "unknown": 60,
-        "open": 2800,
-        "published": 15,
-        "rate": 50,
+        "oldest-open": 2800,
+        "not-published": 15,
+        "failure-rate": 50,
     }
 
 
@@ -101,7 +102,8 @@ def test_every_alert_tells_the_action_group() -> None:
         [action["actionGroupId"] for action in rule["properties"]["actions"]]
         for rule in deployed("largest", METRIC)
     ]
-    assert (len(log), len(metric)) == (7, 4)
+    assert len(log) == len(alerts())
+    assert len(metric) == 4  # two topics
     for groups in (*log, *metric):
         (group,) = groups
         assert group.endswith("/actionGroups/on-call")

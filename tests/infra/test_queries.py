@@ -84,12 +84,6 @@ def test_the_fields_of_the_log_are_those_of_its_calls() -> None:
     assert {"job", "type", "subject", "digest", "until", "shelf", "problem"} <= logged.fields()
 
 
-def test_a_line_is_read_as_it_is_written() -> None:
-    """The delimiters and the quotes of scoring/log.py."""
-    pairs = r"pair_delimiter=' ', kv_delimiter='=', quote='\"', escape='\\\\'"
-    assert re.search(pairs.replace(r"\"", '"'), kql.text("lines"))
-
-
 def test_the_steps_lead_to_the_states_that_there_are() -> None:
     states = set(re.findall(r", '([a-z]+)',$", kql.text("steps"), re.MULTILINE))
     # `claimed` says which of the other two it is; `closed` is no state: the job is forgotten.

@@ -3,12 +3,21 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.infra.deployment import INFRA, SIZES, snapshot
-from tests.infra.scanner import scanner
+from tests.worker.environment import python_with
 
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+
+
+def scanner() -> Path:
+    """Return the program, which has an environment of its own."""
+    pins = Path(__file__).with_name("requirements.txt")
+    python = python_with(pins, "{}.{}".format(*sys.version_info), ".venv-scan")
+    assert python
+    return python.with_name("checkov")
 
 
 def findings(size: str, folder: Path) -> set[tuple[str, str]]:

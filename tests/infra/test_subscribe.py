@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import json
-import os
 import re
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import ThreadingHTTPServer
@@ -24,7 +22,7 @@ from local.topic import Topic, Webhook
 from scoring.completion import TYPES
 from scoring.event_grid import EventGridTopic
 from scoring.quarantine import TYPE
-from tests.cli.bicep import compiler
+from tests.infra.deployment import bicep
 from tests.infra.events import DIFFERENT
 from tests.worker.apps import ROOT
 
@@ -57,15 +55,9 @@ def test_every_template_compiles_without_a_warning_and_is_formatted(
 ) -> None:
     source = tmp_path / "shown.bicep"
     source.write_text(block)
-    environment = {**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
-
-    def bicep(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [compiler(), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    linted = bicep("lint", str(source))
+    linted = bicep("lint", source)
     assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
-    assert bicep("format", str(source), "--stdout").stdout == block
+    assert bicep("format", source, "--stdout").stdout == block
 
 
 def test_there_are_templates_and_commands() -> None:
