@@ -18,44 +18,24 @@ from scoring.route import Mistake, Ready, Route, pattern
 from scoring.routes_file import kinds_of, read_routes
 from scoring.settings import Settings, poll_schedule, read_settings
 from scoring.uris import may_receive_token, safe_name
+from tests.pages import DOCS, ROOT, blocks, page, rows, section
+from tests.recording import Recording
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-ROUTES = (DOCS / "routes.md").read_text("utf-8")
-SETTINGS = (DOCS / "settings.md").read_text("utf-8")
+ROUTES = page("routes")
+SETTINGS = page("settings")
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-
-
-def section(text: str, title: str) -> str:
-    """Return what stands under a heading of the second level."""
-    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-
-
-def rows(text: str) -> list[list[str]]:
-    """Return the cells of each row of the tables in a text, but for their heads."""
-    lines = [
-        [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
-        for row in text.splitlines()
-        if row.startswith("|")
-    ]
-    return [cells for cells in lines if cells[0].startswith("`")]
-
-
-def blocks(text: str, kind: str) -> list[str]:
-    """Return the code blocks of a kind."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 # --- operate.md ---------------------------------------------------------------------------------
 
 
 def test_operate_lists_each_action_that_the_product_logs_and_no_other() -> None:
-    table = section((DOCS / "operate.md").read_text("utf-8"), "Actions")
+    table = section(page("operate"), "Actions")
     assert set(re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE)) == set(Action)
 
 
 def test_operate_lists_each_reason_that_the_product_gives_and_no_other() -> None:
-    table = section((DOCS / "operate.md").read_text("utf-8"), "Reasons")
+    table = section(page("operate"), "Reasons")
     listed = set(re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE))
     source = "".join(path.read_text("utf-8") for path in (ROOT / "scoring").glob("*.py"))
     given = re.findall(
@@ -212,24 +192,6 @@ DEFAULTS = {
 REQUIRED = {cells[0].strip("`") for cells in TABLE if cells[1] == "required"}
 FORMS = [json.loads(block) for block in blocks(SETTINGS, "json")]
 BY_IDENTITY: dict[str, str] = FORMS[0]
-
-
-class Recording(Mapping[str, str]):
-    """An environment that keeps which names it was asked for."""
-
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = settings
-        self.asked: set[str] = set()
-
-    def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
-        return self._settings[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._settings)
-
-    def __len__(self) -> int:
-        return len(self._settings)
 
 
 def test_settings_lists_each_setting_that_is_read_and_no_other() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tests.infra.deployment import the
-from tests.test_docs import section
+from tests.pages import page, section
 from tests.worker.apps import ROOT
 
 AZD: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
@@ -25,7 +25,7 @@ def test_azd_down_is_stopped_and_says_what_to_do_instead() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "docs/deploy.md, Removal" in ran.stderr
-    assert section((ROOT / "docs" / "deploy.md").read_text("utf-8"), "Removal")
+    assert section(page("deploy"), "Removal")
     assert not PREDOWN["posix"].get("continueOnError")
     said, last = PREDOWN["windows"]["run"].splitlines()
     assert ran.stderr.strip() in said

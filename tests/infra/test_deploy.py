@@ -8,10 +8,10 @@ import pytest
 
 from scoring.settings import read_settings
 from tests.infra.deployment import deployed
-from tests.test_docs import BY_IDENTITY, rows, section
-from tests.worker.apps import ROOT
+from tests.pages import ROOT, page, rows, section
+from tests.test_docs import BY_IDENTITY
 
-TEXT = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+TEXT = page("deploy")
 TEMPLATE = ROOT / "infra" / "main.bicep"
 DAYS = 30
 TOPICS = "Microsoft.EventGrid/systemTopics"

@@ -4,11 +4,10 @@ import json
 import re
 from typing import Any
 
-from tests.cli.bicep import ROOT
 from tests.infra import kql
 from tests.infra.deployment import deployed, the
 from tests.infra.monitoring import alerts, conditions, query_of
-from tests.test_docs import rows, section
+from tests.pages import page, rows, section
 
 LOG = "Microsoft.Insights/scheduledQueryRules"
 METRIC = "Microsoft.Insights/metricAlerts"
@@ -110,8 +109,7 @@ def test_every_alert_tells_the_action_group() -> None:
 
 
 def test_operate_has_a_row_for_each_alert_and_each_points_there() -> None:
-    page = (ROOT / "docs" / "operate.md").read_text("utf-8")
-    shown = {cells[0].strip("`") for cells in rows(section(page, "Alerts"))}
+    shown = {cells[0].strip("`") for cells in rows(section(page("operate"), "Alerts"))}
     metric = {rule["name"] for rule in deployed("largest", METRIC)}
     names = {re.sub(r"^appi-landfall-\w+-(.+)-\w+$", r"\1", name) for name in metric}
     assert shown == {*alerts(), *names}

@@ -18,7 +18,7 @@ from scoring.settings import (
 )
 from tests.cli.bicep import ROOT
 from tests.infra.deployment import SIZES, app_settings, deployed, template, the
-from tests.test_docs import Recording
+from tests.recording import Recording
 
 OF_THE_HOST = {
     "AzureWebJobsStorage__queueServiceUri",

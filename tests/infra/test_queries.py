@@ -9,6 +9,7 @@ from scoring.decisions import Status
 from scoring.log import Action
 from scoring.progress import State
 from tests.infra import kql, logged
+from tests.pages import blocks, page, section
 
 
 @pytest.mark.parametrize("name", kql.names())
@@ -116,12 +117,7 @@ def test_the_host_logs_each_run() -> None:
 
 # --- operate.md ---------------------------------------------------------------------------------
 
-PAGE = (kql.HERE.parents[1] / "docs" / "operate.md").read_text("utf-8")
-SECTION = PAGE.partition("\n## Queries\n")[2].partition("\n## ")[0]
-
-
-def _blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
+SECTION = section(page("operate"), "Queries")
 
 
 def test_operate_shows_each_query_as_it_is_under_its_name() -> None:
@@ -134,7 +130,7 @@ def test_operate_shows_each_query_as_it_is_under_its_name() -> None:
 
 
 def test_the_lines_that_operate_shows_are_lines_of_the_log() -> None:
-    shown = [line for block in _blocks("log") for line in block.splitlines()]
+    shown = [line for block in blocks(SECTION, "log") for line in block.splitlines()]
     assert len(shown) > 10
     for line in shown:
         action, _, rest = line.partition(" ")

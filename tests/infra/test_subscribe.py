@@ -24,11 +24,11 @@ from scoring.event_grid import EventGridTopic
 from scoring.quarantine import TYPE
 from tests.infra.deployment import bicep
 from tests.infra.events import DIFFERENT
-from tests.worker.apps import ROOT
+from tests.pages import blocks, page
 
-TEXT = (ROOT / "docs" / "subscribe.md").read_text("utf-8")
-BICEP = re.findall(r"^```bicep\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+TEXT = page("subscribe")
+BICEP = blocks(TEXT, "bicep")
+PYTHON = blocks(TEXT, "python")
 COMMANDS = re.findall(
     r"^az eventgrid event-subscription create .*?[^\\]$", TEXT, re.DOTALL | re.MULTILINE
 )
