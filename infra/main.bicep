@@ -154,20 +154,29 @@ var poisonQueue = '${landingsQueue}-poison'
 var packageContainer = 'package'
 var deadLetterContainer = 'dead-letters'
 
-var accountNames = map(storageAccounts, account => account.name)
-var accounts = length(union(accountNames, [])) == length(accountNames) ? storageAccounts : fail('storageAccounts names an account twice: what is said of it goes into one entry.')
+@description('How the subjects of the events begin that are wanted of a container.')
+func subjects(landing landingContainer) string[] =>
+  map(
+    empty(landing.?prefixes) ? [''] : landing.prefixes!,
+    prefix => '/blobServices/default/containers/${landing.container}/blobs/${prefix}'
+  )
+
+var names = map(storageAccounts, account => account.name)
+var twice = filter(names, (name, i) => indexOf(names, name) < i)
+var crowded = filter(
+  storageAccounts,
+  account => length(flatten(map(account.?landing ?? [], landing => subjects(landing)))) > 20
+)
+var mistakes = concat(
+  map(twice, name => '${name} is named twice, but what is said of an account goes into one entry'),
+  map(crowded, account => 'more than 20 paths and containers are watched in ${account.name}')
+)
+var accounts = empty(mistakes) ? storageAccounts : fail('storageAccounts: ${join(mistakes, '; ')}.')
 var landingAccounts = map(filter(accounts, account => !empty(account.?landing)), account => {
   ...account
   topic: account.?systemTopic ?? 'evgst-${account.name}'
   containers: union(map(account.landing!, landing => landing.container), [])
-  subjects: flatten(map(
-    account.landing!,
-    landing =>
-      map(
-        empty(landing.?prefixes) ? [''] : landing.prefixes!,
-        prefix => '/blobServices/default/containers/${landing.container}/blobs/${prefix}'
-      )
-  ))
+  subjects: flatten(map(account.landing!, landing => subjects(landing)))
 })
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
@@ -356,9 +365,7 @@ module subscriptions 'landing/subscriptions.bicep' = [
     params: {
       topicName: account.topic
       namePrefix: 'landfall-${token}'
-      subjects: length(account.subjects) <= 20
-        ? account.subjects
-        : fail('storageAccounts: more than 20 paths and containers are watched in ${account.name}.')
+      subjects: account.subjects
       containerSubjects: map(account.containers, container => '/blobServices/default/containers/${container}/blobs/')
       storageAccountId: storage.outputs.id
       queueName: landingsQueue

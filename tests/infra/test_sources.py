@@ -106,7 +106,7 @@ def test_mistakes_in_the_storage_accounts_are_told(accounts: str, told: str) -> 
 @pytest.mark.parametrize(
     ("accounts", "told"),
     [
-        ([ACCOUNT, ACCOUNT], "storageAccounts names an account twice"),
+        ([ACCOUNT, ACCOUNT], "storageAccounts: hearts is named twice"),
         (
             [ACCOUNT | {"landing": [{"container": "a", "prefixes": [f"{n}/" for n in range(21)]}]}],
             "more than 20 paths and containers are watched in hearts",
