@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from scoring.settings import read_settings
-from tests.infra.deployment import deployed
+from tests.infra.deployment import as_in_azure, deployed
 from tests.pages import ROOT, page, rows, section
-from tests.test_docs import BY_IDENTITY
 
 TEXT = page("deploy")
 TEMPLATE = ROOT / "infra" / "main.bicep"
@@ -59,7 +58,7 @@ def test_the_sum_is_that_of_the_costs_and_the_words_before_it_are_near(column: i
 
 
 def test_the_month_is_that_of_the_default_settings() -> None:
-    settings = read_settings(BY_IDENTITY)
+    settings = read_settings(as_in_azure("smallest"))
     for column, files in ((1, 1_000), (2, 100_000)):
         month = of_the_month(column)
         assert month["files"] == files * DAYS

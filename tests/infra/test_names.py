@@ -17,7 +17,7 @@ from scoring.settings import (
     sweep_schedule,
 )
 from tests.cli.bicep import ROOT
-from tests.infra.deployment import SIZES, app_settings, deployed, template, the
+from tests.infra.deployment import SIZES, app_settings, as_in_azure, deployed, template, the
 from tests.recording import Recording
 
 OF_THE_HOST = {
@@ -37,20 +37,6 @@ LEFT_OUT = {  # optional, and given by `furtherSettings` where they are needed
     "LANDFALL_ML_AUDIENCE",
     "LANDFALL_PACE",  # not for Azure
 }
-
-
-def as_in_azure(size: str) -> dict[str, str]:
-    """Return the app settings with what only Azure knows put in."""
-    known = {
-        ".primaryEndpoints.blob]": "https://st.blob.core.windows.net/",
-        ".primaryEndpoints.queue]": "https://st.queue.core.windows.net/",
-        ".clientId]": "11111111-1111-1111-1111-111111111111",
-        ".endpoint]": "https://evgt.westeurope-1.eventgrid.azure.net/api/events",
-    }
-    return {
-        name: next((real for end, real in known.items() if value.endswith(end)), value)
-        for name, value in app_settings(size).items()
-    }
 
 
 def read(size: str) -> Settings:
