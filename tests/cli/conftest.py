@@ -23,7 +23,7 @@ from scoring.cli.console import Console
 from scoring.cli.deploying.contents import CHUNK
 from scoring.cli.session import Session, opened
 from tests.end_to_end.site import with_certificates_of
-from tests.local.test_azureml_wire import Site
+from tests.local.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from scoring.cli.batch_jobs.output_options import OutputOptions
 from scoring.cli.session import Session
 from tests.cli.conftest import once
 from tests.cli.session_requests import record
-from tests.local.test_azureml_wire import Site
+from tests.local.site import Site
 
 REQUESTS = Path(__file__).parent / "requests"
 ENDPOINT = "mnist-walk"

@@ -31,7 +31,7 @@ from scoring.errors import Unavailable
 from scoring.route import SubmissionFields
 from tests.cli.conftest import Commands
 from tests.cli.session_requests import record
-from tests.local.test_azureml_wire import Site
+from tests.local.site import Site
 
 BRISK = Pace(first=0.05, longest=0.1)
 IN_WORKSPACE = (

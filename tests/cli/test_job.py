@@ -25,7 +25,7 @@ from scoring.cli.failures import Exit, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
 from tests.cli.conftest import Commands, once
-from tests.local.test_azureml_wire import Site
+from tests.local.site import Site
 
 BRISK = Pace(first=0.02, longest=0.05)
 Said = Callable[[], Any]

@@ -18,7 +18,7 @@ from local.names import (
     WORKSPACE,
 )
 from local.tokens import issue
-from tests.local.test_azureml_wire import ECHO, Site
+from tests.local.site import ECHO, Site
 
 WALK = Path(__file__).with_name("walk.sh")
 STEPS = """\

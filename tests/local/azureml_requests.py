@@ -14,7 +14,7 @@ from local.names import (
     WORKSPACE,
     WORKSPACE_ID,
 )
-from tests.local.test_azureml_wire import SECONDS, Site
+from tests.local.site import SECONDS, Site
 
 BLOBS = f"https://{LANDING_ACCOUNT}.blob.core.windows.net/{CONTAINER}"
 STORE = (

@@ -17,7 +17,7 @@ from local.names import (
 )
 from local.run_folder import RunFolder
 from local.storage import Storage
-from tests.local.test_azureml_wire import Site, bearer, opened, pids_in, running, tells
+from tests.local.site import Site, bearer, opened, pids_in, running, tells
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.local.azureml_requests import (
     put,
     shown,
 )
-from tests.local.test_azureml_wire import Site, opened
+from tests.local.site import Site, opened
 
 DATA = {"properties": {"dataType": "uri_folder", "dataUri": "https://example.org/mnist"}}
 

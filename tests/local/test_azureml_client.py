@@ -35,7 +35,7 @@ from scoring.batch_jobs import (
 from scoring.identity import Identity
 from scoring.job import Place
 from scoring.workspace import AzureWorkspace
-from tests.local.test_azureml_wire import Site, opened
+from tests.local.site import Site, opened
 
 
 class Forgetful:

@@ -33,7 +33,7 @@ from tests.local.azureml_requests import (
     shown,
     state,
 )
-from tests.local.test_azureml_wire import Site, file_output, opened
+from tests.local.site import Site, file_output, opened
 
 CANCER = (DEPLOYMENTS / "cancer" / "code" / "score.py").read_bytes()
 BLUE = "batchEndpoints/mnist/deployments/blue"

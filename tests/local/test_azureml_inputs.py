@@ -21,7 +21,7 @@ from local.names import (
 from local.run_folder import RunFolder
 from local.serving import serve
 from local.storage import Storage
-from tests.local.test_azureml_wire import Site, opened
+from tests.local.site import Site, opened
 
 LONG = (
     f"azureml://subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"

@@ -16,7 +16,7 @@ from local.faults import Fault, Faults
 from local.run_folder import RunFolder
 from local.storage import Storage
 from tests.local.endpoints import endpoints
-from tests.local.test_azureml_wire import (
+from tests.local.site import (
     SECONDS,
     Site,
     opened,

@@ -25,7 +25,7 @@ from tests.local.azureml_requests import (
     shown,
     state,
 )
-from tests.local.test_azureml_wire import SECONDS, Site, bearer, opened
+from tests.local.site import SECONDS, Site, bearer, opened
 
 HEART = "batchEndpoints/heart"
 FOREVER = 600.0  # seconds: no test waits for it

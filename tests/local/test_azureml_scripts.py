@@ -10,7 +10,7 @@ import pytest
 
 from local.run_folder import RunFolder
 from local.storage import Storage
-from tests.local.test_azureml_wire import Site, opened, pids_in
+from tests.local.site import Site, opened, pids_in
 
 
 @pytest.fixture
