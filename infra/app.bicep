@@ -15,7 +15,7 @@ param pythonVersion string
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
-@description('How many instances there may be at once.')
+@description('How many instances each function may have at once.')
 param maximumInstances int
 
 @description('Instances that are kept running: `function:<name>` and how many.')

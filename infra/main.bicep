@@ -117,7 +117,7 @@ param pythonVersion string = '3.11'
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('How many instances of the app there may be at once: the limit of what it can cost.')
+@description('How many instances each function may have at once.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40

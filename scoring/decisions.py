@@ -69,20 +69,38 @@ class Newer(msgspec.Struct, frozen=True):
     landing: Landing
 
 
+class Copying(msgspec.Struct, frozen=True):
+    """What landed is still being copied there: nobody tells when that is done."""
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What lies where a job's input should be, just before its submission."""
 
     trigger: Blob | Forbidden | None = None  # the landed blob; for a folder its marker, if any
     files: Sequence[Blob] | Forbidden = ()  # a folder's
 
+    @property
+    def blobs(self) -> list[Blob]:
+        """All that could be looked at."""
+        files = () if isinstance(self.files, Forbidden) else self.files
+        return [one for one in (self.trigger, *files) if isinstance(one, Blob)]
 
-def before_submission(job: Job, seen: Seen) -> Outcome | Newer | None:
+
+def before_submission(job: Job, seen: Seen) -> Outcome | Newer | Copying | None:
     """Return why a job is not submitted, or None if it is.
 
     Where the app may not look, the endpoint has the last word.
     """
+    if job.late:
+        return _late()
+    if any(blob.copying for blob in seen.blobs):
+        return Copying()
     if job.route.gathers:
-        return _late() if job.late else _empty_folder(job, seen.files)
+        return _empty_folder(job, seen.files)
+    return _about_what_landed(job, seen)
+
+
+def _about_what_landed(job: Job, seen: Seen) -> Outcome | Newer | None:
     blob = seen.trigger
     if isinstance(blob, Forbidden):
         return None

@@ -33,6 +33,8 @@ def may_be_due(mark: FolderMark, now: datetime) -> bool:
 
 def due_because(mark: FolderMark, files: Sequence[Blob], now: datetime) -> Due | None:
     """Return why the folder gets its job now, or None if it does not."""
+    if any(file.copying for file in files):
+        return None
     last = max([mark.changed, *(file.modified for file in files)])
     if now - last >= mark.quiet:
         return Due.QUIET

@@ -46,7 +46,7 @@ class AzureLandingStorage:
         container = self._container(place)
         try:
             with told_as_ours(f"folder {place.account}/{place.container}/{path}"):
-                listing = container.walk_blobs(f"{path}/", include=["metadata"])
+                listing = container.walk_blobs(f"{path}/", include=["metadata", "copy"])
                 return [
                     _blob(found)
                     async for found in listing
@@ -127,6 +127,7 @@ def _blob(found: BlobProperties) -> Blob:
         modified=found.last_modified,
         block=found.blob_type == "BlockBlob",
         archived=found.blob_tier == "Archive",
+        copying=found.copy.status == "pending",
         # Listings show an empty value as None.
         metadata={name: value or "" for name, value in (found.metadata or {}).items()},
     )

@@ -18,6 +18,7 @@ from scoring import writes
 from scoring.batch_jobs import Answer, Answered, BatchEndpoint, NotSent, Submission
 from scoring.blobs import Forbidden
 from scoring.decisions import (
+    Copying,
     Newer,
     Outcome,
     Save,
@@ -98,12 +99,16 @@ async def _sending_nothing(services: Services, opened: OpenJob, job: Job) -> Asy
     try:
         yield
     except Exception as failure:
-        # Not at once, or it would keep those that wait for its route's limit from their turn.
-        later = opened.changed + services.timing.ask_at_most
-        wait = opened.progress.to(State.PENDING, not_before=later)
-        held = Save(wait, Action.HELD, str(failure))
-        await _write_down(services, opened, job, held)
+        await _hold(services, opened, job, str(failure))
         raise
+
+
+async def _hold(services: Services, opened: OpenJob, job: Job, reason: str) -> None:
+    """Step a claim back to pending for a while."""
+    # Not at once, or it would keep those that wait for its route's limit from their turn.
+    later = opened.changed + services.timing.ask_at_most
+    wait = opened.progress.to(State.PENDING, not_before=later)
+    await _write_down(services, opened, job, Save(wait, Action.HELD, reason))
 
 
 class _Claim(msgspec.Struct, frozen=True):
@@ -172,8 +177,11 @@ async def _finish_if_ours(services: Services, claim: _Claim, job: Job, outcome: 
 
 
 async def _leave_out(
-    services: Services, claim: _Claim, job: Job, obstacle: Outcome | Newer
+    services: Services, claim: _Claim, job: Job, obstacle: Outcome | Newer | Copying
 ) -> None:
+    if isinstance(obstacle, Copying):
+        await _hold(services, claim.opened, job, "copying")
+        return
     if isinstance(obstacle, Newer):
         # The version that stands now is claimed first: dying in between then loses nothing.
         await start(services, job_for(job.route, obstacle.landing, job.place, services.escaping))

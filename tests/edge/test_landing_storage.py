@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 from azure.core.credentials import AccessToken
 from azure.identity import CredentialUnavailableError
 from azure.storage.blob import BlobType, StandardBlobTier
@@ -14,6 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from local.credential import StaticCredential
 from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
+from local.serving import serve
 from local.storage import Storage
 from local.tokens import issue
 from scoring.blobs import Blob, Forbidden
@@ -97,6 +99,44 @@ async def test_odd_blobs_are_told_from_block_blobs(
     seen = await landing_storage.blob(place, f"{folder}/append")
     assert isinstance(seen, Blob)
     assert not seen.block
+
+
+async def test_a_blob_that_is_being_copied_is_told_from_one_that_is_there() -> None:
+    """Azurite copies at once; the answers are those of "Get Blob Properties" and "List Blobs"."""
+    listed = """<?xml version="1.0" encoding="utf-8"?>
+<EnumerationResults ServiceEndpoint="http://localhost/" ContainerName="data"><Blobs>
+<Blob><Name>in/a.csv</Name><Properties><Last-Modified>Wed, 25 Nov 2026 12:00:00 GMT</Last-Modified>
+<Etag>0x1</Etag><Content-Length>0</Content-Length><BlobType>BlockBlob</BlobType>
+<CopyStatus>pending</CopyStatus></Properties></Blob>
+<Blob><Name>in/b.csv</Name><Properties><Last-Modified>Wed, 25 Nov 2026 12:00:00 GMT</Last-Modified>
+<Etag>0x2</Etag><Content-Length>5</Content-Length><BlobType>BlockBlob</BlobType>
+<CopyStatus>success</CopyStatus></Properties></Blob></Blobs><NextMarker/></EnumerationResults>"""
+    asked: list[str] = []
+
+    async def properties(_: web.Request) -> web.Response:
+        headers = {"ETag": '"0x1"', "x-ms-blob-type": "BlockBlob", "x-ms-copy-status": "pending"}
+        return web.Response(
+            headers={**headers, "Last-Modified": "Wed, 25 Nov 2026 12:00:00 GMT"},
+        )
+
+    async def listing(request: web.Request) -> web.Response:
+        asked.append(request.query["include"])
+        return web.Response(text=listed, content_type="application/xml")
+
+    app = web.Application()
+    app.router.add_route("HEAD", "/data/in/a.csv", properties)
+    app.router.add_get("/data", listing, allow_head=False)
+    async with serve(app) as url:
+        there = Place(account="hearts", account_url=url, container="data")
+        storage = AzureLandingStorage(lambda _: BlobServiceClient(url, retry_total=0))
+        seen = await storage.blob(there, "in/a.csv")
+        files = await storage.folder(there, "in")
+        await storage.close()
+    assert isinstance(seen, Blob)
+    assert seen.copying
+    assert not isinstance(files, Forbidden)
+    assert [file.copying for file in files] == [True, False]
+    assert [sorted(names.split(",")) for names in asked] == [["copy", "metadata"]]
 
 
 async def test_a_folder_holds_what_lies_directly_in_it(

@@ -14,7 +14,7 @@ ALPHABET = frozenset(
         *(f"edge: {letter}" for letter in "abcefgh"),
         *(f"outage: {service}" for service in SERVICES),
         *(f"timer: {name} {how}" for name in ("poll", "sweep") for how in ("is missed", "twice at once")),
-        *(f"blob: {what}" for what in ("landed", "overwritten", "deleted", "renamed", "metadata edited")),
+        *(f"blob: {what}" for what in ("landed", "overwritten", "copied", "deleted", "renamed", "metadata edited")),
         *(f"command: {what}" for what in COMMANDS),
         "event: malformed beside it",
         "host: newer version",

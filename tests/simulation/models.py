@@ -77,11 +77,15 @@ class SimStorage(FakeStorage):
         super().__init__(clock)
         self.page_size = 3
         self.changes: dict[str, datetime] = {}  # of each folder, the last one
+        self.parts: set[str] = set()  # ETags of what was not there as a whole
         self.listed: Callable[[list[Blob]], None] = lambda _: None
 
     def put(self, path: str, **properties: Any) -> Blob:
         self.changed(path)
-        return super().put(path, **properties)
+        blob = super().put(path, **properties)
+        if blob.copying:
+            self.parts.add(blob.etag)
+        return blob
 
     def remove(self, path: str) -> Blob:
         self.changed(path)

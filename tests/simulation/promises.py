@@ -82,6 +82,9 @@ class Promises:
             tag,
         ):
             self._broken(2, f"{tag} was submitted, but {opened.progress} stands in the ledger")
+        # Where overwriting is ignored, the version that lies there now is what is submitted.
+        if job.route.on_overwrite == "score" and job.landing.etag in world.storage.parts:
+            self._broken(1, f"{tag} was submitted while its file was being copied")
         route = job.route
         limits = [
             one.limit

@@ -35,6 +35,12 @@ SABOTAGES = [
         "if not isinstance(answer, Answered):",
     ),
     Sabotage(
+        "what is being copied is submitted",
+        "decisions.py",
+        "if any(blob.copying for blob in seen.blobs):",
+        "if False:",
+    ),
+    Sabotage(
         "no nonce",
         "writes.py",
         "return stands, stands is not None and stands.progress.nonce == nonce",

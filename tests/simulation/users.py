@@ -3,6 +3,7 @@
 import itertools
 from typing import TYPE_CHECKING
 
+from scoring.blobs import Blob
 from tests.fakes import PLACE
 from tests.simulation.faults import MINUTE
 
@@ -141,14 +142,29 @@ class Users:
             world.faults.counts["blob: renamed"] += 1
             world.storage.rename(path, to)
             world.queue.raise_rename(to)
+        elif what < 0.47 and world.sweeps:
+            self._copy(path)
         else:
             world.faults.counts["blob: overwritten" if there else "blob: landed"] += 1
             self._put(path, size=0 if what > 0.97 else 10)
 
-    def _put(self, path: str, *, size: int = 10) -> None:
-        blob = self._world.storage.put(path, size=size)
+    def _copy(self, path: str) -> None:
+        """Copy a file there in the background: of the whole version no event tells."""
+        storage = self._world.storage
+        self._world.faults.counts["blob: copied"] += 1
+        part = self._put(path, copying=True)
+
+        def arrive() -> None:
+            if storage.blobs.get(path) == part:
+                self._world.note("user", f"has copied {path} {storage.put(path).etag}")
+
+        self._world.loop.call_later(self._chance.choice((1, MINUTE, 15 * MINUTE)), arrive)
+
+    def _put(self, path: str, *, size: int = 10, copying: bool = False) -> Blob:
+        blob = self._world.storage.put(path, size=size, copying=copying)
         self._world.note("user", f"drops {path} {blob.etag}")
         self._world.queue.raise_event(blob.landing(PLACE, blob.modified))
+        return blob
 
 
 def _is_folder(path: str) -> bool:
