@@ -161,23 +161,21 @@ func subjects(landing landingContainer) string[] =>
     prefix => '/blobServices/default/containers/${landing.container}/blobs/${prefix}'
   )
 
+var described = map(storageAccounts, account => {
+  ...account
+  topic: account.?systemTopic ?? 'evgst-${account.name}'
+  containers: union(map(account.?landing ?? [], landing => landing.container), []) // each once
+  subjects: flatten(map(account.?landing ?? [], landing => subjects(landing)))
+})
 var names = map(storageAccounts, account => account.name)
 var twice = filter(names, (name, i) => indexOf(names, name) < i)
-var crowded = filter(
-  storageAccounts,
-  account => length(flatten(map(account.?landing ?? [], landing => subjects(landing)))) > 20
-)
+var crowded = filter(described, account => length(account.subjects) > 20)
 var mistakes = concat(
   map(twice, name => '${name} is named twice, but what is said of an account goes into one entry'),
   map(crowded, account => 'more than 20 paths and containers are watched in ${account.name}')
 )
-var accounts = empty(mistakes) ? storageAccounts : fail('storageAccounts: ${join(mistakes, '; ')}.')
-var landingAccounts = map(filter(accounts, account => !empty(account.?landing)), account => {
-  ...account
-  topic: account.?systemTopic ?? 'evgst-${account.name}'
-  containers: union(map(account.landing!, landing => landing.container), [])
-  subjects: flatten(map(account.landing!, landing => subjects(landing)))
-})
+var accounts = empty(mistakes) ? described : fail('storageAccounts: ${join(mistakes, '; ')}.')
+var landingAccounts = filter(accounts, account => !empty(account.containers))
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: resourceGroupName
@@ -278,7 +276,7 @@ module rolesInStorage 'roles.bicep' = [
     params: {
       principalId: identity.outputs.principalId
       dataAccount: account.name
-      readContainers: union(map(account.?landing ?? [], landing => landing.container), []) // each once
+      readContainers: account.containers
       writeContainers: union(account.?outputs ?? [], [])
     }
   }

@@ -17,7 +17,7 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     modified: Aware
     block: bool = True  # a block blob; page and append blobs cannot be scored
     archived: bool = False
-    copying: bool = False  # by Copy Blob, in the background: what lies there is empty, or a part
+    copying: bool = False  # in the background: not all is there yet; only looks and folders tell
     metadata: dict[str, str] = {}
 
     def landing(self, place: Place, landed: datetime) -> Landing:

@@ -103,10 +103,12 @@ async def _sending_nothing(services: Services, opened: OpenJob, job: Job) -> Asy
         raise
 
 
-async def _hold(services: Services, opened: OpenJob, job: Job, reason: str) -> None:
-    """Step a claim back to pending for a while."""
+async def _hold(
+    services: Services, opened: OpenJob, job: Job, reason: str, until: datetime | None = None
+) -> None:
+    """Step a claim back to pending until a time, which need not be known."""
     # Not at once, or it would keep those that wait for its route's limit from their turn.
-    later = opened.changed + services.timing.ask_at_most
+    later = until or opened.changed + services.timing.ask_at_most
     wait = opened.progress.to(State.PENDING, not_before=later)
     await _write_down(services, opened, job, Save(wait, Action.HELD, reason))
 
@@ -157,8 +159,7 @@ async def _fresh_with_its_turn(services: Services, claim: _Claim, job: Job) -> _
         async with _sending_nothing(services, opened, job):
             wait_until = await next_turn(services, job, opened)
         if wait_until is not None:
-            wait = opened.progress.to(State.PENDING, not_before=wait_until)
-            await _write_down(services, opened, job, Save(wait, Action.HELD, "minimum_gap"))
+            await _hold(services, opened, job, "minimum_gap", wait_until)
             return None
         if claim.age(services) <= services.timing.post_starts_within:
             return claim

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from scoring.timing import Timing
-from tests.worker.apps import BAD_ROUTES, BINDINGS, ROOT, copied, imported
+from tests.pages import ROOT
+from tests.worker.apps import BAD_ROUTES, BINDINGS, copied, imported
 
 
 @pytest.fixture(scope="module")

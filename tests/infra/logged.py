@@ -3,9 +3,10 @@
 import ast
 import functools
 from collections.abc import Iterator
-from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "scoring"
+from tests.pages import ROOT
+
+SOURCE = ROOT / "scoring"
 
 _SAY = {"info", "warning", "error", "say"}
 

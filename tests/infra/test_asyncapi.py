@@ -14,7 +14,7 @@ from scoring.completion import TYPES
 from scoring.quarantine import TYPE
 from tests.completion_events import QUARANTINE_SCHEMA, SCHEMA
 from tests.infra.events import EXAMPLES
-from tests.worker.apps import ROOT
+from tests.pages import ROOT
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text("utf-8"))
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]

@@ -6,8 +6,7 @@ from typing import Any
 import yaml
 
 from tests.infra.deployment import the
-from tests.pages import page, section
-from tests.worker.apps import ROOT
+from tests.pages import ROOT, page, section
 
 AZD: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
 PREDOWN = AZD["hooks"]["predown"]

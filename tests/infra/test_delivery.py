@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scoring.landing import COMMITTING_APIS, Landing, Renamed, read_message
-from tests.cli.bicep import ROOT
 from tests.infra.deployment import Resource, deployed, resources, template, the
+from tests.pages import ROOT
 
 KIND = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
 SUBSCRIPTIONS = deployed("largest", KIND)

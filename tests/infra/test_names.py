@@ -1,7 +1,6 @@
 """What the template and the product must agree on: settings, names, and which events come."""
 
 import json
-import re
 
 import pytest
 
@@ -16,9 +15,10 @@ from scoring.settings import (
     read_settings,
     sweep_schedule,
 )
-from tests.cli.bicep import ROOT
 from tests.infra.deployment import SIZES, app_settings, as_in_azure, deployed, template, the
+from tests.pages import ROOT
 from tests.recording import Recording
+from tests.worker.apps import BINDINGS
 
 OF_THE_HOST = {
     "AzureWebJobsStorage__queueServiceUri",
@@ -140,10 +140,8 @@ def test_the_ledger_is_deleted_after_the_retention_where_it_has_ended(size: str)
 
 
 def test_what_may_be_kept_running_are_the_functions_of_the_app() -> None:
-    source = (ROOT / "function_app.py").read_text("utf-8")
-    names = {f"function:{one}" for one in re.findall(r"^async def (\w+)\(", source, re.MULTILINE)}
     ready = template()["definitions"]["readyInstances"]["properties"]["name"]
-    assert set(ready["allowedValues"]) == names
+    assert set(ready["allowedValues"]) == {f"function:{name}" for name in BINDINGS}
 
 
 def test_a_message_waits_as_the_host_reads_it() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from infra.package import FILES, NotTheAppError, build, contents
 from tests.infra.funcignore import taken_by_azd, taken_by_func
-from tests.worker.apps import BINDINGS, ROOT, imported
+from tests.pages import ROOT
+from tests.worker.apps import BINDINGS, imported
 from tests.worker.environment import python_with
 
 MODULES = {f"scoring/{path.name}" for path in (ROOT / "scoring").glob("*.py")}

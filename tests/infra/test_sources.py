@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.infra.deployment import INFRA, SIZES, bicep, snapshot_of, template, templates
+from tests.cli.bicep import bicep
+from tests.infra.deployment import INFRA, SIZES, snapshot_of, template, templates
 
 SOURCES = sorted(path.relative_to(INFRA) for path in INFRA.rglob("*.bicep*"))
 FOR_AZD = {
@@ -57,33 +59,35 @@ def test_the_snapshot_is_what_would_be_deployed(size: str) -> None:
     )
 
 
+def built_with(**variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**FOR_AZD, **variables}
+    return bicep("build-params", INFRA / "main.bicepparam", "--stdout", **environment)
+
+
+def given_with(**variables: str) -> dict[str, Any]:
+    """Return the values of the parameters that azd gives in such an environment."""
+    built = built_with(**variables)
+    assert built.returncode == 0, built.stderr
+    given = json.loads(json.loads(built.stdout)["parametersJson"])["parameters"]
+    return {name: one["value"] for name, one in given.items()}
+
+
 def test_four_variables_are_enough_for_azd() -> None:
-    said = bicep("build-params", INFRA / "main.bicepparam", "--stdout", **FOR_AZD)
-    assert said.returncode == 0, said.stderr
-    given = json.loads(json.loads(said.stdout)["parametersJson"])["parameters"]
-    assert {name for name, one in given.items() if one["value"] != []} >= REQUIRED
+    assert {name for name, value in given_with().items() if value != []} >= REQUIRED
 
 
 @pytest.mark.parametrize("kind", ["User", "ServicePrincipal"])
 def test_who_deploys_by_azd_is_an_operator(kind: str) -> None:
-    variables = {**FOR_AZD, "AZURE_PRINCIPAL_ID": "me", "AZURE_PRINCIPAL_TYPE": kind}
-    said = bicep("build-params", INFRA / "main.bicepparam", "--stdout", **variables)
-    given = json.loads(json.loads(said.stdout)["parametersJson"])["parameters"]
-    assert given["operators"]["value"] == [{"principalId": "me", "principalType": kind}]
+    given = given_with(AZURE_PRINCIPAL_ID="me", AZURE_PRINCIPAL_TYPE=kind)
+    assert given["operators"] == [{"principalId": "me", "principalType": kind}]
 
 
 ACCOUNT = {"name": "hearts", "resourceGroup": "scoring", "outputs": ["data"]}
 
 
-def built_with(accounts: str) -> subprocess.CompletedProcess[str]:
-    variables = {**FOR_AZD, "LANDFALL_STORAGE_ACCOUNTS": accounts}
-    return bicep("build-params", INFRA / "main.bicepparam", "--stdout", **variables)
-
-
 def test_azd_takes_storage_accounts_as_json() -> None:
-    said = built_with(json.dumps([ACCOUNT]))
-    given = json.loads(json.loads(said.stdout)["parametersJson"])["parameters"]
-    assert given["storageAccounts"]["value"] == [ACCOUNT]
+    given = given_with(LANDFALL_STORAGE_ACCOUNTS=json.dumps([ACCOUNT]))
+    assert given["storageAccounts"] == [ACCOUNT]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_azd_takes_storage_accounts_as_json() -> None:
     ],
 )
 def test_mistakes_in_the_storage_accounts_are_told(accounts: str, told: str) -> None:
-    said = built_with(accounts)
+    said = built_with(LANDFALL_STORAGE_ACCOUNTS=accounts)
     assert said.returncode != 0
     assert told in said.stdout + said.stderr
 

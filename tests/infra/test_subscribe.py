@@ -22,7 +22,7 @@ from local.topic import Topic, Webhook
 from scoring.completion import TYPES
 from scoring.event_grid import EventGridTopic
 from scoring.quarantine import TYPE
-from tests.infra.deployment import bicep
+from tests.cli.bicep import bicep
 from tests.infra.events import DIFFERENT
 from tests.pages import blocks, page
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.worker.apps import ROOT
+from tests.pages import ROOT
 
 _SAY_VERSION = "import ensurepip, sys; print('{}.{}'.format(*sys.version_info))"
 

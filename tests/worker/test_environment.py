@@ -4,7 +4,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tests.worker.apps import ROOT
+from tests.pages import ROOT
 
 PYTHON_313 = {"python_version": "3.13", "python_full_version": "3.13.0"}
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.worker.apps import ROOT
+from tests.pages import ROOT
 from tests.worker.library import Answer, Worker, message
 
 APP = ROOT / "tests" / "worker" / "traps"

@@ -17,7 +17,8 @@ from local.identity import Identity
 from local.names import APP_ACCOUNT, ARM_AUDIENCE, STORAGE_AUDIENCE
 from local.run_folder import RunFolder
 from local.storage import Storage
-from tests.worker.apps import BAD_ROUTES, BINDINGS, ROOT, copied, imported
+from tests.pages import ROOT
+from tests.worker.apps import BAD_ROUTES, BINDINGS, copied, imported
 from tests.worker.library import Worker, message, tick
 
 EVENTS = {path.stem: path.read_text() for path in (ROOT / "tests" / "payloads").glob("*.json")}

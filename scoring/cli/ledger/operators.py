@@ -1,7 +1,7 @@
 """What operators do to one job, or to a kept message, by hand: safe at any moment.
 
-The service goes on beside them. Each step is the service's own: it claims, saves and ends as poll and on_landing do, so a step that
-comes too late changes nothing and says so.
+The service goes on beside them. Each step is the service's own: it claims, saves and ends as poll
+and on_landing do, so a step that comes too late changes nothing and says so.
 """
 
 from collections.abc import Sequence
