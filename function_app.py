@@ -31,7 +31,7 @@ async def on_landing(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=POISON_QUEUE, connection=STORAGE_CONNECTION)
 @answers_always
 async def on_poison(message: func.QueueMessage) -> None:
-    """Take or keep what was delivered in vain."""
+    """Take dead letters once more, or keep them."""
     await take_poison(await services(), message.get_body())
 
 

@@ -2,8 +2,8 @@
 
     LandfallError
     ├── Unavailable        wait and try again: a service did not answer, or not usably
-    ├── UnreadableMessage  give this message up: it will never be understood
-    └── SetupError         somebody must mend the set-up: settings, routes, roles
+    ├── UnreadableMessage  give up this message: it cannot be parsed, now or later
+    └── SetupError         an operator must fix settings, routes or roles
         └── Denied         … a role, to be exact
 
 Answers of the batch endpoint are no exceptions but values (`ports.Answer`): each of them

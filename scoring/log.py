@@ -109,7 +109,7 @@ def warning(action: Action, **fields: Value) -> None:
 
 
 def error(action: Action, **fields: Value) -> None:
-    """Log something that somebody has to mend."""
+    """Log something that an operator has to fix."""
     _say(logging.ERROR, action, fields)
 
 

@@ -1,4 +1,4 @@
-"""What the use cases need of the world, cut at the verbs of the domain.
+"""What the use cases need of the world, in the verbs of the domain.
 
 Every method raises `Unavailable` when its service cannot be reached or gives no usable answer, and
 `SetupError` when it refuses or may not be asked, unless it says otherwise.
@@ -28,8 +28,8 @@ class Ledger(Protocol):
     """Where jobs are kept; the only truth.
 
     `claim` and `save` return the entry as it stands afterwards. A client may conflict with itself
-    when it repeats a write whose answer was lost, so the writer is told by the nonce alone: the
-    write succeeded if and only if the entry carries the writer's nonce.
+    when it repeats a write whose answer was lost, so the nonce alone
+    decides: the write succeeded if and only if the entry carries the writer's nonce.
     """
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -80,10 +80,10 @@ class Folders(Protocol):
     """What the ledger keeps of folders, by `Folder.key`."""
 
     async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
-        """See to it that the mark of a folder has changed since this call; return it.
+        """Change the mark of a folder, or create it; return it.
 
-        Who saw it before and tries to delete it fails. Its `quiet` and `at_most` are the longest
-        that any caller's route said. `known` is how the caller saw it last.
+        A caller that saw an earlier version cannot delete it any more. Its `quiet` and `at_most`
+        are the longest of all callers' routes. `known` is the mark as the caller saw it last.
         """
 
     async def filling(self) -> Filling:
@@ -93,7 +93,7 @@ class Folders(Protocol):
         """Return the folder that a mark stands for; None: there is no such mark."""
 
     async def count_anew(self, mark: FolderMark, since: datetime) -> None:
-        """Let `at_most` count from another time, whoever touches the mark meanwhile."""
+        """Let `at_most` count from another time, also if the mark is touched meanwhile."""
 
     async def drop_mark(self, mark: FolderMark) -> None:
         """Delete a mark if it still is as `mark` shows it."""
@@ -112,18 +112,18 @@ class Touches(Protocol):
         """Write down that a file landed in a folder, unless this host just did."""
 
 
-# --- messages delivered in vain -----------------------------------------------------------------
+# --- dead letters -----------------------------------------------------------------
 
 
 class Messages(Protocol):
     """What the ledger keeps of messages that on_landing gave up."""
 
     async def keep(
-        self, shelf: DeadLetterKind, digest: str, message: bytes, reason: str
+        self, kind: DeadLetterKind, digest: str, message: bytes, reason: str
     ) -> DeadLetter:
         """Keep a message unless it is kept; return the entry that stands."""
 
-    async def kept(self, shelf: DeadLetterKind) -> list[DeadLetter]:
+    async def kept(self, kind: DeadLetterKind) -> list[DeadLetter]:
         """List the messages that are kept."""
 
     async def message(self, kept: DeadLetter) -> bytes | None:

@@ -19,7 +19,7 @@ from scoring.azure.ledger.folders import BlobFolders
 from scoring.azure.ledger.jobs import BlobLedger
 from scoring.azure.ledger.marks import BlobMarks
 from scoring.azure.ledger.messages import BlobMessages
-from scoring.azure.workspace import AzureWorkspace, OnlyRecalls
+from scoring.azure.workspace import AzureWorkspace, ReadOnlyMemory
 from scoring.errors import SetupError
 from scoring.jobs.job import ContainerRef
 from scoring.log import Action, error
@@ -116,7 +116,7 @@ def make(
     """Return services for these settings and routes, which are closed with the clients.
 
     Args:
-        settings: what the app is told.
+        settings: the app's settings.
         routes: those of routes.toml.
         clients: the ways to the services.
         remembers: whether what the workspace says is kept for the hosts of the app.
@@ -144,7 +144,7 @@ def make(
         workspace=AzureWorkspace(
             clients.arm,
             settings.arm_url + settings.workspace_id,
-            marks if remembers else OnlyRecalls(marks),
+            marks if remembers else ReadOnlyMemory(marks),
             account_url=clients.account_url,
             clock=time.monotonic,
         ),

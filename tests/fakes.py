@@ -149,10 +149,10 @@ class FakeMessages:
         self.messages: dict[str, tuple[bytes, DeadLetter]] = {}  # by their entries' names
 
     async def keep(
-        self, shelf: DeadLetterKind, digest: str, message: bytes, reason: str
+        self, kind: DeadLetterKind, digest: str, message: bytes, reason: str
     ) -> DeadLetter:
         kept = DeadLetter(
-            shelf=shelf,
+            kind=kind,
             digest=digest,
             since=self._clock.now,
             reason=reason,
@@ -162,8 +162,8 @@ class FakeMessages:
         )
         return self.messages.setdefault(kept.entry, (message, kept))[1]
 
-    async def kept(self, shelf: DeadLetterKind) -> list[DeadLetter]:
-        return [kept for _, kept in self.messages.values() if kept.shelf is shelf]
+    async def kept(self, kind: DeadLetterKind) -> list[DeadLetter]:
+        return [kept for _, kept in self.messages.values() if kept.kind is kind]
 
     async def message(self, kept: DeadLetter) -> bytes | None:
         return self.messages[kept.entry][0] if kept.entry in self.messages else None

@@ -1,4 +1,4 @@
-"""Errors of the Azure SDKs and of httpx, told in Landfall's own words: here and nowhere else."""
+"""Translates errors of the Azure SDKs and of httpx into Landfall's own: here and nowhere else."""
 
 import contextlib
 from collections.abc import Iterator

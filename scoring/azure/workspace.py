@@ -32,7 +32,7 @@ class Memory(Protocol):
         """Keep this unless it changed since that version; return the version that stands."""
 
 
-class OnlyRecalls:
+class ReadOnlyMemory:
     """Read-only cache for the CLI: an operator may lack write access to the ledger."""
 
     def __init__(self, memory: Memory) -> None:
@@ -49,7 +49,7 @@ class OnlyRecalls:
 
 
 class LastAnswers(msgspec.Struct, kw_only=True):
-    """What the workspace said last."""
+    """The last answers of the workspace."""
 
     schema: int = 1
     places: dict[str, ContainerRef] = {}
@@ -64,7 +64,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AzureWorkspace:
-    """A `ports.Workspace` over ARM, which remembers what it was told."""
+    """A `ports.Workspace` over ARM, which caches the answers."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ class DeadLetterKind(enum.StrEnum):
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A message that the ledger keeps, but for its bytes."""
 
-    shelf: DeadLetterKind
+    kind: DeadLetterKind
     digest: str  # of the bytes
     since: Aware  # the storage's time of the entry's creation, whatever changes later
     reason: str
@@ -30,4 +30,4 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def entry(self) -> str:
         """The entry's name in the ledger."""
-        return f"{self.shelf}/{self.digest}"
+        return f"{self.kind}/{self.digest}"

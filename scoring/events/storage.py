@@ -40,7 +40,7 @@ _LOST_CHARACTER = "\ufffd"
 
 
 class Renamed(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob, or a directory with all that is in it, got another path; its version is not told."""
+    """A blob, or a directory with all that is in it, was renamed; the event does not say its version."""
 
     account: str
     container: str

@@ -1,4 +1,4 @@
-"""What is said to batch endpoints, and what they say."""
+"""Requests to batch endpoints, and their answers."""
 
 import enum
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class JobState(enum.Enum):
 
     @property
     def ended(self) -> bool:
-        """Whether the batch job is in this state for good."""
+        """Whether this state is final."""
         return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 
 

@@ -124,7 +124,7 @@ def _submitting(entry: OpenJob, report: Report | None, tick: Tick, timing: Timin
         return FindEnd()
     if entry.progress.cancel_asked is not None:
         return Finish(canceled_in_time())  # the operator died; nobody submits what is marked so
-    # f: whoever claimed it died, or froze, before or after the POST.
+    # f: the host that claimed it died or froze, before or after the POST.
     unknown = entry.progress.to(State.UNKNOWN, submitted=entry.changed)
     return Save(unknown, Action.UNCLEAR, "stale claim")
 
@@ -185,7 +185,7 @@ def _submitted(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing
 def _question(entry: OpenJob, since: datetime, tick: Tick, timing: Timing) -> Step:
     given_up = give_up_at(entry, since, timing)
     if tick.last is not None and tick.last > max(given_up, entry.changed):
-        return _unseen_end(entry.progress, None)  # the last pass asked, in vain
+        return _unseen_end(entry.progress, None)  # the last pass asked, without success
     due = tick.now >= given_up or _question_due(since, tick, timing)
     return Ask() if due else Wait()
 

@@ -1,4 +1,4 @@
-"""How a job ends: pure functions."""
+"""How a job ends: its outcomes, and the decisions after a batch job has ended."""
 
 import enum
 
@@ -65,7 +65,7 @@ def another_attempt(job: Job, progress: Progress, outcome: Outcome) -> Save | No
 
 
 def overwritten(job: Job, progress: Progress, seen: Seen) -> bool | None:
-    """Tell whether the input is no longer what was submitted; None where it cannot be told."""
+    """Tell whether the input is no longer what was submitted; None: not known."""
     if job.route.input == "folder":
         if isinstance(seen.files, Forbidden) or not progress.folder_digest:
             return None

@@ -22,11 +22,11 @@ class State(enum.StrEnum):
     PENDING = "pending"
     """Claimed; poll submits it when it may."""
     SUBMITTING = "submitting"
-    """Somebody is about to POST, or has, or died."""
+    """A host is about to POST, has done so, or died."""
     SUBMITTED = "submitted"
     """The endpoint accepted the attempt; its batch job is known."""
     UNKNOWN = "unknown"
-    """Nobody knows whether the endpoint took the attempt; poll looks for its batch job."""
+    """It is not known whether the endpoint accepted the attempt; poll looks for its batch job."""
     ENDED = "ended"
     """The end is written; its event is not published yet."""
 
@@ -76,7 +76,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return self.state is State.PENDING and (self.not_before is None or self.not_before <= now)
 
     def to(self, state: State, **changes: object) -> Self:
-        """Return the progress after a step; whoever saves it gives it a nonce."""
+        """Return the progress after a step; saving it adds a nonce."""
         return msgspec.structs.replace(self, state=state, **changes)
 
     def next_attempt(self, *, lost: bool) -> Self:

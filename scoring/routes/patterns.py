@@ -26,8 +26,8 @@ def _expression(found: re.Match[str]) -> str:
     if found["any"]:
         return "(?:.*/)?" if found["any"].endswith("/") else ".*"
     if found["chunk"]:
-        # Between two stars the first place where the text stands is as good as any other; not
-        # going back from it keeps a pattern of many stars from taking for ever.
+        # Between two stars the first occurrence of the text is as good as any other. Without
+        # backtracking, a pattern of many stars does not take exponential time.
         return f"(?>[^/]*?{re.escape(found['text'])})"
     if found["star"]:
         return "[^/]*"

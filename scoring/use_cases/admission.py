@@ -1,6 +1,6 @@
 """Letting pending jobs of limited routes through to the endpoint, in one tick of poll.
 
-    list open/ ──► who waits ──► mark a job `submitting` ──► list open/ again ──► POST
+    list open/ ──► which wait ──► mark a job `submitting` ──► list open/ again ──► POST
                                                                    └── too many by now:
                                                                        pending again
 
@@ -17,17 +17,17 @@ from scoring.ports import Services
 
 
 class Admission:
-    """Who may submit in one tick, and whether there is still room once a job is marked."""
+    """Which jobs may be submitted in one tick, and whether a marked job still has a place."""
 
-    def __init__(self, services: Services, opened: OpenJobs) -> None:
+    def __init__(self, services: Services, listing: OpenJobs) -> None:
         self._services = services
-        of_route, routes = by_route(opened.jobs), services.routes
+        of_route, routes = by_route(listing.jobs), services.routes
         self._limited = {
             name for name, its_jobs in of_route.items() if limit(name, its_jobs, routes) < math.inf
         }
         self._running: asyncio.Task[OpenJobs] | None = None
         self._next: asyncio.Task[OpenJobs] | None = None
-        self.waiting = waiting(of_route, routes, opened.now)
+        self.waiting = waiting(of_route, routes, listing.now)
 
     async def has_room(self, marked: OpenJob) -> bool:
         """Tell whether a job that was just marked `submitting` is within its route's limit."""

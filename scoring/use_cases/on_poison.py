@@ -1,4 +1,4 @@
-"""What becomes of the messages that on_landing gave up.
+"""Dead letters: messages that on_landing gave up.
 
     landings-poison ──► the same once more ──► taken
                               ├─ an event cannot be understood:
@@ -6,9 +6,9 @@
                               └─ a service fails:
                                      create stuck/ ──► the same at each sweep ──► delete stuck/
 
-Both may befall one message. What cannot be written to the ledger, or dies before it is, the
-platform delivers again after ten minutes. Dying between publishing and marking publishes the same
-bytes once more; what is not marked the next sweep publishes.
+Both may happen to one message. If the ledger cannot be written, or the host dies before it is, the
+platform delivers the message again after ten minutes. A host that dies between publishing and
+marking leaves an entry without a mark; the next sweep publishes the same bytes once more.
 """
 
 import asyncio
@@ -62,25 +62,25 @@ async def go_on(services: Services) -> None:
 
 
 async def _keep(
-    services: Services, shelf: DeadLetterKind, message: bytes, reason: str
+    services: Services, kind: DeadLetterKind, message: bytes, reason: str
 ) -> DeadLetter:
     digest = hashlib.sha256(message).hexdigest()
     one_line = " ".join(redacted(reason).split())[:_LONGEST_REASON]
-    return await services.messages.keep(shelf, digest, message, one_line)
+    return await services.messages.keep(kind, digest, message, one_line)
 
 
 async def _each(
     services: Services,
-    shelf: DeadLetterKind,
+    kind: DeadLetterKind,
     step: Callable[[Services, DeadLetter], Awaitable[None]],
 ) -> None:
     try:
-        kept = await services.messages.kept(shelf)
+        kept = await services.messages.kept(kind)
         await for_each_then_raise(
             partial(step, services), [one for one in kept if not one.announced]
         )
     except Exception as failure:  # noqa: BLE001
-        error(Action.SWEEP_ERROR, shelf=shelf, error=describe(failure))
+        error(Action.SWEEP_ERROR, shelf=kind, error=describe(failure))
 
 
 async def _announce(services: Services, kept: DeadLetter) -> None:

@@ -1,10 +1,10 @@
-"""Giving folders that were filled their jobs; `filling` has the rules.
+"""Folders that become quiet: touching their marks, and claiming their jobs. jobs/folders.py has the rules.
 
     landing ──► touch the mark ┄┄ quiet ┄┄► list the folder ──► claim its job ──► delete the mark,
                      ▲                          │                                  if untouched
                      └── a file lands ──────────┴── a file is younger: wait
 
-Whoever lands later touches the mark, so it cannot be deleted, and the folder is listed again.
+A file that lands later touches the mark, so it cannot be deleted, and the folder is listed again.
 """
 
 import asyncio

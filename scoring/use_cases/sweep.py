@@ -6,8 +6,8 @@
        └── time runs out ───────────────► the place is kept, the next sweep goes on from there
 
 What lands while a sweep is under way, under a name that it has passed, is younger than page 1.
-Kept messages come first: they are few, and a listing that uses up all the time would leave them
-for ever, while each route is given a page at the least.
+Dead letters come first: they are few, and a listing that uses up all the time would starve them,
+while each route gets at least one page.
 """
 
 from datetime import datetime

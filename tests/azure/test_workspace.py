@@ -11,7 +11,7 @@ import pytest
 from local.credential import StaticCredential
 from scoring.azure.http import AuthorizedHttp
 from scoring.azure.identity import Identity
-from scoring.azure.workspace import AzureWorkspace, Memory, OnlyRecalls
+from scoring.azure.workspace import AzureWorkspace, Memory, ReadOnlyMemory
 from scoring.errors import SetupError, Unavailable
 from scoring.jobs.batch_job import BatchEndpoint
 from scoring.jobs.job import ContainerRef
@@ -262,7 +262,7 @@ async def test_who_only_looks_uses_the_last_answers_and_keeps_none() -> None:
     arm, kept = Arm(), Kept()
     await arm.workspace(kept).places()
     before = kept.body
-    assert await arm.workspace(OnlyRecalls(kept)).endpoint("heart")
+    assert await arm.workspace(ReadOnlyMemory(kept)).endpoint("heart")
     assert kept.body == before
     arm.answer = lambda _: httpx.Response(503)
-    assert "workspaceblobstore" in await arm.workspace(OnlyRecalls(kept)).places()
+    assert "workspaceblobstore" in await arm.workspace(ReadOnlyMemory(kept)).places()

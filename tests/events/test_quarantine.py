@@ -30,7 +30,7 @@ SOURCE = (
     "/providers/Microsoft.MachineLearningServices/workspaces/hearts"
 )
 KEPT = DeadLetter(
-    shelf=DeadLetterKind.QUARANTINE,
+    kind=DeadLetterKind.QUARANTINE,
     digest="4f8b42c22dd3729b519ba6f68d2da7cc5b2d606d05daed5ad5128cc03e6c6358",
     since=NOW,
     reason="not a storage event: Object missing required field `topic`",

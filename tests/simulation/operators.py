@@ -119,7 +119,7 @@ class Operators:
 
     def _kept(self) -> list[tuple[str, str]]:
         names = (name.split("/") for name in self._world.messages.messages)
-        return [(shelf, digest) for shelf, digest in names]
+        return [(kind, digest) for kind, digest in names]
 
     async def _release_one(self, services: Services, digest: str) -> None:
         await operators.release(services, digest, dry_run=False)

@@ -220,7 +220,7 @@ async def test_a_message_in_poison_is_scored_and_announced_whenever_a_host_dies(
         ]
         assert len(set(world.publisher.published)) == 1
         ((_, kept),) = world.kept.messages.values()
-        assert (kept.shelf, kept.announced) == (DeadLetterKind.QUARANTINE, True)
+        assert (kept.kind, kept.announced) == (DeadLetterKind.QUARANTINE, True)
         if not death.came:
             break
     assert at_call > 10

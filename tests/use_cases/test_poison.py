@@ -35,8 +35,8 @@ def put(world: World, path: str = FILE) -> dict[str, Any]:
     return created(world.landing(world.storage.put(path)))
 
 
-def shelf(world: World, which: DeadLetterKind) -> list[DeadLetter]:
-    return [kept for _, kept in world.kept.messages.values() if kept.shelf is which]
+def kept_as(world: World, which: DeadLetterKind) -> list[DeadLetter]:
+    return [kept for _, kept in world.kept.messages.values() if kept.kind is which]
 
 
 def scored(world: World) -> list[str]:
@@ -75,14 +75,14 @@ async def test_while_a_service_is_down_a_message_is_stuck_and_not_announced(
     world.workspace.failure = failure
     await on_poison.on_poison(world.services, told)
     await on_poison.on_poison(world.services, told)
-    (kept,) = shelf(world, DeadLetterKind.STUCK)
+    (kept,) = kept_as(world, DeadLetterKind.STUCK)
     assert (await world.kept.message(kept), kept.reason) == (
         told,
         f"{type(failure).__name__}: {failure}",
     )
     assert f"stuck digest={kept.digest}" in caplog.text
     assert world.publisher.published == []
-    assert shelf(world, DeadLetterKind.QUARANTINE) == []
+    assert kept_as(world, DeadLetterKind.QUARANTINE) == []
 
 
 async def test_each_sweep_tries_a_stuck_message_until_it_is_taken_once() -> None:
@@ -90,7 +90,7 @@ async def test_each_sweep_tries_a_stuck_message_until_it_is_taken_once() -> None
     world.workspace.failure = Unavailable("503")
     await on_poison.on_poison(world.services, message(put(world)))
     await on_poison.go_on(world.services)
-    assert len(shelf(world, DeadLetterKind.STUCK)) == 1
+    assert len(kept_as(world, DeadLetterKind.STUCK)) == 1
     world.workspace.failure = None
     for _ in range(3):
         await world.sweep()
@@ -124,7 +124,7 @@ async def test_one_stuck_message_does_not_stop_the_others_nor_the_sweep(
     drop = world.kept.drop
 
     async def sometimes(kept: DeadLetter) -> None:
-        if kept is shelf(world, DeadLetterKind.STUCK)[0]:
+        if kept is kept_as(world, DeadLetterKind.STUCK)[0]:
             raise Unavailable("503")
         await drop(kept)
 
@@ -132,7 +132,7 @@ async def test_one_stuck_message_does_not_stop_the_others_nor_the_sweep(
     put(world, "landing/heart/d")
     await world.sweep()
     assert len(world.ledger.open) == 4
-    assert len(shelf(world, DeadLetterKind.STUCK)) == 1
+    assert len(kept_as(world, DeadLetterKind.STUCK)) == 1
     assert 'sweep-error shelf=stuck error="Unavailable: 503"' in caplog.text
 
 
@@ -152,7 +152,7 @@ async def test_a_sweep_goes_on_though_kept_messages_use_up_their_time(
     )
     await world.sweep()
     assert "sweep-cut" in caplog.text
-    assert len(shelf(world, DeadLetterKind.STUCK)) == AT_ONCE + 1
+    assert len(kept_as(world, DeadLetterKind.STUCK)) == AT_ONCE + 1
     assert set(world.marks.sweeps) == {"heart"}
 
 
@@ -210,8 +210,8 @@ async def test_while_the_ledger_is_down_the_message_stays_with_the_platform(
     world.ledger.claim, world.kept.keep = claim, keep  # type: ignore[method-assign]
     await on_poison.on_poison(world.services, told)
     assert scored(world) == [FILE]
-    assert [kept.announced for kept in shelf(world, DeadLetterKind.QUARANTINE)] == [True]
-    assert shelf(world, DeadLetterKind.STUCK) == []
+    assert [kept.announced for kept in kept_as(world, DeadLetterKind.QUARANTINE)] == [True]
+    assert kept_as(world, DeadLetterKind.STUCK) == []
 
 
 async def test_a_good_event_beside_a_bad_one_is_taken_and_the_whole_message_is_kept() -> None:
@@ -228,12 +228,12 @@ async def test_a_message_may_be_stuck_and_in_quarantine_at_once() -> None:
     world = World(HEART)
     world.workspace.failure = Unavailable("503")
     await on_poison.on_poison(world.services, message({"odd": True}, put(world)))
-    assert (len(shelf(world, DeadLetterKind.STUCK)), len(world.publisher.published)) == (1, 1)
+    assert (len(kept_as(world, DeadLetterKind.STUCK)), len(world.publisher.published)) == (1, 1)
     world.workspace.failure = None
     await world.sweep()
     await world.tick()
     assert scored(world) == [FILE]
-    assert [kept.shelf for _, kept in world.kept.messages.values()] == [DeadLetterKind.QUARANTINE]
+    assert [kept.kind for _, kept in world.kept.messages.values()] == [DeadLetterKind.QUARANTINE]
     assert len(world.publisher.published) == 1
 
 
@@ -314,7 +314,7 @@ async def test_every_malformed_message_is_ignored_or_quarantined_and_the_next_is
         await on_poison.on_poison(world.services, told)
     else:
         await on_landing.on_landing(world.services, told)
-    kept = [entry.shelf for _, entry in world.kept.messages.values()]
+    kept = [entry.kind for _, entry in world.kept.messages.values()]
     assert kept == ([DeadLetterKind.QUARANTINE] if becomes == "quarantined" else [])
     assert ("ignored path=" in caplog.text) == (becomes == "ignored")
     assert len(world.publisher.published) == len(kept)

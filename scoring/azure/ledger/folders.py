@@ -3,7 +3,7 @@
     filling/<key>    body: the folder, written once; metadata: from when `at_most` counts
     turns/<key>      metadata: the attempt that was submitted last
 
-A touch needs no nonce: whoever made it, the mark has changed.
+A touch needs no nonce: it does not matter which host changed the mark.
 """
 
 from datetime import datetime, timedelta
@@ -68,7 +68,7 @@ class BlobFolders:
                 stands = await self._stands(mark.key)
 
     async def drop_mark(self, mark: FolderMark) -> None:
-        """Delete filling/; whoever touched it has something new to look at."""
+        """Delete filling/, unless a later landing touched it."""
         await delete(self._blob(mark.key), mark.version)
 
     async def cooldown(self, key: str) -> Cooldown | None:
@@ -100,7 +100,7 @@ class BlobFolders:
     async def _touch(self, folder: Folder, known: FolderMark | None) -> FolderMark | None:
         if known is None:
             return await self._create(folder)
-        # Who skips touches relies on the longest quiet that any host's route says.
+        # A host that skips touches relies on the longest `quiet` of all hosts' routes.
         quiet = max(known.quiet, folder.ready.quiet)
         at_most = max(known.at_most, folder.ready.at_most)
         return await self._change(msgspec.structs.replace(known, quiet=quiet, at_most=at_most))

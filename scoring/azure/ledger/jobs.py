@@ -83,7 +83,7 @@ class BlobLedger:
         return OpenJobs(now=now, jobs=jobs, unreadable=unreadable)
 
     async def forget(self, entry: OpenJob) -> None:
-        """Delete open/; whoever changed it finds done/."""
+        """Delete open/ if it is unchanged; a host that changed it finds done/."""
         await delete(self._open(entry.key), entry.version)
 
     async def end(self, key: str) -> bytes | None:

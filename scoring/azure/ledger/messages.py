@@ -31,10 +31,10 @@ class BlobMessages:
         self._container = container
 
     async def keep(
-        self, shelf: DeadLetterKind, digest: str, message: bytes, reason: str
+        self, kind: DeadLetterKind, digest: str, message: bytes, reason: str
     ) -> DeadLetter:
         """Create quarantine/ or stuck/."""
-        blob = self._container.get_blob_client(f"{shelf}/{digest}")
+        blob = self._container.get_blob_client(f"{kind}/{digest}")
         metadata = {"reason": quote(reason, safe=_READABLE)}
         with ledger_errors():
             for _ in range(_TRIES):
@@ -44,11 +44,11 @@ class BlobMessages:
                 stands = await properties(blob)
                 if stands is not None:
                     return _kept(stands)
-        raise Unavailable(f"the ledger: entry {shelf}/{digest} came and went {_TRIES} times")
+        raise Unavailable(f"the ledger: entry {kind}/{digest} came and went {_TRIES} times")
 
-    async def kept(self, shelf: DeadLetterKind) -> list[DeadLetter]:
+    async def kept(self, kind: DeadLetterKind) -> list[DeadLetter]:
         """List quarantine/ or stuck/."""
-        _, entries = await listed(self._container, f"{shelf}/")
+        _, entries = await listed(self._container, f"{kind}/")
         return [_kept(found) for found in entries]
 
     async def message(self, kept: DeadLetter) -> bytes | None:
@@ -68,10 +68,10 @@ class BlobMessages:
 
 
 def _kept(found: BlobProperties) -> DeadLetter:
-    shelf, _, digest = found.name.partition("/")
+    kind, _, digest = found.name.partition("/")
     metadata = found.metadata or {}
     return DeadLetter(
-        shelf=DeadLetterKind(shelf),
+        kind=DeadLetterKind(kind),
         digest=digest,
         since=found.creation_time,
         reason=unquote(metadata.get("reason") or ""),  # a listing tells an empty one as None

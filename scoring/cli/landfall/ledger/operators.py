@@ -224,11 +224,11 @@ def _canceled(progress: Progress, state: State, now: datetime) -> Progress:
 
 
 async def _kept(services: Services, digest: str) -> DeadLetter:
-    shelves = [
-        await services.messages.kept(shelf)
-        for shelf in (DeadLetterKind.QUARANTINE, DeadLetterKind.STUCK)
+    kinds = [
+        await services.messages.kept(kind)
+        for kind in (DeadLetterKind.QUARANTINE, DeadLetterKind.STUCK)
     ]
-    found = [kept for shelf in shelves for kept in shelf if kept.digest.startswith(digest)]
+    found = [kept for kind in kinds for kept in kind if kept.digest.startswith(digest)]
     if len({kept.digest for kept in found}) > 1:
         raise Refused(f"{len(found)} kept messages begin with {digest!r}: write more of it")
     if not found:
