@@ -12,10 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILES = ("function_app.py", "host.json", "requirements.txt", "routes.toml")
-FOLDER = "scoring"
+FOLDERS = (
+    "scoring",
+    "scoring/routes",
+    "scoring/jobs",
+    "scoring/events",
+    "scoring/use_cases",
+    "scoring/azure",
+    "scoring/azure/ledger",
+)
 
 _MODULE = re.compile(r"(__init__|[a-z][a-z0-9_]+)\.py")
-_LEFT_OUT = frozenset({"__main__.py", "cli", "__pycache__"})  # the commands, and caches
+_COMMANDS = frozenset({"scoring/__main__.py", "scoring/cli"})
+_CACHE = "__pycache__"
 _TIME = (1980, 1, 1, 0, 0, 0)  # the zip format knows no earlier one
 _UNIX, _READABLE_FILE = 3, 0o100644 << 16
 
@@ -30,21 +39,24 @@ def contents(root: Path) -> list[Path]:
     Raises:
         NotTheAppError: `scoring/` holds something that nobody said is deployed, or a file is missing.
     """
-    found = [*(root / name for name in FILES), *_modules(root / FOLDER)]
+    modules = [module for folder in FOLDERS for module in _modules(root, folder)]
+    found = [*(root / name for name in FILES), *modules]
     missing = [path.name for path in found if not path.is_file()]
     if missing:
         raise NotTheAppError(f"not there: {', '.join(missing)}")
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
-def _modules(folder: Path) -> Iterator[Path]:
-    entries = [path for path in folder.iterdir() if path.name not in _LEFT_OUT]
-    for path in entries:
+def _modules(root: Path, folder: str) -> Iterator[Path]:
+    for path in (root / folder).iterdir():
+        name = path.relative_to(root).as_posix()
+        if path.name == _CACHE or name in (*FOLDERS, *_COMMANDS):
+            continue
         if path.is_symlink() or not path.is_file() or not _MODULE.fullmatch(path.name):
             raise NotTheAppError(
                 f"{path} is no module of the app: move it, or name it in infra/package.py"
             )
-    yield from entries
+        yield path
 
 
 def build(root: Path, target: Path) -> list[zipfile.ZipInfo]:

@@ -4,56 +4,24 @@ Every method raises `Unavailable` when its service cannot be reached or gives no
 `SetupError` when it refuses or may not be asked, unless it says otherwise.
 """
 
-import enum
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
 
-from scoring.batch_jobs import Answer, BatchEndpoint, BatchJob, Submission
-from scoring.blobs import Blob, Forbidden, Page
-from scoring.job import Folder, Job, Place
-from scoring.landing import Aware
-from scoring.progress import OpenJob, Progress
-from scoring.route import Route
+from scoring.events.dead_letters import DeadLetter, DeadLetterKind
+from scoring.jobs.batch_job import Answer, BatchEndpoint, BatchJob, Submission
+from scoring.jobs.blobs import Blob, Forbidden, Page
+from scoring.jobs.folders import Cooldown, Filling, FolderMark
+from scoring.jobs.job import ContainerRef, Folder, Job
+from scoring.jobs.marks import PollMark, SweepMark
+from scoring.jobs.progress import OpenJob, OpenJobs, Progress
+from scoring.routes.route import Route
 from scoring.timing import Timing
 from scoring.uris import Escaping
 
 # --- the ledger ---------------------------------------------------------------------------------
-
-
-class OpenJobs(msgspec.Struct, frozen=True, kw_only=True):
-    """All open jobs, as one listing showed them."""
-
-    now: Aware  # the storage's time when the listing began
-    jobs: list[OpenJob]
-    unreadable: list[str] = []  # keys of entries that are no progress of a job
-
-    def of(self, key: str) -> OpenJob | None:
-        """Return the entry of a job; None: it is not among them."""
-        return next((opened for opened in self.jobs if opened.key == key), None)
-
-
-class PollMark(msgspec.Struct, frozen=True, kw_only=True):
-    """What one tick of poll leaves for the next: a heartbeat and a place to go on from."""
-
-    schema: int = 1
-    heartbeat: Aware | None = None
-    finished: Aware | None = None  # when the last pass that came to its end began
-    began: Aware | None = None  # when the pass that is under way began
-    cursor: str = ""  # the key up to which that pass came
-    version: str | None = None  # of the mark as it was read; never written
-
-
-class SweepMark(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the sweep of one route is."""
-
-    schema: int = 1
-    watermark: Aware | None = None  # all that was written before it is known
-    place: str = ""  # in the listing, from where the pass that is under way goes on
-    oldest_left: Aware | None = None  # what is older than this, that pass leaves to no other
-    version: str | None = None  # of the mark as it was read; never written
 
 
 class Ledger(Protocol):
@@ -76,7 +44,7 @@ class Ledger(Protocol):
     async def open_jobs(self) -> OpenJobs:
         """List all open jobs."""
 
-    async def release(self, opened: OpenJob) -> None:
+    async def forget(self, opened: OpenJob) -> None:
         """Delete the entry if it still is as `opened` shows it."""
 
     async def end(self, key: str) -> bytes | None:
@@ -104,32 +72,6 @@ class Ledger(Protocol):
 # --- folders ------------------------------------------------------------------------------------
 
 
-class FolderMark(msgspec.Struct, frozen=True, kw_only=True):
-    """The entry of a folder that is being filled, as it stands."""
-
-    key: str
-    version: str
-    changed: Aware  # the entry's Last-Modified: when a host last saw a file land
-    since: Aware  # from when `at_most` counts
-    quiet: timedelta  # of the route
-    at_most: timedelta
-
-
-class Filling(msgspec.Struct, frozen=True, kw_only=True):
-    """All folders that are being filled, as one listing showed them."""
-
-    now: Aware  # the storage's time when the listing began
-    marks: list[FolderMark]
-
-
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """The last submission of a folder."""
-
-    tag: str  # of the attempt
-    taken: Aware
-    version: str
-
-
 class Folders(Protocol):
     """What the ledger keeps of folders, by `Folder.key`."""
 
@@ -149,13 +91,13 @@ class Folders(Protocol):
     async def count_anew(self, mark: FolderMark, since: datetime) -> None:
         """Let `at_most` count from another time, whoever touches the mark meanwhile."""
 
-    async def settle(self, mark: FolderMark) -> None:
+    async def drop_mark(self, mark: FolderMark) -> None:
         """Delete a mark if it still is as `mark` shows it."""
 
-    async def turn(self, key: str) -> Turn | None:
+    async def cooldown(self, key: str) -> Cooldown | None:
         """Return the last submission of a folder; None: there was none."""
 
-    async def take_turn(self, key: str, tag: str, last: Turn | None) -> bool:
+    async def start_cooldown(self, key: str, tag: str, last: Cooldown | None) -> bool:
         """Write down that an attempt is submitted; False: another one was since `last`."""
 
 
@@ -169,48 +111,24 @@ class Touches(Protocol):
 # --- messages delivered in vain -----------------------------------------------------------------
 
 
-class Shelf(enum.StrEnum):
-    """Where the ledger keeps messages that on_landing gave up."""
-
-    QUARANTINE = "quarantine"
-    """They cannot be understood."""
-    STUCK = "stuck"
-    """They can, and a service failed."""
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that the ledger keeps, but for its bytes."""
-
-    shelf: Shelf
-    digest: str  # of the bytes
-    since: Aware  # the storage's time of the entry's creation, whatever changes later
-    reason: str
-    size: int  # bytes
-    announced: bool
-    version: str  # the entry's ETag, which the next change must name
-
-    @property
-    def entry(self) -> str:
-        """The entry's name in the ledger."""
-        return f"{self.shelf}/{self.digest}"
-
-
 class Messages(Protocol):
     """What the ledger keeps of messages that on_landing gave up."""
 
-    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
+    async def keep(
+        self, shelf: DeadLetterKind, digest: str, message: bytes, reason: str
+    ) -> DeadLetter:
         """Keep a message unless it is kept; return the entry that stands."""
 
-    async def kept(self, shelf: Shelf) -> list[Kept]:
+    async def kept(self, shelf: DeadLetterKind) -> list[DeadLetter]:
         """List the messages that are kept."""
 
-    async def message(self, kept: Kept) -> bytes | None:
+    async def message(self, kept: DeadLetter) -> bytes | None:
         """Return the bytes of a message; None: it is not kept any more."""
 
-    async def mark_announced(self, kept: Kept) -> None:
+    async def mark_announced(self, kept: DeadLetter) -> None:
         """Mark a message as announced if its entry still is as `kept` shows it."""
 
-    async def drop(self, kept: Kept) -> None:
+    async def drop(self, kept: DeadLetter) -> None:
         """Delete the entry of a message if it still is as `kept` shows it."""
 
 
@@ -223,19 +141,19 @@ class LandingStorage(Protocol):
     Contents are never read, and nothing but receipts is written by Landfall itself.
     """
 
-    async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
+    async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
         """Return a blob's properties; None: there is none."""
 
-    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+    async def folder(self, place: ContainerRef, path: str) -> list[Blob] | Forbidden:
         """List the blobs directly in a folder."""
 
-    async def page(self, place: Place, prefix: str, start: str) -> Page:
+    async def page(self, place: ContainerRef, prefix: str, start: str) -> Page:
         """List the blobs whose paths begin with a prefix, directories left out, from a place on."""
 
-    async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
+    async def newest(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
         """Return the newest of the blobs at any depth of a folder; None: there is none."""
 
-    async def leave(self, place: Place, path: str, content: bytes) -> None:
+    async def leave(self, place: ContainerRef, path: str, content: bytes) -> None:
         """Create a blob of JSON unless there is one."""
 
 
@@ -245,7 +163,7 @@ class LandingStorage(Protocol):
 class Workspace(Protocol):
     """The control plane of the Azure ML workspace."""
 
-    async def places(self) -> dict[str, Place]:
+    async def places(self) -> dict[str, ContainerRef]:
         """Return where each datastore in blob storage is."""
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:

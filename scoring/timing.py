@@ -1,8 +1,11 @@
 """How long Landfall waits for what."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
+
+Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _MINUTE = timedelta(minutes=1)
 
@@ -27,7 +30,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """A claim older than this is renewed before the POST."""
     post: timedelta = _MINUTE
     """How long a POST may take."""
-    settle: tuple[timedelta, ...] = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
+    lookup_ages: tuple[timedelta, ...] = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE)
     """Ages of an unclear submission at which it is looked for; after the last it is lost."""
     held_look: timedelta = timedelta(hours=1)
     """How often it is looked for after the last of these where its route says `hold`."""

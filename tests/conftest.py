@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from local.run_folder import RunFolder
 
@@ -16,6 +17,13 @@ os.environ["SSL_CERT_FILE"] = str(_FOLDER.ca_file)
 
 from local import storage as storage_part  # noqa: E402
 from local.storage import Storage  # noqa: E402
+
+# The same examples every time, and no stopwatch: a slow machine is no defect. To go exploring:
+# pytest --hypothesis-profile=default tests/routes
+settings.register_profile(
+    "landfall", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("landfall")
 
 
 def pytest_unconfigure() -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from scoring.batch_jobs import BatchJob, JobState
-from scoring.blobs import Blob
-from scoring.job import Job, Place, job_for
-from scoring.landing import Landing
-from scoring.progress import OpenJob, Progress, State
-from scoring.route import Ready, Route
+from scoring.jobs.batch_job import BatchJob, JobState
+from scoring.jobs.blobs import Blob
+from scoring.jobs.job import ContainerRef, Job, job_for
+from scoring.jobs.landing import Landing
+from scoring.jobs.progress import OpenJob, Progress, State
+from scoring.routes.route import Ready, Route
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
@@ -81,14 +81,14 @@ DIGITS = folder_route(
 )
 
 
-def place(**fields: Any) -> Place:
+def place(**fields: Any) -> ContainerRef:
     """Return where the datastore of `route` is."""
     dull = {
         "account": "landingzone",
         "account_url": "https://landingzone.blob.core.windows.net",
         "container": "c",
     }
-    return Place(**{**dull, **fields})
+    return ContainerRef(**{**dull, **fields})
 
 
 def job(

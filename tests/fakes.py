@@ -13,32 +13,25 @@ from typing import Any
 
 import msgspec
 
-from scoring import landings, poll, sweep
-from scoring.batch_jobs import Accepted, Answer, BatchEndpoint, BatchJob, JobState, Submission
-from scoring.blobs import Blob, Forbidden, Page
 from scoring.errors import Unavailable
-from scoring.job import Folder, Job, Place
-from scoring.landing import Landing
-from scoring.ports import (
-    Filling,
-    FolderMark,
-    Kept,
-    OpenJobs,
-    PollMark,
-    Services,
-    Shelf,
-    SweepMark,
-    Turn,
-)
-from scoring.progress import OpenJob, Progress
-from scoring.route import Route
+from scoring.events.dead_letters import DeadLetter, DeadLetterKind
+from scoring.jobs.batch_job import Accepted, Answer, BatchEndpoint, BatchJob, JobState, Submission
+from scoring.jobs.blobs import Blob, Forbidden, Page
+from scoring.jobs.folders import Cooldown, Filling, FolderMark
+from scoring.jobs.job import ContainerRef, Folder, Job
+from scoring.jobs.landing import Landing
+from scoring.jobs.marks import PollMark, SweepMark
+from scoring.jobs.progress import OpenJob, OpenJobs, Progress
+from scoring.ports import Services
+from scoring.routes.route import Route
 from scoring.timing import Timing
-from scoring.touches import Touches
+from scoring.use_cases import on_landing, poll, sweep
+from scoring.use_cases.quiet_folders import Touches
 
 Method = Callable[..., Awaitable[Any]]
 
 START = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
-PLACE = Place(
+PLACE = ContainerRef(
     account="landingzone", account_url="https://landingzone.blob.core.windows.net", container="c"
 )
 
@@ -100,7 +93,7 @@ class FakeLedger:
     async def open_jobs(self) -> OpenJobs:
         return OpenJobs(now=self._clock.now, jobs=[entry for _, entry in self.open.values()])
 
-    async def release(self, opened: OpenJob) -> None:
+    async def forget(self, opened: OpenJob) -> None:
         if opened.key in self.open and self.open[opened.key][1].version == opened.version:
             del self.open[opened.key]
 
@@ -146,10 +139,12 @@ class FakeMessages:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._versions = itertools.count(1)
-        self.messages: dict[str, tuple[bytes, Kept]] = {}  # by their entries' names
+        self.messages: dict[str, tuple[bytes, DeadLetter]] = {}  # by their entries' names
 
-    async def keep(self, shelf: Shelf, digest: str, message: bytes, reason: str) -> Kept:
-        kept = Kept(
+    async def keep(
+        self, shelf: DeadLetterKind, digest: str, message: bytes, reason: str
+    ) -> DeadLetter:
+        kept = DeadLetter(
             shelf=shelf,
             digest=digest,
             since=self._clock.now,
@@ -160,23 +155,23 @@ class FakeMessages:
         )
         return self.messages.setdefault(kept.entry, (message, kept))[1]
 
-    async def kept(self, shelf: Shelf) -> list[Kept]:
+    async def kept(self, shelf: DeadLetterKind) -> list[DeadLetter]:
         return [kept for _, kept in self.messages.values() if kept.shelf is shelf]
 
-    async def message(self, kept: Kept) -> bytes | None:
+    async def message(self, kept: DeadLetter) -> bytes | None:
         return self.messages[kept.entry][0] if kept.entry in self.messages else None
 
-    async def mark_announced(self, kept: Kept) -> None:
+    async def mark_announced(self, kept: DeadLetter) -> None:
         if self._stands(kept):
             version = str(next(self._versions))
             marked = msgspec.structs.replace(kept, announced=True, version=version)
             self.messages[kept.entry] = self.messages[kept.entry][0], marked
 
-    async def drop(self, kept: Kept) -> None:
+    async def drop(self, kept: DeadLetter) -> None:
         if self._stands(kept):
             del self.messages[kept.entry]
 
-    def _stands(self, kept: Kept) -> bool:
+    def _stands(self, kept: DeadLetter) -> bool:
         return self.messages.get(kept.entry, (b"", None))[1] == kept
 
 
@@ -187,7 +182,7 @@ class FakeFolders:
         self._clock = clock
         self._versions = itertools.count(1)
         self.marks: dict[str, tuple[Folder, FolderMark]] = {}
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, Cooldown] = {}
         self.touches = 0
 
     async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
@@ -219,17 +214,17 @@ class FakeFolders:
             folder, stands = self.marks[mark.key]
             self._write(folder, stands, since=since)
 
-    async def settle(self, mark: FolderMark) -> None:
+    async def drop_mark(self, mark: FolderMark) -> None:
         if mark.key in self.marks and self.marks[mark.key][1].version == mark.version:
             del self.marks[mark.key]
 
-    async def turn(self, key: str) -> Turn | None:
+    async def cooldown(self, key: str) -> Cooldown | None:
         return self.turns.get(key)
 
-    async def take_turn(self, key: str, tag: str, last: Turn | None) -> bool:
+    async def start_cooldown(self, key: str, tag: str, last: Cooldown | None) -> bool:
         if self.turns.get(key) == last:
             version = str(next(self._versions))
-            self.turns[key] = Turn(tag=tag, taken=self._clock.now, version=version)
+            self.turns[key] = Cooldown(tag=tag, taken=self._clock.now, version=version)
         return self.turns[key].tag == tag
 
     def _write(self, folder: Folder, mark: FolderMark, **changes: Any) -> FolderMark:
@@ -262,10 +257,10 @@ class FakeStorage:
         )
         return self.blobs[path]
 
-    async def blob(self, place: Place, path: str) -> Blob | Forbidden | None:
+    async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
         return Forbidden() if path in self.forbidden else self.blobs.get(path)
 
-    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+    async def folder(self, place: ContainerRef, path: str) -> list[Blob] | Forbidden:
         self.folder_listings += 1
         if path in self.forbidden:
             return Forbidden()
@@ -276,7 +271,7 @@ class FakeStorage:
             if name.startswith(inside) and "/" not in name.removeprefix(inside)
         ]
 
-    async def page(self, place: Place, prefix: str, start: str) -> Page:
+    async def page(self, place: ContainerRef, prefix: str, start: str) -> Page:
         paths = sorted(path for path in self.blobs if path.startswith(prefix) and path >= start)
         blobs = [self.blobs[path] for path in paths[: self.page_size]]
         return Page(
@@ -285,13 +280,13 @@ class FakeStorage:
             next="".join(paths[self.page_size : self.page_size + 1]),
         )
 
-    async def newest(self, place: Place, path: str) -> Blob | Forbidden | None:
+    async def newest(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
         if path in self.forbidden:
             return Forbidden()
         below = [blob for name, blob in self.blobs.items() if name.startswith(f"{path}/")]
         return max(below, key=lambda blob: blob.modified, default=None)
 
-    async def leave(self, place: Place, path: str, content: bytes) -> None:
+    async def leave(self, place: ContainerRef, path: str, content: bytes) -> None:
         if self.leave_failure is not None:
             raise self.leave_failure
         self.receipts.setdefault(path, content)
@@ -308,7 +303,7 @@ class FakeWorkspace:
         self.failure: Exception | None = None
         self.cancel_failure: Exception | None = None
 
-    async def places(self) -> dict[str, Place]:
+    async def places(self) -> dict[str, ContainerRef]:
         self._fail()
         return {"workspaceblobstore": PLACE}
 
@@ -441,7 +436,7 @@ class World:
     async def land(self, path: str, **properties: Any) -> Landing:
         """Let a blob land, and its event arrive."""
         landing = self.landing(self.storage.put(path, **properties))
-        await landings.land(self.services, landing)
+        await on_landing.land(self.services, landing)
         return landing
 
     def landing(self, blob: Blob) -> Landing:

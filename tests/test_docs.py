@@ -14,8 +14,10 @@ import pytest
 from scoring.durations import read_duration
 from scoring.errors import SetupError
 from scoring.log import Action, line
-from scoring.route import Mistake, Ready, Route, pattern
-from scoring.routes_file import kinds_of, read_routes
+from scoring.routes.file import kinds_of, read_routes
+from scoring.routes.patterns import pattern
+from scoring.routes.route import Ready, Route
+from scoring.routes.rules import Mistake
 from scoring.settings import Settings, poll_schedule, read_settings
 from scoring.uris import may_receive_token, safe_name
 from tests.pages import DOCS, ROOT, blocks, page, rows, section
@@ -37,7 +39,7 @@ def test_operate_lists_each_action_that_the_product_logs_and_no_other() -> None:
 def test_operate_lists_each_reason_that_the_product_gives_and_no_other() -> None:
     table = section(page("operate"), "Reasons")
     listed = set(re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE))
-    source = "".join(path.read_text("utf-8") for path in (ROOT / "scoring").glob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "scoring").rglob("*.py"))
     given = re.findall(
         r'code="([a-z-]+)"|(?:BY_OPERATOR =|_rejected|Status\.\w+,|outcome,)\s*\(?"([a-z-]+)"',
         source,

@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient, LinearRetry
 
-from local.azureml.uris import BlobPath, Place, WebUrl
+from local.azureml.uris import BlobPath, ContainerRef, WebUrl
 from local.credential import StaticCredential
 from local.names import STORAGE_AUDIENCE
 from local.run_folder import RunFolder
@@ -37,7 +37,7 @@ class Blobs:
         self._clients = clients
         self._accounts: dict[str, BlobServiceClient] = {}
 
-    async def fetch(self, place: Place, kind: str, into: Path) -> list[Path]:
+    async def fetch(self, place: ContainerRef, kind: str, into: Path) -> list[Path]:
         """Download a file, or the files directly in a folder; return them by name.
 
         Raises JobFailed if there is none.

@@ -15,7 +15,7 @@ import msgspec
 from local.azureml import blobs
 from local.azureml.blobs import Blobs, JobFailed
 from local.azureml.jobs import BatchJob
-from local.azureml.uris import BlobPath, Place
+from local.azureml.uris import BlobPath, ContainerRef
 from local.run_folder import RunFolder
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -48,7 +48,7 @@ class Program:
 
 
 async def score(
-    folder: RunFolder, job: BatchJob, program: Program, source: Place, target: BlobPath
+    folder: RunFolder, job: BatchJob, program: Program, source: ContainerRef, target: BlobPath
 ) -> None:
     """Score a job's input; its output exists when this returns.
 

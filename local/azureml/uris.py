@@ -44,10 +44,10 @@ class WebUrl:
     url: str
 
 
-Place = BlobPath | WebUrl
+ContainerRef = BlobPath | WebUrl
 
 
-def input_place(uri: str, kind: str, workspace: Workspace, *, decode_percent: bool) -> Place:
+def input_place(uri: str, kind: str, workspace: Workspace, *, decode_percent: bool) -> ContainerRef:
     """Return where an input of a kind (UriFile, UriFolder) is.
 
     Raises:

@@ -58,7 +58,7 @@ class Score:
             try:
                 result = _checked(self._within_timeout(mini_batch))
             except Exception as error:  # noqa: BLE001 - whatever the script does is its failure
-                self.last_error = told(error)
+                self.last_error = describe(error)
             else:
                 self.last_error = ""
                 if self._appends:
@@ -111,7 +111,7 @@ def _is_data_frame(result: Any) -> bool:
     return pandas is not None and isinstance(result, pandas.DataFrame)
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Write a traceback to the log; return its last line."""
     traceback.print_exception(error)
     return traceback.format_exception_only(error)[-1].strip()
@@ -170,7 +170,7 @@ def main() -> int:
     except ScoringError as failure:
         Path(work["error"]).write_text(str(failure), encoding="utf-8")
     except BaseException as error:  # noqa: BLE001 - also SystemExit is no success here
-        Path(work["error"]).write_text(told(error), encoding="utf-8")
+        Path(work["error"]).write_text(describe(error), encoding="utf-8")
     else:
         return 0
     return 1

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from scoring.authorized_http import AuthorizedHttp, json_in, retry_after
+from scoring.azure.http import AuthorizedHttp, json_in, retry_after
+from scoring.azure.workspace import API_VERSION
 from scoring.cli.failures import Refused
 from scoring.cli.patient_http import PatientHttp, document_in
-from scoring.workspace import API_VERSION
 
 Tell = Callable[[str], None]  # is told the state of a long operation whenever it is asked for
 
@@ -79,7 +79,7 @@ class Arm:
         """
         answer = await self._patient.send("PUT", self._at(path, {}), json=body)
         await self._wait(path, answer, tell)
-        stands = await self.settled(path, tell) or document_in(answer)
+        stands = await self.wait_until_done(path, tell) or document_in(answer)
         if not well(stands):
             raise Refused(f"{path}: its provisioning {provisioning(stands).lower()}")
         return stands
@@ -93,9 +93,9 @@ class Arm:
         answer = await self._patient.send("DELETE", self._at(path, {}), missing_is_fine=True)
         if answer.status_code != httpx.codes.NOT_FOUND:
             await self._wait(path, answer, tell)
-            await self.settled(path, tell)
+            await self.wait_until_done(path, tell)
 
-    async def settled(self, path: str, tell: Tell = silent) -> dict[str, Any] | None:
+    async def wait_until_done(self, path: str, tell: Tell = silent) -> dict[str, Any] | None:
         """Return a resource when no operation runs on it any more; None if there is none."""
         wait = _FIRST_LOOK
         while True:

@@ -19,8 +19,7 @@ from rich.progress import (
 from rich.prompt import Confirm
 
 from scoring.cli.failures import Exit, Failure, UsageError
-from scoring.log import logger
-from scoring.redaction import redacted
+from scoring.log import logger, redacted
 
 _NOT_CUT = 10_000  # columns of a table that goes to a file or a program
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from scoring.azure.clients import Clients
+from scoring.azure.workspace import place_in
 from scoring.cli.arm import Arm
 from scoring.cli.failures import Refused
-from scoring.clients import Clients
-from scoring.job import Place
-from scoring.workspace import place_in
+from scoring.jobs.job import ContainerRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Datastore:
     """A datastore in blob storage."""
 
     name: str
-    place: Place
+    place: ContainerRef
 
 
 async def registered(arm: Arm) -> dict[str, dict[str, Any]]:
@@ -24,13 +24,13 @@ async def registered(arm: Arm) -> dict[str, dict[str, Any]]:
     return {one["name"]: one async for one in arm.listed("datastores")}
 
 
-def places_of(datastores: dict[str, dict[str, Any]], clients: Clients) -> dict[str, Place]:
+def places_of(datastores: dict[str, dict[str, Any]], clients: Clients) -> dict[str, ContainerRef]:
     """Return where those in blob storage are."""
     found = {name: place_in(one, clients.account_url) for name, one in datastores.items()}
     return {name: place for name, place in found.items() if place is not None}
 
 
-async def place_of(arm: Arm, name: str, clients: Clients) -> Place:
+async def place_of(arm: Arm, name: str, clients: Clients) -> ContainerRef:
     """Ask where a datastore is.
 
     Raises:

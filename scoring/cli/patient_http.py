@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 from azure.core.exceptions import AzureError
 
-from scoring.authorized_http import AuthorizedHttp, json_in, retry_after, what_it_says
-from scoring.azure_errors import told_as_ours
-from scoring.batch_endpoint import MOST_PAGES
+from scoring.azure.batch_endpoint import MOST_PAGES
+from scoring.azure.errors import translating_errors
+from scoring.azure.http import AuthorizedHttp, json_in, retry_after, what_it_says
 from scoring.cli.failures import Refused
 from scoring.errors import Unavailable
 
@@ -54,7 +54,7 @@ class PatientHttp:
             except (httpx.HTTPError, TimeoutError, OSError) as failure:
                 last = f"{type(failure).__name__}: {failure}".rstrip(": ")
             except AzureError:
-                with told_as_ours(f"{method} {url}"):
+                with translating_errors(f"{method} {url}"):
                     raise
             else:
                 missing = answer.status_code == httpx.codes.NOT_FOUND

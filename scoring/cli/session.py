@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from cyclopts import Group, Parameter, validators
 
+from scoring.azure.clients import Clients
 from scoring.cli.arm import Arm
 from scoring.cli.console import Console
 from scoring.cli.failures import UsageError
-from scoring.clients import Clients
 from scoring.ports import Services
+from scoring.services import ROUTES_FILE, good_routes, make, read_routes_file
 from scoring.settings import read_azure_settings, read_settings
-from scoring.wiring import ROUTES_FILE, good_routes, make, read_routes_file
 
 _WORKSPACE_FILES = ("config.json", ".azureml/config.json")  # as the Azure ML SDKs look for them
 _NAMES = {

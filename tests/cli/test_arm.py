@@ -13,7 +13,8 @@ from local.azureml.operations import Failure, OperationPlan
 from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import ARM_AUDIENCE
-from scoring.authorized_http import AuthorizedHttp
+from scoring.azure.http import AuthorizedHttp
+from scoring.azure.identity import Identity
 from scoring.cli import arm as arm_module
 from scoring.cli import patient_http
 from scoring.cli.arm import Arm, provisioning
@@ -21,7 +22,6 @@ from scoring.cli.failures import Refused
 from scoring.cli.patient_http import Conflict
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
-from scoring.identity import Identity
 
 ENDPOINT = {"location": "local", "properties": {"authMode": "aadToken"}}
 STATUS = "mfeOperationsStatus"
@@ -110,7 +110,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
         await session.arm.put(path, ENDPOINT)
 
     assert conflict.value.maybe_ours
-    stands = await session.arm.settled(path)
+    stands = await session.arm.wait_until_done(path)
     assert stands is not None
     assert provisioning(stands) == "Succeeded"
 

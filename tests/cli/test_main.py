@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from scoring.cli.ledger.commands import State
-from scoring.cli.ledger.rows import ENDS, OPEN_STATES
+from scoring.cli.landfall.ledger.commands import State
+from scoring.cli.landfall.ledger.rows import ENDS, OPEN_STATES
 from tests.cli.conftest import Commands
 
 START = """

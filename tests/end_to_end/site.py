@@ -28,7 +28,7 @@ from local.names import (
     LEDGER_CONTAINER,
 )
 from local.run_folder import RunFolder
-from tests.completion_events import check_event
+from tests.events.completion_events import check_event
 
 Event = dict[str, Any]
 

@@ -9,9 +9,9 @@ from local.faults import Fault
 from local.host import Host
 from local.names import LEDGER_CONTAINER
 from local.run_folder import RunFolder
-from scoring.quarantine import TYPE
-from tests.completion_events import check_quarantine_event
+from scoring.events.quarantine import TYPE
 from tests.end_to_end.site import SECONDS, Event, Site, file_route, site
+from tests.events.completion_events import check_quarantine_event
 
 HOST_PACE = "0.003"  # a message comes back at once, one in the poison queue after 2 seconds
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.cli.bicep import bicep
+from tests.bicep import bicep
 from tests.pages import ROOT
 
 INFRA = ROOT / "infra"

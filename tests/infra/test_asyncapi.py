@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
 
-from scoring.completion import TYPES
-from scoring.quarantine import TYPE
-from tests.completion_events import QUARANTINE_SCHEMA, SCHEMA
+from scoring.events.completion import TYPES
+from scoring.events.quarantine import TYPE
+from tests.events.completion_events import QUARANTINE_SCHEMA, SCHEMA
 from tests.infra.events import EXAMPLES
 from tests.pages import ROOT
 

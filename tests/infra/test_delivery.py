@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scoring.landing import COMMITTING_APIS, Landing, Renamed, read_message
+from scoring.events.storage import COMMITTING_APIS, Renamed, read_message
+from scoring.jobs.landing import Landing
 from tests.infra.deployment import Resource, deployed, resources, template, the
 from tests.pages import ROOT
 

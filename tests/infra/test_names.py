@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from scoring import blob_folders, blob_ledger
+from scoring.azure.ledger import folders, jobs
 from scoring.errors import SetupError
-from scoring.ports import Shelf
+from scoring.events.dead_letters import DeadLetterKind
 from scoring.settings import (
     LANDINGS_QUEUE,
     POISON_QUEUE,
@@ -27,7 +27,7 @@ OF_THE_HOST = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }
-ENDED = {blob_ledger._DONE, blob_folders._TURNS, f"{Shelf.QUARANTINE}/"}
+ENDED = {jobs._DONE, folders._TURNS, f"{DeadLetterKind.QUARANTINE}/"}
 SUBSCRIPTIONS = deployed("largest", "Microsoft.EventGrid/systemTopics/eventSubscriptions")
 LEFT_OUT = {  # optional, and given by `furtherSettings` where they are needed
     "AzureWebJobsStorage",  # a connection string is a secret

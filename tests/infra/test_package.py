@@ -16,8 +16,9 @@ from tests.pages import ROOT
 from tests.worker.apps import BINDINGS, imported
 from tests.worker.environment import python_with
 
-MODULES = {f"scoring/{path.name}" for path in (ROOT / "scoring").glob("*.py")}
-APP = {*FILES, *MODULES} - {"scoring/__main__.py"}
+MODULES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "scoring").rglob("*.py")}
+COMMANDS = {name for name in MODULES if name.startswith(("scoring/__main__.py", "scoring/cli/"))}
+APP = {*FILES, *MODULES} - COMMANDS
 LINES = (ROOT / ".funcignore").read_text("utf-8").splitlines()
 
 # What lies beside the app in a folder where somebody works.
@@ -37,8 +38,10 @@ BESIDE = [
     "scoring-old/job.py",
     "scoring/__main__.py",
     "scoring/__pycache__/job.cpython-311.pyc",
+    "scoring/azure/ledger/__pycache__/jobs.cpython-311.pyc",
+    "scoring/jobs/__pycache__/job.cpython-311.pyc",
     "scoring/cli/__init__.py",
-    "scoring/cli/ledger/rows.py",
+    "scoring/cli/landfall/ledger/rows.py",
     "scoring/cli/requirements.txt",
     "tests/function_app.py",
     "tests/scoring/job.py",
@@ -88,13 +91,23 @@ def test_the_same_files_give_the_same_bytes_whenever_and_with_whatever_rights(
 
 @pytest.mark.parametrize(
     "stray",
-    [".env", "Job.py", "job.py.orig", "job.pyc", "job2.json", "more/__init__.py", "x-y.py"],
+    [
+        ".env",
+        "Job.py",
+        "job.py.orig",
+        "job.pyc",
+        "jobs/.env",
+        "azure/ledger/more/__init__.py",
+        "job2.json",
+        "more/__init__.py",
+        "x-y.py",
+    ],
 )
 def test_what_is_no_module_of_the_app_stops_it(project: Path, stray: str) -> None:
     path = project / "scoring" / stray
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    with pytest.raises(NotTheAppError, match=stray.partition("/")[0]):
+    with pytest.raises(NotTheAppError, match=stray.removesuffix("/__init__.py")):
         packed(project)
     assert not (project.parent / "landfall.zip").exists()
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from scoring.decisions import Status
+from scoring.jobs.outcome import Status
+from scoring.jobs.progress import State
 from scoring.log import Action
-from scoring.progress import State
 from tests.infra import kql, logged
 from tests.pages import ROOT, blocks, page, section
 from tests.worker.apps import BINDINGS

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.bicep import bicep
+from tests.bicep import bicep
 from tests.infra.deployment import INFRA, SIZES, snapshot_of, template, templates
 
 SOURCES = sorted(path.relative_to(INFRA) for path in INFRA.rglob("*.bicep*"))

@@ -19,10 +19,10 @@ from local.names import EVENT_GRID_AUDIENCE
 from local.run_folder import RunFolder
 from local.tokens import issue
 from local.topic import Topic, Webhook
-from scoring.completion import TYPES
-from scoring.event_grid import EventGridTopic
-from scoring.quarantine import TYPE
-from tests.cli.bicep import bicep
+from scoring.azure.event_grid import EventGridTopic
+from scoring.events.completion import TYPES
+from scoring.events.quarantine import TYPE
+from tests.bicep import bicep
 from tests.infra.events import DIFFERENT
 from tests.pages import blocks, page
 

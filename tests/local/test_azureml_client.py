@@ -20,21 +20,21 @@ from local.names import (
 from local.run_folder import RunFolder
 from local.storage import Storage
 from local.tokens import issue
-from scoring.authorized_http import AuthorizedHttp, new_client
-from scoring.batch_endpoint import AzureBatchEndpoints
-from scoring.batch_jobs import (
+from scoring.azure.batch_endpoint import AzureBatchEndpoints
+from scoring.azure.http import AuthorizedHttp, new_client
+from scoring.azure.identity import Identity
+from scoring.azure.workspace import AzureWorkspace
+from scoring.jobs.batch_job import (
     Accepted,
     Answer,
-    Answered,
     BatchEndpoint,
     BatchJob,
+    ErrorAnswer,
     JobState,
     Submission,
     Unclear,
 )
-from scoring.identity import Identity
-from scoring.job import Place
-from scoring.workspace import AzureWorkspace
+from scoring.jobs.job import ContainerRef
 from tests.local.site import Site, opened
 
 
@@ -101,7 +101,7 @@ async def test_the_workspace_says_where_everything_is(product: Product) -> None:
     product.site.ml.page_size = 1
     places = await product.workspace.places()
     assert places == {
-        DATASTORE: Place(
+        DATASTORE: ContainerRef(
             account=LANDING_ACCOUNT,
             account_url=f"https://{LANDING_ACCOUNT}.blob.core.windows.net",
             container=CONTAINER,
@@ -168,9 +168,9 @@ async def test_a_refusal_is_understood(product: Product) -> None:
         endpoint,
         Submission(tag="t", deployment=None, kind="file", input_uri="nonsense", output_uri="no"),
     )
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, ErrorAnswer)
     assert answer.message == "DeploymentNotFound: Endpoint 'rows' has no deployment 'none'."
-    assert isinstance(busy, Answered)
+    assert isinstance(busy, ErrorAnswer)
     assert (busy.status, busy.retry_after) == (429, 7)
 
 
@@ -181,7 +181,7 @@ async def test_a_validation_error_is_told_in_full(product: Product) -> None:
             tag="t", deployment=None, kind="file", input_uri="nonsense", output_uri="nonsense"
         ),
     )
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, ErrorAnswer)
     assert answer.status == 400
     assert answer.message.startswith(
         "properties.inputData.input.uri: the URI has none of the forms"

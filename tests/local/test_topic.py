@@ -18,8 +18,8 @@ from local.run_folder import RunFolder
 from local.serving import serve
 from local.tokens import issue
 from local.topic import Topic, Webhook
+from scoring.azure.event_grid import EventGridTopic
 from scoring.errors import SetupError, Unavailable
-from scoring.event_grid import EventGridTopic
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "T", "subject": "/a/b.csv"}
 

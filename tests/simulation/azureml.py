@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scoring.batch_jobs import (
+from scoring.jobs.batch_job import (
     Accepted,
     Answer,
-    Answered,
     BatchEndpoint,
     BatchJob,
+    ErrorAnswer,
     JobState,
     NotSent,
     Submission,
@@ -67,18 +67,18 @@ class SimEndpoints:
     def _answer(self, endpoint: BatchEndpoint, submission: Submission, fate: str) -> Answer:
         chance = self._world.chance
         if fate == "refused":
-            return Answered(status=chance.choice(REFUSALS), message="sig=SECRET no")
+            return ErrorAnswer(status=chance.choice(REFUSALS), message="sig=SECRET no")
         if fate == "throttled":
-            return Answered(status=429, message="slow", retry_after=chance.uniform(0, 900))
+            return ErrorAnswer(status=429, message="slow", retry_after=chance.uniform(0, 900))
         if fate == "not-sent":
             return NotSent(message="no connection")
         if fate == "error-before":
-            return Answered(status=chance.choice(UNCLEAR), message="", retry_after=5)
+            return ErrorAnswer(status=chance.choice(UNCLEAR), message="", retry_after=5)
         accepted = self._create(endpoint, submission)
         if fate == "twice":
             self._create(endpoint, submission)
         if fate == "error-after":
-            return Answered(status=chance.choice(UNCLEAR), message="", retry_after=5)
+            return ErrorAnswer(status=chance.choice(UNCLEAR), message="", retry_after=5)
         if fate == "nameless":
             return Unclear(message="200 without a usable name")
         return accepted

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.batch_jobs import NotSent, Unclear
 from scoring.errors import Unavailable
-from scoring.progress import BY_OPERATOR, State
-from scoring.route import Route
+from scoring.jobs.batch_job import NotSent, Unclear
+from scoring.jobs.progress import BY_OPERATOR, State
+from scoring.routes.route import Route
 from tests.fakes import Method, Through, host
 
 if TYPE_CHECKING:

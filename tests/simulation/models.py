@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.batch_jobs import BatchEndpoint
-from scoring.blobs import Blob, Forbidden
-from scoring.job import Job, Place, attempt_tag
-from scoring.progress import OpenJob, Progress, State
+from scoring.jobs.batch_job import BatchEndpoint
+from scoring.jobs.blobs import Blob, Forbidden
+from scoring.jobs.job import ContainerRef, Job, attempt_tag
+from scoring.jobs.progress import OpenJob, Progress, State
 from tests.fakes import PLACE, START, Clock, FakeLedger, FakeStorage
 from tests.simulation.faults import Faults
 from tests.simulation.loop import VirtualLoop
@@ -101,7 +101,7 @@ class SimStorage(FakeStorage):
     def changed(self, path: str) -> None:
         self.changes[path.rpartition("/")[0]] = self._clock.now
 
-    async def folder(self, place: Place, path: str) -> list[Blob] | Forbidden:
+    async def folder(self, place: ContainerRef, path: str) -> list[Blob] | Forbidden:
         files = await super().folder(place, path)
         if not isinstance(files, Forbidden):
             self.listed(files)
@@ -114,7 +114,7 @@ class SimWorkspace:
     def __init__(self, endpoints: "SimEndpoints") -> None:
         self._endpoints = endpoints
 
-    async def places(self) -> dict[str, Place]:
+    async def places(self) -> dict[str, ContainerRef]:
         return {"workspaceblobstore": PLACE}
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:

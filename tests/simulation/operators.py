@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from scoring.cli.failures import Refused
-from scoring.cli.ledger import operators
-from scoring.cli.ledger.replay import Replay
-from scoring.job import attempt_tag
+from scoring.cli.landfall.ledger import operators
+from scoring.cli.landfall.ledger.replay import Replay
+from scoring.jobs.job import attempt_tag
+from scoring.jobs.progress import State
 from scoring.ports import Services
-from scoring.progress import State
 from tests.simulation.faults import MINUTE
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.batch_jobs import Answer, Answered, JobState, NotSent, Submission
-from scoring.blobs import Blob
-from scoring.cli.ledger.replay import Replayed
-from scoring.decisions import DEFINITE, folder_digest
-from scoring.job import attempt_tag, job_for
-from scoring.landing import Landing
-from scoring.progress import State
-from scoring.route import Route
+from scoring.cli.landfall.ledger.replay import Replayed
+from scoring.jobs.batch_job import Answer, ErrorAnswer, JobState, NotSent, Submission
+from scoring.jobs.blobs import Blob, folder_digest
+from scoring.jobs.job import attempt_tag, job_for
+from scoring.jobs.landing import Landing
+from scoring.jobs.progress import State
+from scoring.jobs.submission import DEFINITE
+from scoring.routes.route import Route
 from tests.fakes import PLACE
 from tests.simulation.faults import HOUR, MINUTE
 
@@ -292,5 +292,5 @@ class Promises:
 
 def _is_definite(answer: Answer) -> bool:
     return isinstance(answer, NotSent) or (
-        isinstance(answer, Answered) and answer.status in DEFINITE
+        isinstance(answer, ErrorAnswer) and answer.status in DEFINITE
     )

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.landing import Landing
-from scoring.landings import on_landing
-from scoring.poison import on_poison
+from scoring.jobs.landing import Landing
+from scoring.use_cases.on_landing import on_landing
+from scoring.use_cases.on_poison import on_poison
 from tests.factories import created, landing
 from tests.fakes import PLACE
 

@@ -32,7 +32,7 @@ SABOTAGES = [
         "a blind retry after a timeout",
         "decisions.py",
         "if isinstance(answer, NotSent):",
-        "if not isinstance(answer, Answered):",
+        "if not isinstance(answer, ErrorAnswer):",
     ),
     Sabotage(
         "what is being copied is submitted",
@@ -42,13 +42,13 @@ SABOTAGES = [
     ),
     Sabotage(
         "no nonce",
-        "writes.py",
+        "use_cases/ledger_writes.py",
         "return stands, stands is not None and stands.progress.nonce == nonce",
         "return stands, stands is not None",
     ),
     Sabotage(
         "an unconditional save",
-        "writes.py",
+        "use_cases/ledger_writes.py",
         "    stands, ours = await _try_save(services, opened, progress)\n    return stands if",
         "    stands, ours = await _try_save(services, opened, progress)\n"
         "    while not ours and stands is not None:\n"
@@ -56,118 +56,118 @@ SABOTAGES = [
     ),
     Sabotage(
         "done/ not looked up",
-        "submit.py",
+        "use_cases/submit.py",
         "    if end is not None:\n        # Its event",
         "    if False:\n        # Its event",
     ),
     Sabotage(
         "done/ looked up beside the create",
-        "submit.py",
-        "    opened = await writes.claim(services, job, State.PENDING if waits",
+        "use_cases/submit.py",
+        "    opened = await ledger_writes.claim(services, job, State.PENDING if waits",
         "    early = await services.ledger.end(job.key)\n"
         "    services = msgspec.structs.replace(services, ledger=_Early(services.ledger, early))\n"
-        "    opened = await writes.claim(services, job, State.PENDING if waits",
+        "    opened = await ledger_writes.claim(services, job, State.PENDING if waits",
     ),
     Sabotage(
         "done/ written after publishing",
-        "finish.py",
+        "use_cases/finish.py",
         "    stands = await services.ledger.conclude(",
         "    await services.publisher.publish(event)\n    stands = await services.ledger.conclude(",
     ),
     Sabotage(
         "an event's time from the host's clock",
-        "finish.py",
+        "use_cases/finish.py",
         "        ended=now,\n",
         "        ended=now + timedelta(seconds=services.clock() % 86_400),\n",
     ),
     Sabotage(
         "the watermark from the end of the pass",
-        "sweep.py",
+        "use_cases/sweep.py",
         "first_page = mark.oldest_left or page.now",
         "first_page = page.now + self._timing.sweep_overlap",
     ),
     Sabotage(
         "the watermark moved before every claim was made",
-        "sweep.py",
-        "        await in_any_case(self._take, old)\n",
+        "use_cases/sweep.py",
+        "        await for_each_then_raise(self._take, old)\n",
         "        with contextlib.suppress(Exception):\n"
-        "            await in_any_case(self._take, old)\n",
+        "            await for_each_then_raise(self._take, old)\n",
     ),
     Sabotage(
         "the limit counted before the claim",
-        "admission.py",
+        "use_cases/admission.py",
         "        if route not in self._limited:\n",
         "        if True:\n",
     ),
     Sabotage(
         "not listed taken for absent at the first look",
-        "next_step.py",
+        "jobs/next_step.py",
         "    if tick.now < last_look or held:\n",
         "    if held:\n",
     ),
     Sabotage(
         "the output's name without the attempt",
-        "job.py",
+        "jobs/job.py",
         'key = self.key if attempt == 1 else f"{self.key}-{attempt}"',
         "key = self.key",
     ),
     Sabotage(
         "a lost attempt POSTed again",
-        "progress.py",
+        "jobs/progress.py",
         "            attempt=self.attempt + 1,\n",
         "            attempt=self.attempt + (not lost),\n",
     ),
     Sabotage(
         "a folder's key by counter",
-        "filling.py",
+        "jobs/folders.py",
         "etag=folder_digest(files)",
         'etag=f"{emptied}"',
     ),
     Sabotage(
         "a mark deleted with a later ETag",
-        "gather.py",
-        "        await services.folders.settle(mark)\n",
+        "use_cases/quiet_folders.py",
+        "        await services.folders.drop_mark(mark)\n",
         "        marks = (await services.folders.filling()).marks\n"
         "        for stands in marks:\n"
         "            if stands.key == mark.key:\n"
-        "                await services.folders.settle(stands)\n",
+        "                await services.folders.drop_mark(stands)\n",
     ),
     Sabotage(
         "poison acknowledged before quarantine",
-        "poison.py",
-        "        kept = await _keep(services, Shelf.QUARANTINE",
-        "        asyncio.ensure_future(_keep(services, Shelf.QUARANTINE, message, ''))\n"
+        "use_cases/on_poison.py",
+        "        kept = await _keep(services, DeadLetterKind.QUARANTINE",
+        "        asyncio.ensure_future(_keep(services, DeadLetterKind.QUARANTINE, message, ''))\n"
         "        return\n"
-        "        kept = await _keep(services, Shelf.QUARANTINE",
+        "        kept = await _keep(services, DeadLetterKind.QUARANTINE",
     ),
     Sabotage(
         "a stale claim resubmitted without looking",
-        "next_step.py",
+        "jobs/next_step.py",
         "    unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)\n",
         "    unknown = opened.progress.to(State.PENDING)\n",
     ),
     Sabotage(
         "touches skipped for longer than quiet",
-        "touches.py",
+        "use_cases/quiet_folders.py",
         ".total_seconds() / TOUCHES",
         ".total_seconds() * 2",
     ),
     Sabotage(
         "a claim that is never renewed",
-        "submit.py",
+        "use_cases/submit.py",
         "        if claim.age(services) <= services.timing.post_starts_within:\n",
         "        if True:\n",
     ),
     Sabotage(
         "open/ deleted before publishing",
-        "finish.py",
+        "use_cases/finish.py",
         "    await announce(services, opened, stands, job)\n",
-        "    await services.ledger.release(opened)\n"
+        "    await services.ledger.forget(opened)\n"
         "    await announce(services, opened, stands, job)\n",
     ),
     Sabotage(
         "a version of a folder yields to an older one",
-        "turns.py",
+        "use_cases/cooldown.py",
         "    if now in (job.key, job.again_of) or (landed, now) < (job.landing.landed, job.key):\n",
         "    if now in (job.key, job.again_of) or not landed:\n",
     ),
@@ -179,13 +179,13 @@ SABOTAGES = [
     ),
     Sabotage(
         "another attempt after a cancel",
-        "next_step.py",
+        "jobs/next_step.py",
         '    if progress.cancel_asked is not None:\n        message = "an operator',
         '    if False:\n        message = "an operator',
     ),
     Sabotage(
         "what is scored again written over what was",
-        "job.py",
+        "jobs/job.py",
         'key=digest(job.key, "again", request), again_of',
         'key=job.key + request[:1], output_base=job.output_base.replace("{key}", job.key), again_of',
     ),

@@ -3,7 +3,7 @@
 import itertools
 from typing import TYPE_CHECKING
 
-from scoring.blobs import Blob
+from scoring.jobs.blobs import Blob
 from tests.fakes import PLACE
 from tests.simulation.faults import MINUTE
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from scoring import poison
-from scoring.poll import poll
-from scoring.route import Ready, Route
-from scoring.sweep import sweep
+from scoring.routes.route import Ready, Route
+from scoring.use_cases import on_poison
+from scoring.use_cases.poll import poll
+from scoring.use_cases.sweep import sweep
 from tests.factories import folder_route, quiet_route, route
 from tests.fakes import FakeFolders, FakeMessages, FakePublisher, services
 from tests.simulation.azureml import SimEndpoints
@@ -150,7 +150,7 @@ class World:
         host.running.add(name)
         function = poll
         if name == "sweep":
-            function = sweep if self.sweeps else poison.go_on
+            function = sweep if self.sweeps else on_poison.go_on
 
         def answered(succeeded: bool) -> None:
             host.running.discard(name)

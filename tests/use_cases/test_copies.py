@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from scoring.progress import State
+from scoring.jobs.progress import State
 from tests.factories import DIGITS, quiet_route, route
 from tests.fakes import World
 

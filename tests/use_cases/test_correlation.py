@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings
-from scoring.batch_jobs import Answered, JobState, Unclear
-from scoring.correlation import LONGEST
-from scoring.route import Route
+from scoring.events.correlation import LONGEST
+from scoring.jobs.batch_job import ErrorAnswer, JobState, Unclear
+from scoring.routes.route import Route
+from scoring.use_cases import on_landing
 from tests.factories import folder_route, route
 from tests.fakes import World
 
@@ -62,7 +62,7 @@ async def test_a_superseded_version_took_its_metadata_with_it() -> None:
     world = World(FILES)
     old = world.landing(world.storage.put(FILE, metadata=ONE))
     world.storage.put(FILE, metadata=TWO)
-    await landings.land(world.services, old)
+    await on_landing.land(world.services, old)
     world.complete("batchjob-1")
     await world.tick()
     assert told(world) == [("superseded", {}), ("completed", TWO)]
@@ -75,7 +75,7 @@ async def test_where_overwriting_is_ignored_it_is_the_version_that_the_event_nam
     world = World(msgspec.structs.replace(FILES, on_overwrite="ignore"))
     old = world.landing(world.storage.put(FILE, metadata=ONE))
     new = world.storage.put(FILE, metadata=TWO, size=0 if end == "rejected" else 20)
-    await landings.land(world.services, old)
+    await on_landing.land(world.services, old)
     if end == "completed":
         world.complete("batchjob-1")
         await world.tick()
@@ -104,7 +104,7 @@ async def test_a_folders_is_its_markers() -> None:
 async def test_it_is_kept_while_the_endpoint_refuses_and_the_batch_job_fails() -> None:
     world = World(msgspec.structs.replace(FILES, max_attempts=2))
     world.endpoints.answers = [
-        Answered(status=429, message="slow"),
+        ErrorAnswer(status=429, message="slow"),
         lambda _: Unclear(message="lost"),
     ]
     await world.land(FILE, metadata=ONE)

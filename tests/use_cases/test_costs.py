@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from scoring.batch_jobs import JobState
-from scoring.route import Route
+from scoring.jobs.batch_job import JobState
+from scoring.routes.route import Route
 from tests.factories import folder_route, quiet_route, route
 from tests.fakes import World
 

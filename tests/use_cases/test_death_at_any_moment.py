@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, poison, poll, sweep
-from scoring.batch_jobs import Answered, JobState, Unclear
 from scoring.errors import Unavailable
-from scoring.landing import Landing
-from scoring.ports import Services, Shelf
-from scoring.route import Ready
+from scoring.events.dead_letters import DeadLetterKind
+from scoring.jobs.batch_job import ErrorAnswer, JobState, Unclear
+from scoring.jobs.landing import Landing
+from scoring.ports import Services
+from scoring.routes.route import Ready
+from scoring.use_cases import on_landing, on_poison, poll, sweep
 from tests.factories import created, quiet_route, route
 from tests.fakes import Method, Through, World, host
 
@@ -119,7 +120,7 @@ def a_post_that_never_arrives(world: World) -> Landing:
 
 
 def a_throttled_one(world: World) -> Landing:
-    world.endpoints.answers = [Answered(status=429, message="slow", retry_after=30)]
+    world.endpoints.answers = [ErrorAnswer(status=429, message="slow", retry_after=30)]
     return a_file(world)
 
 
@@ -181,7 +182,7 @@ async def test_a_late_duplicate_whose_host_dies_scores_nothing_twice(
         death = Death(at_call, after_effect=after_effect)
         with contextlib.suppress(KilledError):
             mortal = msgspec.structs.replace(world.services, routes=[held])
-            await landings.land(death.befalls(mortal), landing)
+            await on_landing.land(death.befalls(mortal), landing)
         for _ in range(30):
             _work(world)
             await _tick(world, world.services)
@@ -203,10 +204,10 @@ async def test_a_message_in_poison_is_scored_and_announced_whenever_a_host_dies(
         mortal = death.befalls(world.services)
         world.workspace.failure = Unavailable("503")
         try:
-            await poison.on_poison(mortal, message)
+            await on_poison.on_poison(mortal, message)
         except KilledError:
             world.clock.pass_(timedelta(minutes=10))
-            await poison.on_poison(world.services, message)  # the message comes back
+            await on_poison.on_poison(world.services, message)  # the message comes back
         world.workspace.failure = None
         with contextlib.suppress(KilledError):
             await sweep.sweep(mortal)
@@ -219,7 +220,7 @@ async def test_a_message_in_poison_is_scored_and_announced_whenever_a_host_dies(
         ]
         assert len(set(world.publisher.published)) == 1
         ((_, kept),) = world.kept.messages.values()
-        assert (kept.shelf, kept.announced) == (Shelf.QUARANTINE, True)
+        assert (kept.shelf, kept.announced) == (DeadLetterKind.QUARANTINE, True)
         if not death.came:
             break
     assert at_call > 10
@@ -229,12 +230,12 @@ async def _live(world: World, landing: Landing, death: Death) -> None:
     """One host handles the event and polls until it dies; then others do."""
     mortal = death.befalls(world.services)
     try:
-        await landings.land(mortal, landing)
+        await on_landing.land(mortal, landing)
         for _ in range(25):
             _work(world)
             await _tick(world, mortal)
     except KilledError:
-        await landings.land(world.services, landing)  # the message comes back
+        await on_landing.land(world.services, landing)  # the message comes back
     for _ in range(90):
         _work(world)
         await _tick(world, world.services)

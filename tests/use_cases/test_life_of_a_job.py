@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, poll, submit, writes
-from scoring.batch_jobs import Answer, Answered, JobState, NotSent, Unclear
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.progress import State
+from scoring.jobs.batch_job import Answer, ErrorAnswer, JobState, NotSent, Unclear
+from scoring.jobs.progress import State
+from scoring.use_cases import cancels, ledger_writes, on_landing, poll, submit
 from tests.factories import DIGITS, job, route
 from tests.fakes import World
 
@@ -40,11 +40,11 @@ async def test_a_file_is_submitted_followed_and_announced() -> None:
 async def test_the_same_event_at_once_and_much_later_makes_one_job_and_one_event() -> None:
     world = World(HEART)
     landing = await world.land(FILE)
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     world.complete("batchjob-1")
     await world.tick()
     await world.ticks(timedelta(hours=5), every=timedelta(hours=1))
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     await world.tick()
     assert len(world.endpoints.submissions) == 1
     assert len(world.publisher.published) == 1
@@ -64,7 +64,7 @@ async def test_the_look_in_done_follows_the_claim() -> None:
         return await claim(*args)
 
     world.ledger.claim = claim_after_polls_move  # type: ignore[method-assign,assignment]
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     assert len(world.endpoints.submissions) == 1
     assert world.ledger.open == {}
 
@@ -75,7 +75,7 @@ async def test_a_landing_in_another_container_is_none_of_the_routes(
 ) -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    await landings.land(world.services, msgspec.structs.replace(landing, **elsewhere))
+    await on_landing.land(world.services, msgspec.structs.replace(landing, **elsewhere))
     assert world.ledger.open == {}
 
 
@@ -134,7 +134,7 @@ async def test_a_file_deleted_before_its_turn_is_rejected() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
     del world.storage.blobs[FILE]
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     assert world.publisher.ends == [("rejected", "deleted")]
 
 
@@ -142,7 +142,7 @@ async def test_a_file_overwritten_before_its_turn_is_superseded_and_the_new_one_
     world = World(HEART)
     old = world.landing(world.storage.put(FILE))
     await world.land(FILE)
-    await landings.land(world.services, old)
+    await on_landing.land(world.services, old)
     world.complete("batchjob-1")
     await world.tick()
     assert world.publisher.ends == [("superseded", "overwritten"), ("completed", None)]
@@ -153,7 +153,7 @@ async def test_an_overwritten_file_whose_own_event_never_comes_is_scored_all_the
     world = World(HEART)
     old = world.landing(world.storage.put(FILE))
     world.storage.put(FILE)
-    await landings.land(world.services, old)
+    await on_landing.land(world.services, old)
     assert len(world.endpoints.submissions) == 1
     assert world.publisher.ends == [("superseded", "overwritten")]
 
@@ -176,7 +176,7 @@ async def test_where_overwriting_is_ignored_the_version_that_stands_is_scored() 
     world = World(msgspec.structs.replace(HEART, on_overwrite="ignore"))
     old = world.landing(world.storage.put(FILE))
     stands = world.storage.put(FILE, size=77)
-    await landings.land(world.services, old)
+    await on_landing.land(world.services, old)
     world.complete("batchjob-1")
     await world.tick()
     assert world.publisher.ends == [("completed", None)]
@@ -239,7 +239,7 @@ async def test_completed_without_output_is_a_failure() -> None:
 async def test_what_lay_at_the_output_before_is_not_taken_for_the_result() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     uri = world.endpoints.submissions[0].output_uri
     older = world.storage.put(uri.partition("/paths/")[2])
     world.storage.blobs[older.path] = msgspec.structs.replace(
@@ -383,7 +383,7 @@ async def test_a_marker_of_an_empty_folder_is_rejected() -> None:
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_refusal_for_good_fails_the_job_at_once(status: int) -> None:
     world = World(HEART)
-    world.endpoints.answers = [Answered(status=status, message="no")]
+    world.endpoints.answers = [ErrorAnswer(status=status, message="no")]
     await world.land(FILE)
     assert world.publisher.ends == [("failed", "refused")]
 
@@ -392,7 +392,7 @@ async def test_a_refusal_for_good_fails_the_job_at_once(status: int) -> None:
 async def test_a_refusal_that_somebody_may_mend_is_borne_for_a_day(status: int) -> None:
     """The same attempt is POSTed again, slowly: for certain nothing was created."""
     world = World(HEART)
-    world.endpoints.answers = [Answered(status=status, message="not yet")] * 20
+    world.endpoints.answers = [ErrorAnswer(status=status, message="not yet")] * 20
     await world.land(FILE)
     await world.ticks(timedelta(hours=8), every=MINUTE)
     assert 15 < len(world.endpoints.submissions) < 40
@@ -404,7 +404,7 @@ async def test_a_refusal_that_somebody_may_mend_is_borne_for_a_day(status: int) 
 
 async def test_a_refusal_that_nobody_mends_fails_the_job_after_a_day() -> None:
     world = World(HEART)
-    world.endpoints.answers = [Answered(status=404, message="no such deployment")] * 1_000
+    world.endpoints.answers = [ErrorAnswer(status=404, message="no such deployment")] * 1_000
     await world.land(FILE)
     await world.ticks(timedelta(hours=23, minutes=30), every=10 * MINUTE)
     assert world.publisher.ends == []
@@ -425,7 +425,7 @@ async def test_an_endpoint_that_is_not_there_yet_is_waited_for() -> None:
 async def test_throttling_is_waited_out_and_probed_with_one_job() -> None:
     world = World(HEART)
     throttled: list[Callable[[Answer], Answer] | Answer] = [
-        Answered(status=429, message="slow down", retry_after=120)
+        ErrorAnswer(status=429, message="slow down", retry_after=120)
     ]
     world.endpoints.answers = throttled * 4
     for number in range(3):
@@ -450,7 +450,7 @@ async def test_a_connection_that_was_never_made_is_tried_again_by_poll() -> None
 @pytest.mark.parametrize("status", [302, 408, 409, 500, 503])
 async def test_an_answer_that_says_nothing_for_certain_is_unclear(status: int) -> None:
     world = World(HEART)
-    world.endpoints.answers = [Answered(status=status, message="?", retry_after=5)]
+    world.endpoints.answers = [ErrorAnswer(status=status, message="?", retry_after=5)]
     await world.land(FILE)
     assert world.progress.state is State.UNKNOWN
 
@@ -601,7 +601,7 @@ async def test_an_answer_after_the_job_was_given_up_for_another_is_canceled() ->
     await world.land(FILE)
     (_, frozen) = next(iter(world.ledger.open.values()))
     await world.ticks(17 * MINUTE)
-    await writes.record(
+    await ledger_writes.record(
         world.services, frozen, frozen.progress.to(State.SUBMITTED, batch_job="batchjob-1")
     )
     assert world.workspace.canceled == ["batchjob-1"]
@@ -614,7 +614,7 @@ async def test_an_answer_that_comes_while_the_job_is_merely_unknown_is_recorded(
     await world.land(FILE)
     (_, before) = next(iter(world.ledger.open.values()))
     stale = msgspec.structs.replace(before, version="an earlier one")
-    await writes.record(
+    await ledger_writes.record(
         world.services, stale, before.progress.to(State.SUBMITTED, batch_job="late")
     )
     assert world.progress.batch_job == "late"
@@ -908,7 +908,7 @@ async def test_a_setup_that_refuses_to_cancel_leaves_a_warning_not_an_error(
 ) -> None:
     world = World(HEART)
     world.workspace.failure = SetupError("no permission")
-    await writes.cancel_surplus(world.services, "key", "batchjob-9")
+    await cancels.cancel_surplus(world.services, "key", "batchjob-9")
     assert 'surplus-left job=key batch_job=batchjob-9 error="no permission"' in caplog.text
 
 
@@ -960,7 +960,7 @@ async def test_what_keeps_a_job_from_its_post_is_told(caplog: pytest.LogCaptureF
 
     world.storage.blob = away  # type: ignore[method-assign,assignment]
     with pytest.raises(Unavailable):
-        await landings.land(world.services, landing)
+        await on_landing.land(world.services, landing)
     assert 'reason="storage is away"' in _line_of("held", caplog)
     assert f"path={FILE}" in _line_of("held", caplog)
 
@@ -975,7 +975,7 @@ async def test_every_odd_end_and_turn_of_a_job_has_its_line(
     old = await world.land("landing/heart/empty.csv", size=0)
     assert "reason=empty" in _line_of("rejected", caplog)
     world.storage.put(old.path)
-    await landings.land(world.services, msgspec.structs.replace(old, etag="older"))
+    await on_landing.land(world.services, msgspec.structs.replace(old, etag="older"))
     assert "reason=overwritten" in _line_of("superseded", caplog)
     await world.land("landing/heart/fails.csv")
     world.endpoints.turn("batchjob-2", JobState.FAILED)
@@ -985,7 +985,7 @@ async def test_every_odd_end_and_turn_of_a_job_has_its_line(
     await world.tick()
     assert "reason=batch-job-canceled" in _line_of("canceled", caplog)
     with pytest.raises(UnreadableMessage):
-        await landings.on_landing(world.services, b"no event")
+        await on_landing.on_landing(world.services, b"no event")
     assert _line_of("unreadable", caplog)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, poll, writes
-from scoring.admission import Admission
-from scoring.batch_jobs import Answered, BatchEndpoint, JobState, Submission, Unclear
-from scoring.blobs import Blob
 from scoring.errors import Unavailable
+from scoring.jobs.batch_job import BatchEndpoint, ErrorAnswer, JobState, Submission, Unclear
+from scoring.jobs.blobs import Blob
+from scoring.jobs.progress import OpenJob, State
 from scoring.ports import Services
-from scoring.progress import OpenJob, State
-from scoring.route import Route
+from scoring.routes.route import Route
+from scoring.use_cases import ledger_writes, on_landing, poll
+from scoring.use_cases.admission import Admission
 from tests.factories import folder_route, route
 from tests.fakes import PLACE, FakeEndpoints, Method, Stalled, Through, World, host
 
@@ -91,7 +91,7 @@ async def late_event(world: World, blob: Blob, chance: random.Random) -> None:
     for _ in range(chance.randrange(150)):
         await asyncio.sleep(0)
     age = timedelta(seconds=chance.randrange(3_600))
-    await landings.land(world.services, blob.landing(PLACE, blob.modified - age))
+    await on_landing.land(world.services, blob.landing(PLACE, blob.modified - age))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -118,7 +118,7 @@ async def test_the_oldest_landings_go_first_also_after_they_had_to_step_back() -
     for number in (5, 1, 4, 2, 3):
         await world.land(f"landing/heart/{number}.csv")
         world.clock.pass_(MINUTE)
-    endpoints.answers = [Answered(status=429, message="too many", retry_after=20)]
+    endpoints.answers = [ErrorAnswer(status=429, message="too many", retry_after=20)]
     await world.tick()
     await world.tick(2 * MINUTE)
     refused, *taken = [job.input_uri[-5] for job in endpoints.submissions]
@@ -127,7 +127,7 @@ async def test_the_oldest_landings_go_first_also_after_they_had_to_step_back() -
 
 
 async def mark(world: World, opened: OpenJob) -> OpenJob:
-    marked = await writes.save(world.services, opened, opened.progress.to(State.SUBMITTING))
+    marked = await ledger_writes.save(world.services, opened, opened.progress.to(State.SUBMITTING))
     assert marked is not None
     return marked
 
@@ -243,7 +243,7 @@ async def test_an_overwritten_file_waits_like_any_other() -> None:
     landing = world.landing(world.storage.put("landing/heart/1.csv"))
     await world.tick()
     assert endpoints.submissions == []
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     await world.tick()
     assert len(endpoints.submissions) == 1
     assert world.publisher.ends == [("superseded", "overwritten")]

@@ -7,16 +7,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from scoring import landings, poison
-from scoring.batch_jobs import Answered, BatchEndpoint, BatchJob, JobState, Unclear
 from scoring.cli.failures import Refused
-from scoring.cli.ledger import operators
-from scoring.cli.ledger.replay import Replay, Replayed
+from scoring.cli.landfall.ledger import operators
+from scoring.cli.landfall.ledger.replay import Replay, Replayed
 from scoring.errors import Unavailable, UnreadableMessage
-from scoring.job import attempt_tag
-from scoring.ports import Shelf
-from scoring.progress import State
-from scoring.route import Route
+from scoring.events.dead_letters import DeadLetterKind
+from scoring.jobs.batch_job import BatchEndpoint, BatchJob, ErrorAnswer, JobState, Unclear
+from scoring.jobs.job import attempt_tag
+from scoring.jobs.progress import State
+from scoring.routes.route import Route
+from scoring.use_cases import on_landing, on_poison
 from tests.factories import created, quiet_route, route
 from tests.fakes import Stalled, World
 
@@ -338,7 +338,7 @@ async def test_a_host_that_learns_of_its_batch_job_late_does_not_undo_a_cancel()
     world = World(route())
     landing = world.landing(world.storage.put(FILE))
     frozen = Stalled(world.endpoints, "submit")
-    slow = asyncio.create_task(landings.land(world.services, landing))
+    slow = asyncio.create_task(on_landing.land(world.services, landing))
     await frozen.reached.wait()
     await world.ticks(timedelta(minutes=6), timedelta(minutes=1))
     assert world.progress.state is State.UNKNOWN
@@ -361,7 +361,7 @@ async def test_what_is_being_submitted_or_has_ended_is_not_canceled() -> None:
     with pytest.raises(Refused, match="is being submitted at this moment"):
         await operators.cancel(world.services, opened, dry_run=False)
     world = World(route())
-    world.endpoints.answers = [Answered(status=400, message="no")]
+    world.endpoints.answers = [ErrorAnswer(status=400, message="no")]
     await world.land(FILE)
     (ended,) = world.ledger.done
     with pytest.raises(Refused, match="has ended"):
@@ -382,8 +382,8 @@ UNREADABLE = b"no event"
 
 
 async def quarantined(world: World, message: bytes) -> str:
-    await poison.on_poison(world.services, message)
-    (kept,) = await world.services.messages.kept(Shelf.QUARANTINE)
+    await on_poison.on_poison(world.services, message)
+    (kept,) = await world.services.messages.kept(DeadLetterKind.QUARANTINE)
     return kept.digest
 
 
@@ -392,7 +392,7 @@ async def test_what_can_still_not_be_understood_stays_in_quarantine() -> None:
     digest = await quarantined(world, UNREADABLE)
     with pytest.raises(Refused, match="can still not be understood"):
         await operators.release(world.services, digest, dry_run=False)
-    assert await world.services.messages.kept(Shelf.QUARANTINE)
+    assert await world.services.messages.kept(DeadLetterKind.QUARANTINE)
 
 
 async def test_what_can_be_understood_now_is_taken_and_leaves_quarantine(
@@ -401,11 +401,11 @@ async def test_what_can_be_understood_now_is_taken_and_leaves_quarantine(
     world = World(route())
     event = json.dumps(created(world.landing(world.storage.put(FILE)))).encode()
     with monkeypatch.context() as older:  # a version of the code that does not know such events
-        older.setattr(poison, "understood", lambda _: ([], [UnreadableMessage("what is this")]))
+        older.setattr(on_poison, "understood", lambda _: ([], [UnreadableMessage("what is this")]))
         digest = await quarantined(world, event)
     assert await operators.release(world.services, digest[:8], dry_run=True) == 1
     assert await operators.release(world.services, digest[:8], dry_run=False) == 1
-    assert not await world.services.messages.kept(Shelf.QUARANTINE)
+    assert not await world.services.messages.kept(DeadLetterKind.QUARANTINE)
     await world.tick()
     assert len(world.endpoints.submissions) == 1
 
@@ -413,16 +413,16 @@ async def test_what_can_be_understood_now_is_taken_and_leaves_quarantine(
 async def test_a_stuck_message_is_taken_without_waiting_for_the_sweep() -> None:
     world = World(route())
     event = json.dumps(created(world.landing(world.storage.put(FILE)))).encode()
-    kept = await world.services.messages.keep(Shelf.STUCK, "0123", event, "away")
+    kept = await world.services.messages.keep(DeadLetterKind.STUCK, "0123", event, "away")
     assert await operators.release(world.services, kept.digest, dry_run=False) == 1
-    assert not await world.services.messages.kept(Shelf.STUCK)
+    assert not await world.services.messages.kept(DeadLetterKind.STUCK)
     assert len(world.ledger.open) == 1
 
 
 async def test_what_landed_before_the_ledgers_memory_is_not_taken_out_of_quarantine() -> None:
     world = World(route())
     event = json.dumps(created(world.landing(world.storage.put(FILE)))).encode()
-    kept = await world.services.messages.keep(Shelf.QUARANTINE, "0123", event, "")
+    kept = await world.services.messages.keep(DeadLetterKind.QUARANTINE, "0123", event, "")
     world.clock.pass_(world.services.timing.retention)
     with pytest.raises(Refused, match="may have forgotten that it was scored"):
         await operators.release(world.services, kept.digest, dry_run=False)
@@ -434,6 +434,6 @@ async def test_a_digest_that_is_not_there_or_not_clear_is_refused() -> None:
     with pytest.raises(Refused, match="no message is kept whose digest begins with 'ab'"):
         await operators.release(world.services, "ab", dry_run=False)
     for digest in ("ab1", "ab2"):
-        await world.services.messages.keep(Shelf.QUARANTINE, digest, UNREADABLE, "")
+        await world.services.messages.keep(DeadLetterKind.QUARANTINE, digest, UNREADABLE, "")
     with pytest.raises(Refused, match="write more of it"):
         await operators.release(world.services, "ab", dry_run=False)

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, poison
-from scoring.bounded import AT_ONCE
+from scoring.concurrency import AT_ONCE
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.job import job_for
-from scoring.landing import Landing
-from scoring.ports import Kept, Shelf
-from tests.completion_events import check_quarantine_event
+from scoring.events.dead_letters import DeadLetter, DeadLetterKind
+from scoring.jobs.job import job_for
+from scoring.jobs.landing import Landing
+from scoring.use_cases import on_landing, on_poison
+from tests.events.completion_events import check_quarantine_event
 from tests.factories import created, landing, route
 from tests.fakes import PLACE, World
 
@@ -35,7 +35,7 @@ def put(world: World, path: str = FILE) -> dict[str, Any]:
     return created(world.landing(world.storage.put(path)))
 
 
-def shelf(world: World, which: Shelf) -> list[Kept]:
+def shelf(world: World, which: DeadLetterKind) -> list[DeadLetter]:
     return [kept for _, kept in world.kept.messages.values() if kept.shelf is which]
 
 
@@ -58,7 +58,7 @@ def failing(error: Exception) -> Any:
 
 async def test_a_message_that_works_now_is_taken_and_not_kept() -> None:
     world = World(HEART)
-    await poison.on_poison(world.services, message(put(world)))
+    await on_poison.on_poison(world.services, message(put(world)))
     assert scored(world) == [FILE]
     assert world.kept.messages == {}
     assert world.publisher.published == []
@@ -73,24 +73,24 @@ async def test_while_a_service_is_down_a_message_is_stuck_and_not_announced(
     world = World(HEART)
     told = message(put(world))
     world.workspace.failure = failure
-    await poison.on_poison(world.services, told)
-    await poison.on_poison(world.services, told)
-    (kept,) = shelf(world, Shelf.STUCK)
+    await on_poison.on_poison(world.services, told)
+    await on_poison.on_poison(world.services, told)
+    (kept,) = shelf(world, DeadLetterKind.STUCK)
     assert (await world.kept.message(kept), kept.reason) == (
         told,
         f"{type(failure).__name__}: {failure}",
     )
     assert f"stuck digest={kept.digest}" in caplog.text
     assert world.publisher.published == []
-    assert shelf(world, Shelf.QUARANTINE) == []
+    assert shelf(world, DeadLetterKind.QUARANTINE) == []
 
 
 async def test_each_sweep_tries_a_stuck_message_until_it_is_taken_once() -> None:
     world = World(HEART)
     world.workspace.failure = Unavailable("503")
-    await poison.on_poison(world.services, message(put(world)))
-    await poison.go_on(world.services)
-    assert len(shelf(world, Shelf.STUCK)) == 1
+    await on_poison.on_poison(world.services, message(put(world)))
+    await on_poison.go_on(world.services)
+    assert len(shelf(world, DeadLetterKind.STUCK)) == 1
     world.workspace.failure = None
     for _ in range(3):
         await world.sweep()
@@ -106,9 +106,9 @@ async def test_the_sweep_leaves_it_to_poll_to_submit_what_was_stuck() -> None:
     """A POST that a sweep's end cuts would be an unclear one."""
     world = World(HEART)
     world.workspace.failure = Unavailable("503")
-    await poison.on_poison(world.services, message(put(world)))
+    await on_poison.on_poison(world.services, message(put(world)))
     world.workspace.failure = None
-    await poison.go_on(world.services)
+    await on_poison.go_on(world.services)
     assert (scored(world), len(world.ledger.open)) == ([], 1)
 
 
@@ -119,12 +119,12 @@ async def test_one_stuck_message_does_not_stop_the_others_nor_the_sweep(
     await world.sweep()
     world.workspace.failure = Unavailable("503")
     for name in "abc":
-        await poison.on_poison(world.services, message(put(world, f"landing/heart/{name}")))
+        await on_poison.on_poison(world.services, message(put(world, f"landing/heart/{name}")))
     world.workspace.failure = None
     drop = world.kept.drop
 
-    async def sometimes(kept: Kept) -> None:
-        if kept is shelf(world, Shelf.STUCK)[0]:
+    async def sometimes(kept: DeadLetter) -> None:
+        if kept is shelf(world, DeadLetterKind.STUCK)[0]:
             raise Unavailable("503")
         await drop(kept)
 
@@ -132,7 +132,7 @@ async def test_one_stuck_message_does_not_stop_the_others_nor_the_sweep(
     put(world, "landing/heart/d")
     await world.sweep()
     assert len(world.ledger.open) == 4
-    assert len(shelf(world, Shelf.STUCK)) == 1
+    assert len(shelf(world, DeadLetterKind.STUCK)) == 1
     assert 'sweep-error shelf=stuck error="Unavailable: 503"' in caplog.text
 
 
@@ -142,7 +142,7 @@ async def test_a_sweep_goes_on_though_kept_messages_use_up_their_time(
     world = World(HEART)
     world.workspace.failure = Unavailable("503")
     for number in range(AT_ONCE + 1):
-        await poison.on_poison(world.services, message(put(world, f"landing/heart/{number}")))
+        await on_poison.on_poison(world.services, message(put(world, f"landing/heart/{number}")))
     world.workspace.failure = None
     world.kept.message = lambda _: asyncio.Event().wait()  # type: ignore[method-assign,assignment,return-value]
     moment = timedelta(milliseconds=10)
@@ -152,7 +152,7 @@ async def test_a_sweep_goes_on_though_kept_messages_use_up_their_time(
     )
     await world.sweep()
     assert "sweep-cut" in caplog.text
-    assert len(shelf(world, Shelf.STUCK)) == AT_ONCE + 1
+    assert len(shelf(world, DeadLetterKind.STUCK)) == AT_ONCE + 1
     assert set(world.ledger.sweep_marks) == {"heart"}
 
 
@@ -164,7 +164,7 @@ async def test_what_cannot_be_understood_is_kept_as_it_arrived_and_announced_onc
 ) -> None:
     world = World(HEART)
     for _ in range(2):  # poison is sometimes doubled
-        await poison.on_poison(world.services, UNREADABLE)
+        await on_poison.on_poison(world.services, UNREADABLE)
         await world.sweep()
     (event,) = world.publisher.events
     check_quarantine_event(event)
@@ -181,7 +181,7 @@ async def test_what_could_not_be_announced_the_next_sweep_announces_with_the_sam
     mark = world.kept.mark_announced
     world.kept.mark_announced = failing(Unavailable("503"))  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
-        await poison.on_poison(world.services, UNREADABLE)
+        await on_poison.on_poison(world.services, UNREADABLE)
     world.kept.mark_announced = mark  # type: ignore[method-assign]
     world.publisher.refuses = True
     await world.sweep()
@@ -205,19 +205,19 @@ async def test_while_the_ledger_is_down_the_message_stays_with_the_platform(
     world.kept.keep = failing(Unavailable("503"))  # type: ignore[method-assign]
     for _ in range(2):
         with pytest.raises(Unavailable):
-            await poison.on_poison(world.services, told)
+            await on_poison.on_poison(world.services, told)
     assert (world.publisher.published, world.kept.messages) == ([], {})
     world.ledger.claim, world.kept.keep = claim, keep  # type: ignore[method-assign]
-    await poison.on_poison(world.services, told)
+    await on_poison.on_poison(world.services, told)
     assert scored(world) == [FILE]
-    assert [kept.announced for kept in shelf(world, Shelf.QUARANTINE)] == [True]
-    assert shelf(world, Shelf.STUCK) == []
+    assert [kept.announced for kept in shelf(world, DeadLetterKind.QUARANTINE)] == [True]
+    assert shelf(world, DeadLetterKind.STUCK) == []
 
 
 async def test_a_good_event_beside_a_bad_one_is_taken_and_the_whole_message_is_kept() -> None:
     world = World(HEART)
     told = message({"odd": True}, put(world), created(landing(etag="")))
-    await poison.on_poison(world.services, told)
+    await on_poison.on_poison(world.services, told)
     assert scored(world) == [FILE]
     ((body, kept),) = world.kept.messages.values()
     assert body == told
@@ -227,20 +227,20 @@ async def test_a_good_event_beside_a_bad_one_is_taken_and_the_whole_message_is_k
 async def test_a_message_may_be_stuck_and_in_quarantine_at_once() -> None:
     world = World(HEART)
     world.workspace.failure = Unavailable("503")
-    await poison.on_poison(world.services, message({"odd": True}, put(world)))
-    assert (len(shelf(world, Shelf.STUCK)), len(world.publisher.published)) == (1, 1)
+    await on_poison.on_poison(world.services, message({"odd": True}, put(world)))
+    assert (len(shelf(world, DeadLetterKind.STUCK)), len(world.publisher.published)) == (1, 1)
     world.workspace.failure = None
     await world.sweep()
     await world.tick()
     assert scored(world) == [FILE]
-    assert [kept.shelf for _, kept in world.kept.messages.values()] == [Shelf.QUARANTINE]
+    assert [kept.shelf for _, kept in world.kept.messages.values()] == [DeadLetterKind.QUARANTINE]
     assert len(world.publisher.published) == 1
 
 
 async def test_a_reason_is_one_bounded_line_without_secrets() -> None:
     world = World(HEART)
     subject = "a\r\nb ?sig=secret&x " + "x" * 1_000
-    await poison.on_poison(world.services, message(created(landing(), subject=subject)))
+    await on_poison.on_poison(world.services, message(created(landing(), subject=subject)))
     ((_, kept),) = world.kept.messages.values()
     assert len(kept.reason) == 500
     assert kept.reason.isprintable()
@@ -310,17 +310,17 @@ async def test_every_malformed_message_is_ignored_or_quarantined_and_the_next_is
     world = World(HEART)
     if becomes == "quarantined":
         with pytest.raises(UnreadableMessage):
-            await landings.on_landing(world.services, told)
-        await poison.on_poison(world.services, told)
+            await on_landing.on_landing(world.services, told)
+        await on_poison.on_poison(world.services, told)
     else:
-        await landings.on_landing(world.services, told)
+        await on_landing.on_landing(world.services, told)
     kept = [entry.shelf for _, entry in world.kept.messages.values()]
-    assert kept == ([Shelf.QUARANTINE] if becomes == "quarantined" else [])
+    assert kept == ([DeadLetterKind.QUARANTINE] if becomes == "quarantined" else [])
     assert ("ignored path=" in caplog.text) == (becomes == "ignored")
     assert len(world.publisher.published) == len(kept)
     assert world.ledger.open == {}
     good = put(world)
-    await landings.on_landing(world.services, message(good))
+    await on_landing.on_landing(world.services, message(good))
     made = job_for(
         HEART,
         world.landing(world.storage.blobs[FILE]),

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, poll
-from scoring.batch_jobs import JobState, NotSent
 from scoring.errors import Unavailable
-from scoring.progress import State
-from scoring.route import Ready, Route
+from scoring.jobs.batch_job import JobState, NotSent
+from scoring.jobs.progress import State
+from scoring.routes.route import Ready, Route
+from scoring.use_cases import on_landing, poll
 from tests.factories import folder_route, quiet_route
 from tests.factories import route as file_route
 from tests.fakes import Stalled, World, host
@@ -93,7 +93,7 @@ async def test_a_duplicate_event_hours_later_changes_nothing() -> None:
     landing = await world.land(path(1))
     await world.finish()
     world.clock.pass_(timedelta(hours=5))
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     await world.finish()
     assert len(world.endpoints.submissions) == len(world.publisher.events) == 1
 
@@ -114,7 +114,7 @@ async def test_a_late_file_is_rejected_where_its_route_says_so() -> None:
     await world.finish()
     await world.land(path(2))
     await world.finish()
-    await landings.land(world.services, landing)
+    await on_landing.land(world.services, landing)
     await world.finish()
     assert world.submitted == [["00001"]]
     assert world.publisher.ends == [("completed", None), ("rejected", "late")]
@@ -189,7 +189,7 @@ async def test_each_folder_and_each_route_is_on_its_own() -> None:
 async def test_ten_thousand_files_at_once_touch_the_mark_rarely() -> None:
     world = QuietWorld()
     blobs = [world.storage.put(path(number)) for number in range(10_000)]
-    await asyncio.gather(*(landings.land(world.services, world.landing(blob)) for blob in blobs))
+    await asyncio.gather(*(on_landing.land(world.services, world.landing(blob)) for blob in blobs))
     assert world.folders.touches == 1
     await world.finish()
     assert [len(files) for files in world.submitted] == [10_000]
@@ -206,12 +206,12 @@ async def test_a_touch_that_fails_fails_for_all_that_relied_on_it() -> None:
     world.folders.touch = away  # type: ignore[assignment,method-assign]
     blobs = [world.storage.put(path(number)) for number in range(3)]
     ends = await asyncio.gather(
-        *(landings.land(world.services, world.landing(blob)) for blob in blobs),
+        *(on_landing.land(world.services, world.landing(blob)) for blob in blobs),
         return_exceptions=True,
     )
     assert [type(end) for end in ends] == [Unavailable] * 3
     world.folders.touch = whole  # type: ignore[method-assign]
-    await landings.land(world.services, world.landing(blobs[0]))
+    await on_landing.land(world.services, world.landing(blobs[0]))
     assert world.folders.touches == 1
 
 
@@ -252,7 +252,7 @@ def arriving(world: QuietWorld, port: Any, method: str, *, after: bool) -> None:
         lambda world: (world.storage, "folder"),
         lambda world: (world.ledger, "claim"),
         lambda world: (world.ledger, "end"),
-        lambda world: (world.folders, "settle"),
+        lambda world: (world.folders, "drop_mark"),
     ],
     ids=["list marks", "read mark", "list folder", "claim", "look in done", "delete mark"],
 )
@@ -426,7 +426,7 @@ async def test_a_folder_that_cannot_be_listed_holds_up_no_job() -> None:
 @pytest.mark.parametrize(
     "stall",
     [
-        lambda world: Stalled(world.folders, "take_turn", after_effect=True),
+        lambda world: Stalled(world.folders, "start_cooldown", after_effect=True),
         lambda world: Stalled(world.ledger, "save"),
     ],
     ids=["turn", "claim"],

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings
-from scoring.batch_jobs import Answered, JobState
 from scoring.errors import Denied, Unavailable
+from scoring.jobs.batch_job import ErrorAnswer, JobState
+from scoring.use_cases import on_landing
 from tests.factories import folder_route, route
 from tests.fakes import World
 
@@ -51,11 +51,11 @@ async def test_what_was_never_submitted_has_its_receipt_where_the_output_would_h
 
 async def test_a_refused_and_a_superseded_version_have_receipts() -> None:
     world = World(FILES)
-    world.endpoints.answers = [Answered(status=400, message="BadRequest")]
+    world.endpoints.answers = [ErrorAnswer(status=400, message="BadRequest")]
     await world.land(FILE)
     old = world.landing(world.storage.put("landing/b.csv"))
     world.storage.put("landing/b.csv")
-    await landings.land(world.services, old)
+    await on_landing.land(world.services, old)
     assert world.publisher.ends == [("failed", "refused"), ("superseded", "overwritten")]
     assert _data(world) == [event["data"] for event in world.publisher.events]
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings
 from scoring.errors import SetupError, Unavailable
+from scoring.use_cases import on_landing
 from tests.factories import route
 from tests.fakes import PLACE, World
 
@@ -35,7 +35,7 @@ def message(world: World, path: str, **fields: Any) -> bytes:
 async def test_a_renamed_file_is_scored_as_what_it_is() -> None:
     world = World(HEART)
     blob = world.storage.put("landing/heart/a.csv", size=7)
-    await landings.on_landing(world.services, message(world, blob.path))
+    await on_landing.on_landing(world.services, message(world, blob.path))
     world.complete("batchjob-1")
     await world.tick()
     (event,) = world.publisher.events
@@ -45,7 +45,7 @@ async def test_a_renamed_file_is_scored_as_what_it_is() -> None:
 async def test_a_rename_of_what_was_announced_or_swept_before_makes_no_second_job() -> None:
     world = World(HEART)
     landing = await world.land("landing/heart/a.csv")
-    await landings.on_landing(world.services, message(world, landing.path))
+    await on_landing.on_landing(world.services, message(world, landing.path))
     assert len(world.endpoints.submissions) == 1
 
 
@@ -56,7 +56,7 @@ async def test_all_of_a_renamed_directory_is_scored_however_old_it_is() -> None:
         world.storage.put(f"landing/heart/new/{name}")
     world.storage.put("landing/heart/newer.csv")
     world.clock.pass_(timedelta(days=80))
-    await landings.on_landing(world.services, message(world, "landing/heart/new", directory=True))
+    await on_landing.on_landing(world.services, message(world, "landing/heart/new", directory=True))
     assert world.endpoints.submissions == [], "poll submits them"
     await world.tick()
     scored = sorted(one.input_uri.rpartition("/new/")[2] for one in world.endpoints.submissions)
@@ -77,10 +77,10 @@ async def test_a_directory_that_takes_too_long_goes_on_at_the_next_delivery() ->
     world.storage.page = slow  # type: ignore[method-assign,assignment]
     told = message(world, "landing/heart/new", directory=True)
     with pytest.raises(Unavailable, match="is large"):
-        await landings.on_landing(world.services, told)
+        await on_landing.on_landing(world.services, told)
     assert len(world.ledger.open) == 1
     world.storage.page = page  # type: ignore[method-assign]
-    await landings.on_landing(world.services, told)
+    await on_landing.on_landing(world.services, told)
     assert len(world.ledger.open) == 3
 
 
@@ -89,7 +89,7 @@ async def test_a_directory_that_takes_too_long_goes_on_at_the_next_delivery() ->
 )
 async def test_a_rename_elsewhere_or_of_what_is_gone_is_ignored(fields: dict[str, Any]) -> None:
     world = World(HEART)
-    await landings.on_landing(world.services, message(world, "landing/heart/gone", **fields))
+    await on_landing.on_landing(world.services, message(world, "landing/heart/gone", **fields))
     assert world.ledger.open == {}
 
 
@@ -97,4 +97,4 @@ async def test_a_renamed_file_that_the_app_may_not_look_at_is_a_set_up() -> None
     world = World(HEART)
     world.storage.forbidden.add("landing/heart/a.csv")
     with pytest.raises(SetupError, match="may not look"):
-        await landings.on_landing(world.services, message(world, "landing/heart/a.csv"))
+        await on_landing.on_landing(world.services, message(world, "landing/heart/a.csv"))

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, writes
-from scoring.batch_jobs import Answer, Answered, JobState, Unclear
 from scoring.errors import Unavailable
-from scoring.progress import State
+from scoring.jobs.batch_job import Answer, ErrorAnswer, JobState, Unclear
+from scoring.jobs.progress import State
+from scoring.use_cases import ledger_writes, on_landing
 from tests.factories import route
 from tests.fakes import Stalled, World
 
@@ -45,7 +45,7 @@ async def test_who_froze_before_its_post_does_not_post_when_the_attempt_was_give
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
     frozen = stall(world)
-    host = asyncio.create_task(landings.land(world.services, landing))
+    host = asyncio.create_task(on_landing.land(world.services, landing))
     await frozen.reached.wait()
     await world.ticks(LONG_ENOUGH_TO_BE_LOST)
     assert tags(world) == ["-2"]
@@ -57,9 +57,9 @@ async def test_who_froze_before_its_post_does_not_post_when_the_attempt_was_give
 async def test_a_refusal_that_is_read_late_does_not_end_a_job_whose_next_attempt_runs() -> None:
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE))
-    world.endpoints.answers = [Answered(status=400, message="no")]
+    world.endpoints.answers = [ErrorAnswer(status=400, message="no")]
     frozen = Stalled(world.endpoints, "submit", after_effect=True)
-    host = asyncio.create_task(landings.land(world.services, landing))
+    host = asyncio.create_task(on_landing.land(world.services, landing))
     await frozen.reached.wait()
     await world.ticks(LONG_ENOUGH_TO_BE_LOST)
     frozen.go_on.set()
@@ -120,7 +120,7 @@ async def test_a_step_that_never_ends_does_not_keep_the_other_jobs_from_being_po
         await world.land(f"landing/heart/{number}.csv")
     _, in_the_middle = world.ledger.open[sorted(world.ledger.open)[10]]
     unknown = in_the_middle.progress.to(State.UNKNOWN, batch_job="")
-    await writes.save(world.services, in_the_middle, unknown)
+    await ledger_writes.save(world.services, in_the_middle, unknown)
 
     async def endless(_: Any) -> Any:
         await asyncio.Event().wait()
@@ -241,7 +241,7 @@ async def test_who_froze_while_claiming_does_not_end_a_job_in_the_future() -> No
     world = World(HEART)
     landing = world.landing(world.storage.put(FILE, size=0))
     frozen = Stalled(world.ledger, "claim")
-    task = asyncio.create_task(landings.land(world.services, landing))
+    task = asyncio.create_task(on_landing.land(world.services, landing))
     await frozen.reached.wait()
     world.clock.pass_(90 * MINUTE)
     frozen.go_on.set()

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring import landings, sweep
 from scoring.errors import Unavailable
+from scoring.use_cases import on_landing, sweep
 from tests.factories import DIGITS, route
 from tests.fakes import START, World
 
@@ -80,7 +80,7 @@ async def test_a_sweep_and_an_event_for_the_same_file_make_one_job() -> None:
     world = await swept()
     blob = world.storage.put(path_of(1))
     await world.sweep()
-    await landings.land(world.services, world.landing(blob))
+    await on_landing.land(world.services, world.landing(blob))
     await world.tick()
     assert len(world.endpoints.submissions) == 1
 

@@ -29,7 +29,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it; `answered` is False where the host would wait until its own timeout."""
+    """What came of it; `answers_always` is False where the host would wait until its own timeout."""
 
     answered: bool
     ok: bool

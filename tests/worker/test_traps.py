@@ -1,4 +1,4 @@
-"""What the worker never answers, and that `answered` has it answered."""
+"""What the worker never answers, and that `answers_always` has it answered."""
 
 import subprocess
 
@@ -20,7 +20,7 @@ async def one(worker: Worker, function: str, text: str = "") -> Answer:
     "trap", ["waits_for_what_only_it_holds", "is_cancelled", "awaits_what_was_cancelled"]
 )
 async def test_what_is_not_wrapped_falls_into_the_trap(worker: Worker, trap: str) -> None:
-    """If this fails, the library has been mended, and `answered` may have become needless."""
+    """If this fails, the library has been mended, and `answers_always` may have become needless."""
     answer = await one(worker, trap)
     assert not answer.answered
 

@@ -88,9 +88,9 @@ async def test_missing_settings_are_reported_together_at_each_invocation(worker:
 
 
 async def test_a_cancellation_in_any_function_is_answered(worker: Worker, tmp_path: Path) -> None:
-    """Whatever is cancelled below them: all are wrapped in `answered`."""
+    """Whatever is cancelled below them: all are wrapped in `answers_always`."""
     app = copied(tmp_path, "")
-    with (app / "scoring" / "wiring.py").open("a") as file:
+    with (app / "scoring" / "services.py").open("a") as file:
         file.write(CANCELLED)
     calls = [message(name, EVENTS["event-grid-put-blob"]) for name in ("on_landing", "on_poison")]
     calls += [tick("poll"), tick("sweep")]

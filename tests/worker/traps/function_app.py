@@ -1,4 +1,4 @@
-"""What the worker never answers, each twice: as it is, and wrapped in `answered`."""
+"""What the worker never answers, each twice: as it is, and wrapped in `answers_always`."""
 
 import asyncio
 import gc
@@ -6,7 +6,7 @@ import weakref
 
 import azure.functions as func
 
-from scoring.invocation import answered
+from scoring.azure.invocation import answers_always
 
 app = func.FunctionApp()
 
@@ -50,7 +50,10 @@ async def exits(message: func.QueueMessage) -> None:
 
 
 for trap in (waits_for_what_only_it_holds, is_cancelled, awaits_what_was_cancelled, exits):
-    for name, function in ((trap.__name__, trap), (f"{trap.__name__}_answered", answered(trap))):
+    for name, function in (
+        (trap.__name__, trap),
+        (f"{trap.__name__}_answered", answers_always(trap)),
+    ):
         trigger = app.queue_trigger(
             arg_name="message", queue_name="traps", connection="AzureWebJobsStorage"
         )

@@ -1,0 +1,1 @@
+"""The ledger, as blobs in a container of the app's own storage account."""

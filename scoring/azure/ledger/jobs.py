@@ -1,0 +1,184 @@
+"""The ledger as blobs in a container of the app's own storage account.
+
+    open/<key>       body: the job, written once; metadata: its progress
+    done/<key>       the completion event, written once
+    control/<name>   the marks of poll and of each sweep, the workspace's last answers
+
+Every write is conditional. A conflict is read back before it is believed, because the client
+repeats a write whose answer was lost and then conflicts with itself; the nonce in the progress
+tells whose write stands.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobClient, ContainerClient
+
+from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, properties, read
+from scoring.errors import Unavailable
+from scoring.jobs.job import Job
+from scoring.jobs.landing import normal_etag
+from scoring.jobs.marks import PollMark, SweepMark
+from scoring.jobs.progress import OpenJob, OpenJobs, Progress
+
+_OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
+_POLL_MARK = "poll"
+_SWEEP_MARK = "sweep-"
+_CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
+
+Mark = TypeVar("Mark", PollMark, SweepMark)
+
+
+class BlobLedger:
+    """A `ports.Ledger` on Azure Blob Storage."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    async def claim(self, job: Job, progress: Progress) -> OpenJob:
+        """Create open/."""
+        blob = self._open(job.key)
+        body, metadata = msgspec.json.encode(job), progress.metadata()
+        with ledger_errors():
+            for _ in range(_CLAIMS):
+                try:
+                    answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
+                    return _written(job.key, progress, answer)
+                except (ResourceExistsError, ResourceModifiedError):
+                    stands = await self._stands(job.key)
+                    if stands is not None:
+                        return stands
+        raise Unavailable(f"the ledger: entry {job.key} came and went {_CLAIMS} times")
+
+    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+        """Replace the metadata of open/."""
+        with ledger_errors():
+            try:
+                answer = await self._open(opened.key).set_blob_metadata(
+                    progress.metadata(), **only_if(opened.version)
+                )
+                return _written(opened.key, progress, answer)
+            except ResourceModifiedError:
+                return await self._stands(opened.key)
+            except ResourceNotFoundError:
+                return None
+
+    async def job(self, key: str) -> Job | None:
+        """Read the body of open/."""
+        body = await read(self._open(key))
+        return None if body is None else msgspec.json.decode(body, type=Job)
+
+    async def open_jobs(self) -> OpenJobs:
+        """List open/."""
+        now, entries = await listed(self._container, _OPEN)
+        jobs: list[OpenJob] = []
+        unreadable: list[str] = []
+        for found in entries:
+            try:
+                jobs.append(_listed(found))
+            except msgspec.ValidationError:
+                unreadable.append(found.name.removeprefix(_OPEN))
+        return OpenJobs(now=now, jobs=jobs, unreadable=unreadable)
+
+    async def forget(self, opened: OpenJob) -> None:
+        """Delete open/; whoever changed it finds done/."""
+        await delete(self._open(opened.key), opened.version)
+
+    async def end(self, key: str) -> bytes | None:
+        """Read done/."""
+        return await read(self._container.get_blob_client(_DONE + key))
+
+    async def conclude(self, key: str, event: bytes) -> bytes:
+        """Create done/; the first creator wins."""
+        with ledger_errors():
+            try:
+                await self._container.get_blob_client(_DONE + key).upload_blob(
+                    event, overwrite=False
+                )
+            except (ResourceExistsError, ResourceModifiedError):
+                return await self.end(key) or event
+        return event
+
+    async def ended(self) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield the keys of the jobs that have ended, and when; in no order that means anything."""
+        with ledger_errors():
+            async for found in self._container.list_blobs(name_starts_with=_DONE):
+                yield found.name.removeprefix(_DONE), found.last_modified
+
+    async def poll_mark(self) -> PollMark:
+        """Read control/poll."""
+        return await self._mark(_POLL_MARK, PollMark())
+
+    async def leave_poll_mark(self, mark: PollMark) -> None:
+        """Write control/poll."""
+        await self._leave_mark(_POLL_MARK, mark)
+
+    async def sweep_mark(self, route: str) -> SweepMark:
+        """Read control/sweep-<route>."""
+        return await self._mark(_SWEEP_MARK + route, SweepMark())
+
+    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
+        """Write control/sweep-<route>."""
+        await self._leave_mark(_SWEEP_MARK + route, mark)
+
+    async def recall(self, name: str) -> tuple[bytes | None, str | None]:
+        """Read control/; return the body and its version, None each if there is none."""
+        with ledger_errors():
+            try:
+                download = await self._container.get_blob_client(_CONTROL + name).download_blob()
+                return await download.readall(), normal_etag(download.properties.etag)
+            except ResourceNotFoundError:
+                return None, None
+
+    async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
+        """Write control/ unless somebody did since `version` was read; return what stands."""
+        condition = {"overwrite": version is not None, **(only_if(version) if version else {})}
+        with ledger_errors():
+            try:
+                blob = self._container.get_blob_client(_CONTROL + name)
+                answer = await blob.upload_blob(body, **condition)
+            except (ResourceExistsError, ResourceModifiedError):
+                return (await self.recall(name))[1]
+        return normal_etag(answer["etag"])
+
+    async def _mark(self, name: str, none_yet: Mark) -> Mark:
+        body, version = await self.recall(name)
+        mark = msgspec.json.decode(body, type=type(none_yet)) if body else none_yet
+        return msgspec.structs.replace(mark, version=version)
+
+    async def _leave_mark(self, name: str, mark: PollMark | SweepMark) -> None:
+        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
+        await self.remember(name, body, mark.version)
+
+    def _open(self, key: str) -> BlobClient:
+        return self._container.get_blob_client(_OPEN + key)
+
+    async def _stands(self, key: str) -> OpenJob | None:
+        found = await properties(self._open(key))
+        return _listed(found) if found else None
+
+
+def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:
+    return OpenJob(
+        key=key,
+        progress=progress,
+        version=normal_etag(answer["etag"]),
+        changed=answer["last_modified"],
+    )
+
+
+def _listed(found: BlobProperties) -> OpenJob:
+    return OpenJob(
+        key=found.name.removeprefix(_OPEN),
+        progress=Progress.from_metadata(found.metadata or {}),
+        version=normal_etag(found.etag),
+        changed=found.last_modified,
+    )

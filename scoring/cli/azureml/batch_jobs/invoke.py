@@ -1,0 +1,145 @@
+"""The command `invoke`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from scoring.cli.azureml.batch_jobs.by_hand import Invoked, LoggingLevel, Work, invoke_by_hand
+from scoring.cli.azureml.batch_jobs.inputs import source
+from scoring.cli.azureml.batch_jobs.output_options import DEFAULTS, OutputOptions
+from scoring.cli.azureml.batch_jobs.waiting import completed, how_to_wait
+from scoring.cli.console import Console
+from scoring.cli.failures import UsageError
+from scoring.cli.session import Needs, Session
+from scoring.durations import read_duration
+from scoring.routes.route import OutputKind, SubmissionFields
+
+_SETTINGS = Group("Otherwise than the deployment says", sort_key=50)
+
+
+@Parameter(name="*", group=_SETTINGS)
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """What this batch job does otherwise than its deployment says."""
+
+    instance_count: int | None = None
+    """Instances."""
+    mini_batch_size: int | None = None
+    """Files that the script is given at once."""
+    error_threshold: int | None = None
+    """Failures of files that are borne; -1: any number."""
+    max_retries: int | None = None
+    """Of one mini-batch."""
+    timeout: str | None = None
+    """Of one mini-batch, e.g. 90s or 5m."""
+    max_concurrency: int | None = None
+    """Mini-batches at once on an instance."""
+    logging_level: LoggingLevel | None = None
+    """Of the scoring script."""
+    output_file_name: str | None = None
+    """Of the file with the rows; else predictions.csv."""
+    experiment_name: str | None = None
+    """Where the studio shows the batch job."""
+
+
+_AS_DEPLOYED = Overrides()
+
+
+async def invoke(
+    *,
+    endpoint: str,
+    deployment: str | None = None,
+    file: str | None = None,
+    folder: str | None = None,
+    input_name: str = "input",
+    output_name: str = "output",
+    output_kind: OutputKind = "file",
+    param: tuple[str, ...] = (),
+    tag: tuple[str, ...] = (),
+    wait: bool = False,
+    overrides: Overrides = _AS_DEPLOYED,
+    session: Annotated[Session, Needs],
+    options: OutputOptions = DEFAULTS,
+) -> None:
+    """Score a file or a folder: one batch job by hand.
+
+    The request holds what is asked for here and nothing else. It is sent once, whatever happens.
+
+    Args:
+        endpoint: The batch endpoint.
+        deployment: Another than the endpoint's default.
+        file: What is scored: a local path (it is uploaded), azureml:NAME:VERSION, an azureml:// URI,
+            the ARM id of a data asset, or https://….
+        folder: The same for a folder; files in folders below it are not scored.
+        input_name: What a pipeline calls its input; a model does not mind.
+        output_name: What a pipeline calls its output.
+        output_kind: Whether the output is a file or a folder; none: the service chooses its place.
+        param: NAME=VALUE, a literal for a pipeline; may be repeated.
+        tag: NAME=VALUE, a tag of the batch job; may be repeated.
+        wait: Wait for its end; the exit code is 0 only if it has completed.
+    """
+    work = Work(
+        endpoint=endpoint,
+        source=source(file, folder),
+        deployment=deployment,
+        output=options.output_uri,
+        output_kind=output_kind,
+        fields=SubmissionFields(
+            input_name=input_name,
+            output_name=output_name,
+            params=dict(pairs("--param", param)),
+            instance_count=overrides.instance_count,
+            mini_batch_size=overrides.mini_batch_size,
+            error_threshold=overrides.error_threshold,
+            max_retries=overrides.max_retries,
+            timeout=_duration(overrides.timeout),
+        ),
+        max_concurrency=overrides.max_concurrency,
+        logging_level=overrides.logging_level,
+        output_file_name=overrides.output_file_name,
+        experiment_name=overrides.experiment_name,
+        tags=pairs("--tag", tag),
+    )
+    invoked = await invoke_by_hand(session, work)
+    _show(session.console, invoked)
+    if not wait:
+        session.console.show(f"wait       {how_to_wait(endpoint, invoked.batch_job)}")
+        session.console.result(**invoked.plain())
+        return
+    ended = await completed(invoked.jobs, invoked.batch_job, session.console)
+    session.console.show(f"state      {ended.described.state}")
+    session.console.result(**{**invoked.plain(), **ended.plain()})
+
+
+def pairs(option: str, said: tuple[str, ...]) -> dict[str, str]:
+    """Read what was said as NAME=VALUE.
+
+    Raises:
+        UsageError: something else was said, or a name twice.
+    """
+    found: dict[str, str] = {}
+    for one in said:
+        name, equals, value = one.partition("=")
+        if not (name and equals):
+            raise UsageError(f"{option} {one}: expected NAME=VALUE")
+        if name in found:
+            raise UsageError(f"{option} {name}: it is there twice")
+        found[name] = value
+    return found
+
+
+def _duration(written: str | None) -> timedelta | None:
+    try:
+        return None if written is None else read_duration(written)
+    except ValueError as mistake:
+        raise UsageError(f"--timeout {written}: {mistake}") from None
+
+
+def _show(console: Console, invoked: Invoked) -> None:
+    console.show(
+        f"batch job  {invoked.batch_job}",
+        f"input      {invoked.input}",
+        f"output     {invoked.output or 'where the service puts it'}",
+    )

@@ -1,0 +1,125 @@
+"""Waiting for the end of a batch job."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from scoring.cli.azureml.batch_jobs.endpoint_jobs import Described, EndpointJobs
+from scoring.cli.console import Bar, Console
+from scoring.cli.failures import Interrupted, JobFailed, Refused
+from scoring.errors import Unavailable
+from scoring.jobs.batch_job import JobState
+
+_NOT_FOUND = 404
+_MOST_FAILURES = 5  # questions in a row without an answer, each of them tried for a while
+_STAGES = {
+    "notstarted": 0,
+    "starting": 0,
+    "provisioning": 1,
+    "preparing": 1,
+    "queued": 2,
+    "running": 3,
+    "finalizing": 4,
+    "completed": 5,
+    "failed": 5,
+    "canceled": 5,
+}
+"""How far a batch job is in each of Azure ML's states; all others say nothing of that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often a batch job is asked about; seconds."""
+
+    first: float = 2.0
+    longest: float = 30.0
+
+    def waits(self) -> Iterator[float]:
+        """Yield the waits between the questions: each is half as long again as the last."""
+        wait = self.first
+        while True:
+            yield wait
+            wait = min(wait * 1.5, self.longest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A batch job that has ended, and its states with the times when they were first seen."""
+
+    described: Described
+    states: list[tuple[str, datetime]]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for programs."""
+        states = [{"state": state, "seen": seen} for state, seen in self.states]
+        return {**self.described.plain(), "states": states}
+
+
+def how_to_wait(endpoint: str, name: str) -> str:
+    """Return the command that waits for a batch job."""
+    return f"`python -m scoring job wait {name} --endpoint {endpoint}`"
+
+
+async def completed(
+    jobs: EndpointJobs, name: str, console: Console, pace: Pace | None = None
+) -> Ended:
+    """Wait until a batch job has completed, and show its states.
+
+    Raises:
+        JobFailed: it has ended otherwise.
+        Interrupted: Ctrl-C; the batch job runs on.
+        Refused, Unavailable: it cannot be asked about.
+    """
+    again = f"the batch job runs on; {how_to_wait(jobs.endpoint, name)} waits again"
+    try:
+        ended = await _ended(jobs, name, console, pace or Pace())
+    except asyncio.CancelledError:
+        raise Interrupted(f"interrupted: {again}", batch_job=name, endpoint=jobs.endpoint) from None
+    except Unavailable as failure:
+        raise Unavailable(f"{failure}; {again}") from None
+    if ended.described.job.state is not JobState.COMPLETED:
+        why = ended.described.job.message or "no reason was given"
+        raise JobFailed(
+            f"batch job {name}: {ended.described.state.lower()}: {why}", **ended.plain()
+        )
+    return ended
+
+
+async def _ended(jobs: EndpointJobs, name: str, console: Console, pace: Pace) -> Ended:
+    states: list[tuple[str, datetime]] = []
+    failures = 0
+    with console.bar(name, max(_STAGES.values())) as bar:
+        for wait in pace.waits():
+            try:
+                found = await jobs.get(name)
+            except (Unavailable, Refused) as failure:
+                # A batch job that was just made may not be known everywhere.
+                missing = getattr(failure, "details", {}).get("status") == _NOT_FOUND
+                failures += 1
+                if failures == _MOST_FAILURES or not (missing or isinstance(failure, Unavailable)):
+                    raise
+                console.note(f"asking again: {failure}")
+            else:
+                failures = 0
+                if not states or states[-1][0] != found.state:
+                    states.append((found.state, datetime.now(UTC)))
+                    _show(states, console, bar)
+                if found.job.state.ended:
+                    return Ended(described=found, states=states)
+            await asyncio.sleep(wait)
+    raise AssertionError("the waits never end")
+
+
+def _show(states: list[tuple[str, datetime]], console: Console, bar: Bar) -> None:
+    """Show the last of the states."""
+    *before, (state, seen) = states
+    waited = f" after {(seen - states[0][1]).total_seconds():.0f} s" if before else ""
+    console.note(f"{state}{waited}")
+    reached = max((_stage(one) for one, _ in before), default=0)
+    bar.advance(max(0, _stage(state) - reached))
+
+
+def _stage(state: str) -> int:
+    return _STAGES.get(state.lower(), 0)

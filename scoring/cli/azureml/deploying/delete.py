@@ -1,0 +1,88 @@
+"""`delete ENDPOINT`."""
+
+import re
+from typing import Annotated
+
+from scoring.cli.azureml.deploying.applying import waiting
+from scoring.cli.azureml.deploying.deploy import plain, show
+from scoring.cli.azureml.deploying.state import Deployed, Outcome
+from scoring.cli.failures import Refused, UsageError
+from scoring.cli.patient_http import Conflict
+from scoring.cli.session import DEFAULTS, Needs, Options, Session
+
+_TRIES = 3
+
+
+async def delete(
+    endpoint: str,
+    /,
+    *,
+    session: Annotated[Session, Needs],
+    yes: bool = False,
+    options: Options = DEFAULTS,
+) -> None:
+    """Delete a batch endpoint with its deployments.
+
+    Models, code, environments, data and computes stay.
+
+    Args:
+        endpoint: Its name.
+        yes: Do not ask.
+    """
+    deployments = await deployments_of(session, endpoint)
+    if not yes:
+        names = f"with its deployments {', '.join(deployments)}" if deployments else "(empty)"
+        session.console.confirm(f"Delete endpoint {endpoint} {names}?")
+    await delete_endpoint(session, endpoint)
+    path = session.arm.id(f"batchEndpoints/{endpoint}")
+    done = Deployed(
+        resources=[
+            Outcome(kind="endpoint", name=endpoint, id=path, change="deleted"),
+            *(
+                Outcome(
+                    kind="deployment",
+                    name=f"{endpoint}/{one}",
+                    id=f"{path}/deployments/{one}",
+                    change="deleted",
+                )
+                for one in deployments
+            ),
+        ]
+    )
+    show(session.console, done)
+    session.console.result(**plain(done))
+
+
+async def deployments_of(session: Session, endpoint: str) -> list[str]:
+    """Return the names of an endpoint's deployments.
+
+    Raises:
+        UsageError: it is no name of an endpoint.
+        Refused: there is no such endpoint.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9-]+", endpoint):
+        raise UsageError(f"{endpoint!r} is no name of an endpoint")
+    path = f"batchEndpoints/{endpoint}"
+    await session.arm.existing(path, f"batch endpoint {endpoint}")
+    return [str(one["name"]) async for one in session.arm.listed(f"{path}/deployments")]
+
+
+async def delete_endpoint(session: Session, endpoint: str) -> None:
+    """Delete an endpoint, and wait until it is gone.
+
+    Operations that run on it are waited for.
+    """
+    path = f"batchEndpoints/{endpoint}"
+    with waiting(session, path) as tell:
+        for try_ in range(1, _TRIES + 1):
+            try:
+                await session.arm.delete(path, tell)
+            except Conflict:  # also with this deletion, if its answer was lost
+                if try_ == _TRIES:
+                    raise
+            left = await session.arm.wait_until_done(path, tell)
+            if left is None:
+                return
+            async for one in session.arm.listed(f"{path}/deployments"):
+                await session.arm.wait_until_done(f"{path}/deployments/{one['name']}", tell)
+    raise Refused(f"{path} is still there after {_TRIES} tries")

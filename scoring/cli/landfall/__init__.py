@@ -1,0 +1,1 @@
+"""Commands about Landfall's own jobs: ledger, doctor, route."""

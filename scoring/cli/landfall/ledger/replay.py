@@ -1,0 +1,150 @@
+"""`ledger replay`: scores what lies in storage and was not scored, or scores it again."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from scoring.cli.failures import Refused
+from scoring.cli.landfall.ledger.rows import within
+from scoring.jobs.blobs import Blob, Forbidden
+from scoring.jobs.folders import gathered
+from scoring.jobs.job import ContainerRef, Folder, Job, again, folder_of, job_for
+from scoring.log import Action, info
+from scoring.ports import Services
+from scoring.routes.route import Route
+from scoring.use_cases.observe import look_where_output_goes
+from scoring.use_cases.submit import start
+
+What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "young", "forbidden"]
+
+Known = Literal["open", "ended"]
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one input that is to be scored again.
+
+    `claimed`: nobody had; `open`: it is being scored; `ended`: it was, and `again` was not asked
+    for; `again`: it gets a job of its own; `asked-before`: the same request made one already;
+    `filling`: the folder's job comes when it is quiet; `young`: its content may be on the way, and
+    its event or the sweep will see to it.
+    """
+
+    route: str
+    path: str
+    job: str  # key; empty for a folder that is filling
+    what: What
+
+
+class Replay:
+    """Scores again what lies in storage: as the sweep does, but whatever the watermark says.
+
+    What has ended, or landed so long ago that the ledger would not know, is scored again only with
+    a request: a name that makes the key of its own that such a job gets, so that the same request
+    twice is the same as once.
+    """
+
+    def __init__(self, services: Services, *, request: str | None, dry_run: bool) -> None:
+        self._services = services
+        self._request = request
+        self._dry_run = dry_run
+
+    async def below(
+        self, route: Route, prefix: str, since: datetime | None, until: datetime | None
+    ) -> AsyncIterator[Replayed]:
+        """Yield what becomes of each input of a route below a prefix, written within these times.
+
+        Raises:
+            Refused: the workspace has no such datastore.
+        """
+        place = (await self._services.workspace.places()).get(route.datastore)
+        if place is None:
+            raise Refused(f"the workspace has no datastore {route.datastore!r} in blob storage")
+        folders: set[str] = set()
+        start_at = ""
+        while True:
+            page = await self._services.storage.page(place, prefix, start_at)
+            for blob in page.blobs:
+                asked_for = within(blob.modified, since, until)
+                if not asked_for or route.triggered_by(blob.path) is None:
+                    continue
+                if not route.gathers:
+                    yield await self._file(route, place, blob, page.now)
+                    continue
+                folder = folder_of(route, blob.path, place)
+                if folder.path not in folders:
+                    folders.add(folder.path)
+                    yield await self._folder(folder, page.now)
+            if not page.next:
+                return
+            start_at = page.next
+
+    async def _file(self, route: Route, place: ContainerRef, blob: Blob, now: datetime) -> Replayed:
+        job = job_for(route, blob.landing(place, blob.modified), place, self._services.escaping)
+        known = await self._known(job)
+        if known is None and self._is_young(route, blob, now):
+            return self._told("young", route, job.path)
+        if known is None and blob.modified >= self._services.timing.remembered_since(now):
+            return await self._start(job, "claimed", otherwise="open")
+        return await self._once_more(job, known)
+
+    async def _folder(self, folder: Folder, now: datetime) -> Replayed:
+        services = self._services
+        files = await services.storage.folder(folder.place, folder.path)
+        if isinstance(files, Forbidden):
+            return self._told("forbidden", folder.route, folder.path)
+        job = gathered(folder, files, services.escaping, emptied=now)
+        known = await self._known(job)
+        if known is None and job.landing.landed >= services.timing.remembered_since(now):
+            if not self._dry_run:
+                await services.touches.touch(folder)
+            return self._told("filling", folder.route, folder.path)
+        return await self._once_more(job, known)
+
+    async def _once_more(self, job: Job, known: Known | None) -> Replayed:
+        """Score again what has ended, or what the ledger may have forgotten, if that is asked for."""
+        if known == "open":
+            return self._told("open", job.route, job.path, job.key)
+        if self._request is None:
+            return self._told("ended", job.route, job.path, job.key)
+        once_more = again(job, self._request)
+        if await self._known(once_more) or await self._has_left_output(once_more):
+            return self._told("asked-before", job.route, job.path, once_more.key)
+        return await self._start(once_more, "again", otherwise="asked-before")
+
+    async def _start(self, job: Job, what: What, *, otherwise: What) -> Replayed:
+        if not self._dry_run:
+            if not await start(self._services, job, later=True):
+                return self._told(otherwise, job.route, job.path, job.key)
+            info(
+                Action.REPLAYED,
+                job=job.key,
+                route=job.route.name,
+                path=job.path,
+                of=job.again_of or None,
+                request=self._request if job.again_of else None,
+            )
+        return self._told(what, job.route, job.path, job.key)
+
+    async def _has_left_output(self, job: Job) -> bool:
+        """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
+        return isinstance(await look_where_output_goes(self._services, job, 1), Blob)
+
+    async def _known(self, job: Job) -> Known | None:
+        if await self._services.ledger.end(job.key) is not None:
+            return "ended"
+        return "open" if await self._services.ledger.job(job.key) is not None else None
+
+    def _is_young(self, route: Route, blob: Blob, now: datetime) -> bool:
+        """Tell whether a job would score, or reject, what is not all there yet."""
+        timing, patience = self._services.timing, timedelta(0)
+        if route.on_overwrite == "ignore":  # what comes later would be no other version
+            patience = timing.event_patience
+        if route.input == "file" and blob.size == 0:
+            patience = timing.empty_patience
+        return now - blob.modified < patience
+
+    @staticmethod
+    def _told(what: What, route: Route, path: str, key: str = "") -> Replayed:
+        return Replayed(route=route.name, path=path, job=key, what=what)

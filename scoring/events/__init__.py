@@ -1,0 +1,1 @@
+"""What comes in and what goes out, as values: storage events, completion events. Pure."""

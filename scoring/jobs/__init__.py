@@ -1,0 +1,1 @@
+"""One unit of scoring: its records, and every decision about it. Pure, as routes/ is."""

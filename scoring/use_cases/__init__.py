@@ -1,0 +1,1 @@
+"""What the functions do: asynchronous, over ports; no Azure, no HTTP."""

@@ -1,0 +1,233 @@
+"""Poll: looks at what is open and does the next step of each job.
+
+Level-triggered: a missed tick, a doubled one or two at once harm nothing. A tick that runs out
+of its time leaves the place it came to, and the next one goes on from there.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from scoring.concurrency import run_workers
+from scoring.errors import SetupError
+from scoring.jobs.batch_job import BatchJob, of_attempt
+from scoring.jobs.marks import PollMark
+from scoring.jobs.next_step import (
+    Adopt,
+    Announce,
+    Ask,
+    Cancel,
+    FindEnd,
+    Found,
+    Look,
+    NoEnd,
+    NotKnown,
+    Report,
+    Step,
+    Submit,
+    Tick,
+    next_step,
+)
+from scoring.jobs.outcome import Finish
+from scoring.jobs.progress import OpenJob, OpenJobs, Save
+from scoring.log import Action, describe, error, info, warning
+from scoring.ports import Services
+from scoring.use_cases import cancels, ledger_writes
+from scoring.use_cases.admission import Admission
+from scoring.use_cases.finish import announce, finish_attempt
+from scoring.use_cases.quiet_folders import gather
+from scoring.use_cases.submit import resume
+
+JOBS_AT_ONCE = 32  # that one tick works on
+
+
+async def poll(services: Services) -> None:
+    """Run one tick.
+
+    Raises:
+        Unavailable, SetupError: the ledger cannot be reached, or refuses.
+    """
+    began = services.clock()
+    await gather(services)
+    mark = await services.ledger.poll_mark()
+    opened = await services.ledger.open_jobs()
+    for key in opened.unreadable:
+        error(Action.JOB_ERROR, job=key, error="the ledger entry is no job; mend or delete it")
+    admission = Admission(services, opened)
+    tick = Tick(now=opened.now, last=mark.finished, waiting=admission.waiting)
+    jobs = sorted((job for job in opened.jobs if job.key >= mark.cursor), key=lambda job: job.key)
+    cut_at = await _work_through(_Pass(services, tick, admission), jobs, began)
+    await services.ledger.leave_poll_mark(_next_mark(mark, opened, cut_at))
+
+
+def _next_mark(mark: PollMark, opened: OpenJobs, cut_at: OpenJob | None) -> PollMark:
+    began = mark.began or opened.now
+    if cut_at is not None:
+        return msgspec.structs.replace(mark, heartbeat=opened.now, began=began, cursor=cut_at.key)
+    return msgspec.structs.replace(
+        mark, heartbeat=opened.now, finished=began, began=None, cursor=""
+    )
+
+
+async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float) -> OpenJob | None:
+    """Advance all jobs; return the first that was not begun when time ran out, if any.
+
+    One whose step never ends must not keep the pass from going on, so what was begun counts.
+    The tick began at `began`, by the clock.
+    """
+    timing, clock = one_pass.services.timing, one_pass.services.clock
+    last_begin = began + timing.deadline.total_seconds()
+    waiting = iter(jobs)
+
+    async def worker() -> None:
+        while clock() < last_begin and (job := next(waiting, None)) is not None:
+            await one_pass.advance(job)
+
+    try:
+        async with asyncio.timeout(timing.cut.total_seconds() - (clock() - began)):
+            await run_workers(worker, min(JOBS_AT_ONCE, len(jobs)))
+    except TimeoutError:
+        warning(Action.POLL_CUT, reason="a job's step took too long")
+    left = list(waiting)
+    if not left:
+        return None
+    warning(Action.POLL_CUT, job=left[0].key, jobs=len(left))
+    return left[0]
+
+
+class _Pass:
+    """What the jobs of one tick share: a listing for each endpoint, and who probes it."""
+
+    def __init__(self, services: Services, tick: Tick, admission: Admission) -> None:
+        self.services = services
+        self._tick = tick
+        self._admission = admission
+        self._listings: dict[str, asyncio.Task[list[BatchJob]]] = {}
+        self._probes: dict[str, asyncio.Future[bool]] = {}
+
+    async def advance(self, opened: OpenJob) -> None:
+        """Do the next step of a job. Its error is logged and does not stop the others."""
+        try:
+            await self._advance(opened)
+        except Exception as failure:  # noqa: BLE001
+            warning(
+                Action.JOB_ERROR,
+                job=opened.key,
+                state=opened.progress.state,
+                error=describe(failure),
+            )
+
+    async def _advance(self, opened: OpenJob) -> None:
+        report: Report | None = None
+        while True:
+            step = next_step(opened, report, self._tick, self.services.timing)
+            report = await self._carry_out(opened, step)
+            if report is None:
+                return
+
+    async def _carry_out(self, opened: OpenJob, step: Step) -> Report | None:
+        """Do a step; return what it brought to light, or None if it was the last of this tick."""
+        match step:
+            case Submit():
+                await self._submit(opened)
+            case FindEnd():
+                return await self._find_end(opened)
+            case Look():
+                return await self._look(opened)
+            case Ask():
+                return await self._ask(opened)
+            case Announce():
+                await self._announce(opened)
+            case Save():
+                await self._save(opened, step)
+            case Adopt():
+                await self._adopt(opened, step)
+            case Cancel():
+                await self._cancel(opened, step)
+            case Finish():
+                await self._finish(opened, step)
+        return None
+
+    async def _find_end(self, opened: OpenJob) -> NoEnd | None:
+        event = await self.services.ledger.end(opened.key)
+        if event is None:
+            return NoEnd()
+        await announce(self.services, opened, event)
+        return None
+
+    async def _announce(self, opened: OpenJob) -> None:
+        if await self._find_end(opened):
+            raise SetupError("its end is gone from done/: delete the entry in open/")
+
+    async def _finish(self, opened: OpenJob, step: Finish) -> None:
+        again = await finish_attempt(self.services, opened, step.outcome, self._tick.now)
+        if again is not None:
+            await self._save(opened, again)
+
+    async def _ask(self, opened: OpenJob) -> BatchJob | NotKnown:
+        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+        if endpoint is None:
+            return NotKnown()
+        name = opened.progress.batch_job
+        return await self.services.endpoints.batch_job(endpoint, name) or NotKnown()
+
+    async def _look(self, opened: OpenJob) -> Found | None:
+        job = await self.services.ledger.job(opened.key)
+        if job is None:
+            return None
+        listed = await self._listing(opened)
+        return Found(of_attempt(listed, job, opened.progress.attempt))
+
+    async def _listing(self, opened: OpenJob) -> list[BatchJob]:
+        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+        if endpoint is None:
+            return []  # its batch jobs went with it
+        if endpoint.scoring_uri not in self._listings:
+            listing = self.services.endpoints.batch_jobs(endpoint)
+            self._listings[endpoint.scoring_uri] = asyncio.ensure_future(listing)
+        return await self._listings[endpoint.scoring_uri]
+
+    async def _submit(self, opened: OpenJob) -> None:
+        """Submit a pending job; the first of an endpoint is a probe that the others wait for."""
+        endpoint = opened.progress.endpoint
+        probe = self._probes.get(endpoint)
+        if probe is None:
+            probe = self._probes[endpoint] = asyncio.get_running_loop().create_future()
+            taken = False
+            try:
+                taken = await resume(self.services, opened, self._admission.has_room)
+            finally:
+                probe.set_result(taken)
+        elif await asyncio.shield(probe):
+            await resume(self.services, opened, self._admission.has_room)
+
+    async def _save(self, opened: OpenJob, step: Save) -> None:
+        saved = await ledger_writes.save(self.services, opened, step.progress)
+        if saved is not None and step.action is not None:
+            warning(
+                step.action,
+                job=opened.key,
+                route=opened.progress.route,
+                attempt=opened.progress.attempt,
+                reason=step.reason,
+            )
+
+    async def _adopt(self, opened: OpenJob, step: Adopt) -> None:
+        if await ledger_writes.save(self.services, opened, step.progress) is None:
+            return
+        info(
+            Action.ADOPTED,
+            job=opened.key,
+            route=opened.progress.route,
+            batch_job=step.progress.batch_job,
+        )
+        for other in step.surplus:
+            await cancels.cancel_surplus(self.services, opened.key, other.name)
+
+    async def _cancel(self, opened: OpenJob, step: Cancel) -> None:
+        """Ask for the cancel of a batch job; if that fails, the next question does it again."""
+        progress = step.progress or opened.progress
+        if step.progress and await ledger_writes.save(self.services, opened, progress) is None:
+            return
+        await cancels.ask_for_cancel(self.services, opened.key, progress)

@@ -1,0 +1,25 @@
+"""The ledger's container, as the product reaches it, with a client that is quick to try again."""
+
+from typing import Any
+
+from azure.storage.blob.aio import ContainerClient
+
+from local.credential import StaticCredential
+from local.names import APP_ACCOUNT, LEDGER_CONTAINER, STORAGE_AUDIENCE
+from local.storage import Storage
+from local.tokens import issue
+from scoring.azure.identity import Identity
+
+
+def container(storage: Storage, name: str = LEDGER_CONTAINER, **options: Any) -> ContainerClient:
+    """Return a client of a container in the app's own account."""
+    credential = Identity(lambda: StaticCredential(issue(STORAGE_AUDIENCE, client="test")))
+    return ContainerClient(
+        f"{storage.blob}/{APP_ACCOUNT}",
+        name,
+        credential=credential,
+        retry_total=3,
+        initial_backoff=0,
+        increment_base=0,
+        **options,
+    )

@@ -1,0 +1,268 @@
+"""What the app asks ARM, how long it believes the answers, and what happens without them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from local.credential import StaticCredential
+from scoring.azure.http import AuthorizedHttp
+from scoring.azure.identity import Identity
+from scoring.azure.workspace import AzureWorkspace, Memory, OnlyRecalls
+from scoring.errors import SetupError, Unavailable
+from scoring.jobs.batch_job import BatchEndpoint
+from scoring.jobs.job import ContainerRef
+
+URL = "https://management.azure.com/subscriptions/s/workspaces/w"
+
+
+class Kept:
+    """A memory that outlives workspaces."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+
+    async def recall(self, name: str) -> tuple[bytes | None, str | None]:
+        return self.body, "v"
+
+    async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
+        self.body = body
+        return "v"
+
+
+class Arm:
+    """ARM as a function from request to response."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.answer: Callable[[httpx.Request], httpx.Response] = self.healthy
+        self.time = 0.0
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(f"{request.method} {request.url.path}")
+        return self.answer(request)
+
+    def healthy(self, request: httpx.Request) -> httpx.Response:
+        if "skip=1" in str(request.url):
+            return httpx.Response(200, json={"value": [_datastore("more", "AzureDataLakeGen2")]})
+        if request.url.path.endswith("/datastores"):
+            first = {"value": [_datastore("workspaceblobstore", "AzureBlob")]}
+            return httpx.Response(200, json={**first, "nextLink": f"{URL}/datastores?skip=1"})
+        if request.url.path.endswith("/batchEndpoints/heart"):
+            return httpx.Response(
+                200,
+                json={
+                    "properties": {
+                        "scoringUri": "https://heart.ml.azure.com/jobs",
+                        "defaults": {"deploymentName": "xgboost"},
+                    }
+                },
+            )
+        if request.url.path.endswith("/cancel"):
+            return httpx.Response(202)
+        return httpx.Response(404, json={"error": {"code": "NotFound", "message": "no such"}})
+
+    def workspace(self, memory: Memory) -> AzureWorkspace:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
+        identity = Identity(lambda: StaticCredential("t"))
+        return AzureWorkspace(
+            AuthorizedHttp(client, identity, "scope", ("management.azure.com",)),
+            URL,
+            memory,
+            account_url=lambda account, suffix: f"https://{account}.blob.{suffix}",
+            clock=lambda: self.time,
+        )
+
+
+def _datastore(name: str, kind: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "properties": {
+            "datastoreType": kind,
+            "accountName": "acc",
+            "containerName": "c",
+            "endpoint": "core.windows.net",
+        },
+    }
+
+
+def down(_: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("no route")
+
+
+async def test_datastores_in_blob_storage_are_found_on_all_pages() -> None:
+    arm = Arm()
+    assert await arm.workspace(Kept()).places() == {
+        "workspaceblobstore": ContainerRef(
+            account="acc", account_url="https://acc.blob.core.windows.net", container="c"
+        )
+    }
+    assert len(arm.requests) == 2
+
+
+async def test_an_endpoint_is_asked_for_once_in_a_while() -> None:
+    arm = Arm()
+    workspace = arm.workspace(Kept())
+    found = await workspace.endpoint("heart")
+    assert found == BatchEndpoint(
+        scoring_uri="https://heart.ml.azure.com/jobs", default_deployment="xgboost"
+    )
+    await workspace.endpoint("heart")
+    assert len(arm.requests) == 1
+    arm.time += 3_600
+    await workspace.endpoint("heart")
+    assert len(arm.requests) == 2
+
+
+async def test_an_endpoint_that_is_not_there_is_asked_for_again_at_once() -> None:
+    arm = Arm()
+    workspace = arm.workspace(Kept())
+    assert await workspace.endpoint("later") is None
+    assert await workspace.endpoint("later") is None
+    assert len(arm.requests) == 2
+
+
+async def test_at_a_cold_start_without_arm_the_last_answer_counts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    arm, memory = Arm(), Kept()
+    before = arm.workspace(memory)
+    answers = await before.places(), await before.endpoint("heart")
+    arm.answer = down
+    after = arm.workspace(memory)
+    with caplog.at_level(logging.WARNING):
+        assert (await after.places(), await after.endpoint("heart")) == answers
+    assert "last-answer-used what=datastores" in caplog.text
+
+
+async def test_without_arm_and_without_a_last_answer_nothing_is_made_up() -> None:
+    arm = Arm()
+    arm.answer = down
+    with pytest.raises(Unavailable):
+        await arm.workspace(Kept()).places()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, SetupError),
+        (403, SetupError),
+        (404, SetupError),
+        (429, Unavailable),
+        (500, Unavailable),
+    ],
+)
+async def test_each_refusal_says_whether_waiting_helps(status: int, error: type[Exception]) -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(status, json={"error": {"message": "why"}})
+    with pytest.raises(error, match="why"):
+        await arm.workspace(Kept()).places()
+
+
+async def test_a_next_page_elsewhere_is_not_sent_the_token() -> None:
+    arm = Arm()
+    elsewhere = {"value": [], "nextLink": "https://evil.example/datastores"}
+    arm.answer = lambda _: httpx.Response(200, json=elsewhere)
+    with pytest.raises(SetupError, match="may not be sent a token"):
+        await arm.workspace(Kept()).places()
+    assert len(arm.requests) == 1
+
+
+async def test_a_batch_job_is_canceled_through_arm() -> None:
+    arm = Arm()
+    await arm.workspace(Kept()).cancel("batchjob-1")
+    assert arm.requests == ["POST /subscriptions/s/workspaces/w/jobs/batchjob-1/cancel"]
+
+
+async def test_an_arm_that_hangs_is_waited_for_once_by_all_and_not_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each of many landings would wait for it, one after the other."""
+    monkeypatch.setattr("scoring.workspace._ANSWERS_WITHIN", 0.05)
+    arm = Arm()
+
+    async def hang(_: httpx.Request) -> httpx.Response:
+        arm.requests.append("a request")
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    arm.handle = hang  # type: ignore[method-assign,assignment]
+    workspace = arm.workspace(Kept())
+    results = await asyncio.gather(*(workspace.places() for _ in range(64)), return_exceptions=True)
+    assert {type(result) for result in results} == {Unavailable}
+    assert len(arm.requests) == 1
+
+
+async def test_after_a_failure_the_last_answer_is_used_for_a_while_and_then_arm_is_asked() -> None:
+    arm = Arm()
+    workspace = arm.workspace(Kept())
+    known = await workspace.places()
+    arm.time += 3_600
+    arm.answer = lambda _: httpx.Response(403)
+    for _ in range(3):
+        assert await workspace.places() == known
+    assert len(arm.requests) == 3, "two pages, then one refusal"
+    arm.time += 60
+    arm.answer = arm.healthy
+    await workspace.places()
+    assert len(arm.requests) == 5
+
+
+async def test_one_endpoint_that_is_slow_does_not_keep_others_waiting() -> None:
+    arm = Arm()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    handle = arm.handle
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/slow"):
+            asked.set()
+            await go_on.wait()
+        return handle(request)
+
+    arm.handle = slow  # type: ignore[method-assign,assignment]
+    workspace = arm.workspace(Kept())
+    waiting = asyncio.create_task(workspace.endpoint("slow"))
+    await asked.wait()
+    assert await workspace.endpoint("heart") is not None
+    go_on.set()
+    await waiting
+
+
+@pytest.mark.parametrize("missing", ["accountName", "containerName"])
+async def test_a_datastore_without_a_place_is_left_out(missing: str) -> None:
+    arm = Arm()
+    odd = _datastore("odd", "AzureBlob")
+    odd["properties"] |= {missing: None}
+    whole = _datastore("whole", "AzureBlob")
+    whole["properties"] |= {"endpoint": None}
+    arm.answer = lambda _: httpx.Response(200, json={"value": [odd, whole]})
+    places = await arm.workspace(Kept()).places()
+    assert {name: place.account_url for name, place in places.items()} == {
+        "whole": "https://acc.blob.core.windows.net"
+    }
+
+
+async def test_a_memory_that_cannot_be_read_is_none() -> None:
+    arm, memory = Arm(), Kept()
+    memory.body = b'{"places": {"odd": {"account": null}}}'
+    assert "workspaceblobstore" in await arm.workspace(memory).places()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]"])
+async def test_an_answer_that_is_no_document_is_none(body: bytes) -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, content=body)
+    with pytest.raises(Unavailable, match="no JSON object"):
+        await arm.workspace(Kept()).endpoint("heart")
+
+
+async def test_who_only_looks_uses_the_last_answers_and_keeps_none() -> None:
+    arm, kept = Arm(), Kept()
+    await arm.workspace(kept).places()
+    before = kept.body
+    assert await arm.workspace(OnlyRecalls(kept)).endpoint("heart")
+    assert kept.body == before
+    arm.answer = lambda _: httpx.Response(503)
+    assert "workspaceblobstore" in await arm.workspace(OnlyRecalls(kept)).places()
