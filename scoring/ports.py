@@ -35,8 +35,8 @@ class Ledger(Protocol):
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
         """Create the entry of a job unless there is one."""
 
-    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
-        """Replace the progress if the entry still is as `opened` shows it; None: it is gone."""
+    async def save(self, entry: OpenJob, progress: Progress) -> OpenJob | None:
+        """Replace the progress if the entry still is as `entry` shows it; None: it is gone."""
 
     async def job(self, key: str) -> Job | None:
         """Return what never changes about an open job; None: there is no such entry."""
@@ -44,8 +44,8 @@ class Ledger(Protocol):
     async def open_jobs(self) -> OpenJobs:
         """List all open jobs."""
 
-    async def forget(self, opened: OpenJob) -> None:
-        """Delete the entry if it still is as `opened` shows it."""
+    async def forget(self, entry: OpenJob) -> None:
+        """Delete the entry if it still is as `entry` shows it."""
 
     async def end(self, key: str) -> bytes | None:
         """Return the event of a job that has ended, else None."""
@@ -55,6 +55,10 @@ class Ledger(Protocol):
 
     def ended(self) -> AsyncIterator[tuple[str, datetime]]:
         """Yield the keys of the jobs that have ended, and when."""
+
+
+class Marks(Protocol):
+    """What one run of poll, or of a route's sweep, leaves for the next."""
 
     async def poll_mark(self) -> PollMark:
         """Return what the last tick of poll left."""
@@ -209,6 +213,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What a use case is given: the ports, and the app's own set-up."""
 
     ledger: Ledger
+    marks: Marks
     folders: Folders
     messages: Messages
     storage: LandingStorage

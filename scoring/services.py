@@ -17,6 +17,7 @@ from scoring.azure.event_grid import EventGridTopic
 from scoring.azure.landing_storage import AzureLandingStorage
 from scoring.azure.ledger.folders import BlobFolders
 from scoring.azure.ledger.jobs import BlobLedger
+from scoring.azure.ledger.marks import BlobMarks
 from scoring.azure.ledger.messages import BlobMessages
 from scoring.azure.workspace import AzureWorkspace, OnlyRecalls
 from scoring.errors import SetupError
@@ -126,14 +127,15 @@ def make(
     container = clients.blob_service(settings.storage).get_container_client(
         settings.ledger_container
     )
-    ledger, folders = BlobLedger(container), BlobFolders(container)
+    folders, marks = BlobFolders(container), BlobMarks(container)
     timing = Timing(
         tick=timedelta(seconds=settings.poll_seconds),
         sweep=timedelta(minutes=settings.sweep_minutes),
         retention=timedelta(days=settings.retention_days),
     ).scaled(settings.pace)
     return Services(
-        ledger=ledger,
+        ledger=BlobLedger(container),
+        marks=marks,
         folders=folders,
         messages=BlobMessages(container),
         storage=AzureLandingStorage(
@@ -142,7 +144,7 @@ def make(
         workspace=AzureWorkspace(
             clients.arm,
             settings.arm_url + settings.workspace_id,
-            ledger if remembers else OnlyRecalls(ledger),
+            marks if remembers else OnlyRecalls(marks),
             account_url=clients.account_url,
             clock=time.monotonic,
         ),

@@ -62,8 +62,6 @@ class FakeLedger:
         self.open: dict[str, tuple[Job, OpenJob]] = {}
         self.done: dict[str, bytes] = {}
         self.concluded: dict[str, datetime] = {}
-        self.mark = PollMark()
-        self.sweep_marks: dict[str, SweepMark] = {}
         self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -72,20 +70,20 @@ class FakeLedger:
                 self.open[job.key] = job, self._entry(job.key, progress)
         return self.open[job.key][1]
 
-    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+    async def save(self, entry: OpenJob, progress: Progress) -> OpenJob | None:
         for _ in self._tries():
-            stands = self._save(opened, progress)
-        return stands
+            current = self._save(entry, progress)
+        return current
 
     def _tries(self) -> range:
         return range(2 if self.answers_get_lost else 1)
 
-    def _save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
-        job, stands = self.open.get(opened.key, (None, None))
-        if job is not None and stands is not None and stands.version == opened.version:
-            stands = self._entry(opened.key, progress)
-            self.open[opened.key] = job, stands
-        return stands
+    def _save(self, entry: OpenJob, progress: Progress) -> OpenJob | None:
+        job, current = self.open.get(entry.key, (None, None))
+        if job is not None and current is not None and current.version == entry.version:
+            current = self._entry(entry.key, progress)
+            self.open[entry.key] = job, current
+        return current
 
     async def job(self, key: str) -> Job | None:
         return self.open[key][0] if key in self.open else None
@@ -93,9 +91,9 @@ class FakeLedger:
     async def open_jobs(self) -> OpenJobs:
         return OpenJobs(now=self._clock.now, jobs=[entry for _, entry in self.open.values()])
 
-    async def forget(self, opened: OpenJob) -> None:
-        if opened.key in self.open and self.open[opened.key][1].version == opened.version:
-            del self.open[opened.key]
+    async def forget(self, entry: OpenJob) -> None:
+        if entry.key in self.open and self.open[entry.key][1].version == entry.version:
+            del self.open[entry.key]
 
     async def end(self, key: str) -> bytes | None:
         return self.done.get(key)
@@ -108,21 +106,6 @@ class FakeLedger:
         self.concluded.setdefault(key, self._clock.now)
         return self.done.setdefault(key, event)
 
-    async def sweep_mark(self, route: str) -> SweepMark:
-        return self.sweep_marks.get(route, SweepMark())
-
-    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
-        if mark.version == (await self.sweep_mark(route)).version:
-            version = str(next(self._versions))
-            self.sweep_marks[route] = msgspec.structs.replace(mark, version=version)
-
-    async def poll_mark(self) -> PollMark:
-        return self.mark
-
-    async def leave_poll_mark(self, mark: PollMark) -> None:
-        if mark.version == self.mark.version:
-            self.mark = msgspec.structs.replace(mark, version=str(next(self._versions)))
-
     def _entry(self, key: str, progress: Progress) -> OpenJob:
         metadata = progress.metadata()
         return OpenJob(
@@ -131,6 +114,30 @@ class FakeLedger:
             version=str(next(self._versions)),
             changed=self._clock.now,
         )
+
+
+class FakeMarks:
+    """The reference model of what one run leaves for the next."""
+
+    def __init__(self) -> None:
+        self._versions = itertools.count(1)
+        self.poll = PollMark()
+        self.sweeps: dict[str, SweepMark] = {}
+
+    async def sweep_mark(self, route: str) -> SweepMark:
+        return self.sweeps.get(route, SweepMark())
+
+    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
+        if mark.version == (await self.sweep_mark(route)).version:
+            version = str(next(self._versions))
+            self.sweeps[route] = msgspec.structs.replace(mark, version=version)
+
+    async def poll_mark(self) -> PollMark:
+        return self.poll
+
+    async def leave_poll_mark(self, mark: PollMark) -> None:
+        if mark.version == self.poll.version:
+            self.poll = msgspec.structs.replace(mark, version=str(next(self._versions)))
 
 
 class FakeMessages:
@@ -162,16 +169,16 @@ class FakeMessages:
         return self.messages[kept.entry][0] if kept.entry in self.messages else None
 
     async def mark_announced(self, kept: DeadLetter) -> None:
-        if self._stands(kept):
+        if self._is_current(kept):
             version = str(next(self._versions))
             marked = msgspec.structs.replace(kept, announced=True, version=version)
             self.messages[kept.entry] = self.messages[kept.entry][0], marked
 
     async def drop(self, kept: DeadLetter) -> None:
-        if self._stands(kept):
+        if self._is_current(kept):
             del self.messages[kept.entry]
 
-    def _stands(self, kept: DeadLetter) -> bool:
+    def _is_current(self, kept: DeadLetter) -> bool:
         return self.messages.get(kept.entry, (b"", None))[1] == kept
 
 
@@ -211,8 +218,8 @@ class FakeFolders:
 
     async def count_anew(self, mark: FolderMark, since: datetime) -> None:
         if mark.key in self.marks:
-            folder, stands = self.marks[mark.key]
-            self._write(folder, stands, since=since)
+            folder, current = self.marks[mark.key]
+            self._write(folder, current, since=since)
 
     async def drop_mark(self, mark: FolderMark) -> None:
         if mark.key in self.marks and self.marks[mark.key][1].version == mark.version:
@@ -409,6 +416,7 @@ class World:
     def __init__(self, *routes: Route) -> None:
         self.clock = Clock()
         self.ledger = FakeLedger(self.clock)
+        self.marks = FakeMarks()
         self.folders = FakeFolders(self.clock)
         self.kept = FakeMessages(self.clock)
         self.storage = FakeStorage(self.clock)
@@ -419,6 +427,7 @@ class World:
             list(routes),
             self.clock.seconds,
             ledger=self.ledger,
+            marks=self.marks,
             folders=self.folders,
             messages=self.kept,
             storage=self.storage,
@@ -461,7 +470,7 @@ class World:
     def operations(self) -> Counter[str]:
         """Return how often each operation of ledger and storage is called from now on."""
         count: Counter[str] = Counter()
-        ports = ("ledger", "folders", "storage")
+        ports = ("ledger", "marks", "folders", "storage")
         counted = {name: _Counted(getattr(self.services, name), count) for name in ports}
         self.services = host(self.services, **counted)
         return count

@@ -33,7 +33,7 @@ class Memory(Protocol):
 
 
 class OnlyRecalls:
-    """A memory that stays as it is: whoever only looks may lack the role, or ask elsewhere."""
+    """Read-only cache for the CLI: an operator may lack write access to the ledger."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

@@ -27,14 +27,14 @@ def run_out(
     return next((one.code for one in budgets if now - one.since >= one.lasts), None)
 
 
-def give_up_at(opened: OpenJob, submitted: datetime, timing: Timing) -> datetime:
+def give_up_at(entry: OpenJob, submitted: datetime, timing: Timing) -> datetime:
     """Return when a batch job that nobody has seen end is waited for no longer.
 
     An operator may have canceled a job long before its batch job was known: it could be asked for
     only from then on, which is since when the entry stands so.
     """
-    asked = opened.progress.cancel_asked
-    over = submitted + timing.whole if asked is None else max(asked, opened.changed)
+    asked = entry.progress.cancel_asked
+    over = submitted + timing.whole if asked is None else max(asked, entry.changed)
     return over + timing.cancel_patience
 
 

@@ -101,31 +101,31 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 # --- poll ---------------------------------------------------------------------------------------
 
 
-def next_step(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+def next_step(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
     """Return what to do with an open job, given what the last step reported."""
-    match opened.progress.state:
+    match entry.progress.state:
         case State.PENDING:
-            due = opened.progress.may_be_submitted(tick.now) and opened.key not in tick.waiting
+            due = entry.progress.may_be_submitted(tick.now) and entry.key not in tick.waiting
             return Submit() if due else Wait()
         case State.SUBMITTING:
-            return _submitting(opened, report, tick, timing)
+            return _submitting(entry, report, tick, timing)
         case State.UNKNOWN:
-            return _unknown(opened, report, tick, timing)
+            return _unknown(entry, report, tick, timing)
         case State.SUBMITTED:
-            return _submitted(opened, report, tick, timing)
+            return _submitted(entry, report, tick, timing)
         case State.ENDED:
             return Announce()
 
 
-def _submitting(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
-    if tick.now - opened.changed < timing.stale_claim:
+def _submitting(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    if tick.now - entry.changed < timing.stale_claim:
         return Wait()
     if report is None:
         return FindEnd()
-    if opened.progress.cancel_asked is not None:
+    if entry.progress.cancel_asked is not None:
         return Finish(canceled_in_time())  # the operator died; nobody submits what is marked so
     # f: whoever claimed it died, or froze, before or after the POST.
-    unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)
+    unknown = entry.progress.to(State.UNKNOWN, submitted=entry.changed)
     return Save(unknown, Action.UNCLEAR, "stale claim")
 
 
@@ -135,11 +135,11 @@ def canceled_in_time() -> Outcome:
     return Outcome(status=Status.CANCELED, code=BY_OPERATOR, message=message)
 
 
-def _unknown(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
-    progress, last_look = opened.progress, opened.changed + timing.lookup_ages[-1]
+def _unknown(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    progress, last_look = entry.progress, entry.changed + timing.lookup_ages[-1]
     held = progress.on_unknown == "hold"
     if report is None:
-        looks = (opened.changed + age for age in timing.lookup_ages)
+        looks = (entry.changed + age for age in timing.lookup_ages)
         over = tick.now >= last_look
         if over and held:
             since = (tick.now - last_look) // timing.held_look * timing.held_look
@@ -168,24 +168,24 @@ def after_loss(progress: Progress) -> Save | Finish:
     return Save(again, Action.LOST)
 
 
-def _submitted(opened: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
-    progress = opened.progress
-    since = progress.submitted or opened.changed
+def _submitted(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing) -> Step:
+    progress = entry.progress
+    since = progress.submitted or entry.changed
     if report is None:
-        return _question(opened, since, tick, timing)
+        return _question(entry, since, tick, timing)
     if isinstance(report, BatchJob) and report.state.ended:
         return _ended(progress, report)
     if progress.cancel_asked is not None:
-        return _canceling(opened, since, report, tick, timing)
+        return _canceling(entry, since, report, tick, timing)
     if isinstance(report, BatchJob):
         return _under_way(progress, since, report.state, tick, timing)
     return _gone(progress, tick, timing)
 
 
-def _question(opened: OpenJob, since: datetime, tick: Tick, timing: Timing) -> Step:
-    given_up = give_up_at(opened, since, timing)
-    if tick.last is not None and tick.last > max(given_up, opened.changed):
-        return _unseen_end(opened.progress, None)  # the last pass asked, in vain
+def _question(entry: OpenJob, since: datetime, tick: Tick, timing: Timing) -> Step:
+    given_up = give_up_at(entry, since, timing)
+    if tick.last is not None and tick.last > max(given_up, entry.changed):
+        return _unseen_end(entry.progress, None)  # the last pass asked, in vain
     due = tick.now >= given_up or _question_due(since, tick, timing)
     return Ask() if due else Wait()
 
@@ -206,13 +206,11 @@ def _ended(progress: Progress, report: BatchJob) -> Step:
     return Finish(Outcome(status=status, code=code, message=report.message, batch_job=report))
 
 
-def _canceling(
-    opened: OpenJob, since: datetime, report: Report, tick: Tick, timing: Timing
-) -> Step:
+def _canceling(entry: OpenJob, since: datetime, report: Report, tick: Tick, timing: Timing) -> Step:
     """Return what follows a question about a batch job whose cancel was asked for."""
     known = report if isinstance(report, BatchJob) else None
-    if tick.now >= give_up_at(opened, since, timing):
-        return _unseen_end(opened.progress, known)
+    if tick.now >= give_up_at(entry, since, timing):
+        return _unseen_end(entry.progress, known)
     return Cancel(None) if known and known.state is not JobState.CANCELING else Wait()
 
 

@@ -127,6 +127,11 @@ class OpenJob(msgspec.Struct, frozen=True, kw_only=True):
     version: str  # the entry's ETag, which the next change must name
     changed: Aware  # the entry's Last-Modified: since when it stands so
 
+    def updated(self, **fields: object) -> Self:
+        """Return the entry with some fields of its progress replaced; nothing is written."""
+        progress = msgspec.structs.replace(self.progress, **fields)
+        return msgspec.structs.replace(self, progress=progress)
+
 
 def first_progress(job: Job, state: State, nonce: str) -> Progress:
     """Return the progress of a job that nobody has claimed yet."""
@@ -161,4 +166,4 @@ class OpenJobs(msgspec.Struct, frozen=True, kw_only=True):
 
     def of(self, key: str) -> OpenJob | None:
         """Return the entry of a job; None: it is not among them."""
-        return next((opened for opened in self.jobs if opened.key == key), None)
+        return next((entry for entry in self.jobs if entry.key == key), None)

@@ -92,15 +92,15 @@ def _rejected(code: str, message: str) -> Outcome:
     return Outcome(status=Status.REJECTED, code=code, message=message)
 
 
-def after_answer(opened: OpenJob, answer: Answer, now: datetime, timing: Timing) -> Save | Finish:
-    """Return what follows the answer to a POST of the attempt that `opened` describes."""
-    progress = opened.progress
+def after_answer(entry: OpenJob, answer: Answer, now: datetime, timing: Timing) -> Save | Finish:
+    """Return what follows the answer to a POST of the attempt that `entry` describes."""
+    progress = entry.progress
     if isinstance(answer, Accepted):
         # What was written before this time is not the attempt's output.
         accepted = progress.to(
             State.SUBMITTED,
             batch_job=answer.batch_job,
-            submitted=opened.changed,
+            submitted=entry.changed,
             refused_since=None,
             not_before=None,
         )
@@ -110,7 +110,7 @@ def after_answer(opened: OpenJob, answer: Answer, now: datetime, timing: Timing)
     if isinstance(answer, NotSent):
         return Save(progress.to(State.PENDING), Action.HELD, answer.message)
     reason = _said(answer) if isinstance(answer, ErrorAnswer) else answer.message
-    unknown = progress.to(State.UNKNOWN, submitted=opened.changed)
+    unknown = progress.to(State.UNKNOWN, submitted=entry.changed)
     return Save(unknown, Action.UNCLEAR, reason)
 
 

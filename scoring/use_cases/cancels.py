@@ -3,10 +3,10 @@
 from scoring.errors import LandfallError
 from scoring.jobs.progress import Progress
 from scoring.log import Action, warning
-from scoring.ports import Services
+from scoring.ports import Workspace
 
 
-async def ask_for_cancel(services: Services, key: str, progress: Progress) -> None:
+async def ask_for_cancel(workspace: Workspace, key: str, progress: Progress) -> None:
     """Ask for the cancel of a job's batch job, which its progress says already."""
     warning(
         Action.CANCELING,
@@ -15,13 +15,13 @@ async def ask_for_cancel(services: Services, key: str, progress: Progress) -> No
         batch_job=progress.batch_job,
         reason=progress.cancel_code,
     )
-    await services.workspace.cancel(progress.batch_job)
+    await workspace.cancel(progress.batch_job)
 
 
-async def cancel_surplus(services: Services, key: str, batch_job: str) -> None:
+async def cancel_surplus(workspace: Workspace, key: str, batch_job: str) -> None:
     """Ask for the cancel of a batch job that no open attempt stands behind."""
     try:
-        await services.workspace.cancel(batch_job)
+        await workspace.cancel(batch_job)
     except LandfallError as failure:
         warning(Action.SURPLUS_LEFT, job=key, batch_job=batch_job, error=str(failure))
     else:

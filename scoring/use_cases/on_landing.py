@@ -38,11 +38,11 @@ def understood(message: bytes) -> tuple[list[Event], list[UnreadableMessage]]:
     """Return the events of a message, and for each that cannot be understood why."""
     events: list[Event] = []
     mistakes: list[UnreadableMessage] = []
-    for told in read_message(message):
-        if isinstance(told, UnreadableMessage):
-            mistakes.append(told)
+    for event in read_message(message):
+        if isinstance(event, UnreadableMessage):
+            mistakes.append(event)
         else:
-            events.append(told)
+            events.append(event)
     return events, mistakes
 
 

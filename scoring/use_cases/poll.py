@@ -50,23 +50,23 @@ async def poll(services: Services) -> None:
     """
     began = services.clock()
     await gather(services)
-    mark = await services.ledger.poll_mark()
-    opened = await services.ledger.open_jobs()
-    for key in opened.unreadable:
+    mark = await services.marks.poll_mark()
+    listing = await services.ledger.open_jobs()
+    for key in listing.unreadable:
         error(Action.JOB_ERROR, job=key, error="the ledger entry is no job; mend or delete it")
-    admission = Admission(services, opened)
-    tick = Tick(now=opened.now, last=mark.finished, waiting=admission.waiting)
-    jobs = sorted((job for job in opened.jobs if job.key >= mark.cursor), key=lambda job: job.key)
+    admission = Admission(services, listing)
+    tick = Tick(now=listing.now, last=mark.finished, waiting=admission.waiting)
+    jobs = sorted((job for job in listing.jobs if job.key >= mark.cursor), key=lambda job: job.key)
     cut_at = await _work_through(_Pass(services, tick, admission), jobs, began)
-    await services.ledger.leave_poll_mark(_next_mark(mark, opened, cut_at))
+    await services.marks.leave_poll_mark(_next_mark(mark, listing, cut_at))
 
 
-def _next_mark(mark: PollMark, opened: OpenJobs, cut_at: OpenJob | None) -> PollMark:
-    began = mark.began or opened.now
+def _next_mark(mark: PollMark, listing: OpenJobs, cut_at: OpenJob | None) -> PollMark:
+    began = mark.began or listing.now
     if cut_at is not None:
-        return msgspec.structs.replace(mark, heartbeat=opened.now, began=began, cursor=cut_at.key)
+        return msgspec.structs.replace(mark, heartbeat=listing.now, began=began, cursor=cut_at.key)
     return msgspec.structs.replace(
-        mark, heartbeat=opened.now, finished=began, began=None, cursor=""
+        mark, heartbeat=listing.now, finished=began, began=None, cursor=""
     )
 
 
@@ -106,81 +106,81 @@ class _Pass:
         self._listings: dict[str, asyncio.Task[list[BatchJob]]] = {}
         self._probes: dict[str, asyncio.Future[bool]] = {}
 
-    async def advance(self, opened: OpenJob) -> None:
+    async def advance(self, entry: OpenJob) -> None:
         """Do the next step of a job. Its error is logged and does not stop the others."""
         try:
-            await self._advance(opened)
+            await self._advance(entry)
         except Exception as failure:  # noqa: BLE001
             warning(
                 Action.JOB_ERROR,
-                job=opened.key,
-                state=opened.progress.state,
+                job=entry.key,
+                state=entry.progress.state,
                 error=describe(failure),
             )
 
-    async def _advance(self, opened: OpenJob) -> None:
+    async def _advance(self, entry: OpenJob) -> None:
         report: Report | None = None
         while True:
-            step = next_step(opened, report, self._tick, self.services.timing)
-            report = await self._carry_out(opened, step)
+            step = next_step(entry, report, self._tick, self.services.timing)
+            report = await self._carry_out(entry, step)
             if report is None:
                 return
 
-    async def _carry_out(self, opened: OpenJob, step: Step) -> Report | None:
+    async def _carry_out(self, entry: OpenJob, step: Step) -> Report | None:
         """Do a step; return what it brought to light, or None if it was the last of this tick."""
         match step:
             case Submit():
-                await self._submit(opened)
+                await self._submit(entry)
             case FindEnd():
-                return await self._find_end(opened)
+                return await self._find_end(entry)
             case Look():
-                return await self._look(opened)
+                return await self._look(entry)
             case Ask():
-                return await self._ask(opened)
+                return await self._ask(entry)
             case Announce():
-                await self._announce(opened)
+                await self._announce(entry)
             case Save():
-                await self._save(opened, step)
+                await self._save(entry, step)
             case Adopt():
-                await self._adopt(opened, step)
+                await self._adopt(entry, step)
             case Cancel():
-                await self._cancel(opened, step)
+                await self._cancel(entry, step)
             case Finish():
-                await self._finish(opened, step)
+                await self._finish(entry, step)
         return None
 
-    async def _find_end(self, opened: OpenJob) -> NoEnd | None:
-        event = await self.services.ledger.end(opened.key)
+    async def _find_end(self, entry: OpenJob) -> NoEnd | None:
+        event = await self.services.ledger.end(entry.key)
         if event is None:
             return NoEnd()
-        await announce(self.services, opened, event)
+        await announce(self.services, entry, event)
         return None
 
-    async def _announce(self, opened: OpenJob) -> None:
-        if await self._find_end(opened):
+    async def _announce(self, entry: OpenJob) -> None:
+        if await self._find_end(entry):
             raise SetupError("its end is gone from done/: delete the entry in open/")
 
-    async def _finish(self, opened: OpenJob, step: Finish) -> None:
-        again = await finish_attempt(self.services, opened, step.outcome, self._tick.now)
+    async def _finish(self, entry: OpenJob, step: Finish) -> None:
+        again = await finish_attempt(self.services, entry, step.outcome, self._tick.now)
         if again is not None:
-            await self._save(opened, again)
+            await self._save(entry, again)
 
-    async def _ask(self, opened: OpenJob) -> BatchJob | NotKnown:
-        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+    async def _ask(self, entry: OpenJob) -> BatchJob | NotKnown:
+        endpoint = await self.services.workspace.endpoint(entry.progress.endpoint)
         if endpoint is None:
             return NotKnown()
-        name = opened.progress.batch_job
+        name = entry.progress.batch_job
         return await self.services.endpoints.batch_job(endpoint, name) or NotKnown()
 
-    async def _look(self, opened: OpenJob) -> Found | None:
-        job = await self.services.ledger.job(opened.key)
+    async def _look(self, entry: OpenJob) -> Found | None:
+        job = await self.services.ledger.job(entry.key)
         if job is None:
             return None
-        listed = await self._listing(opened)
-        return Found(of_attempt(listed, job, opened.progress.attempt))
+        listed = await self._listing(entry)
+        return Found(of_attempt(listed, job, entry.progress.attempt))
 
-    async def _listing(self, opened: OpenJob) -> list[BatchJob]:
-        endpoint = await self.services.workspace.endpoint(opened.progress.endpoint)
+    async def _listing(self, entry: OpenJob) -> list[BatchJob]:
+        endpoint = await self.services.workspace.endpoint(entry.progress.endpoint)
         if endpoint is None:
             return []  # its batch jobs went with it
         if endpoint.scoring_uri not in self._listings:
@@ -188,46 +188,46 @@ class _Pass:
             self._listings[endpoint.scoring_uri] = asyncio.ensure_future(listing)
         return await self._listings[endpoint.scoring_uri]
 
-    async def _submit(self, opened: OpenJob) -> None:
+    async def _submit(self, entry: OpenJob) -> None:
         """Submit a pending job; the first of an endpoint is a probe that the others wait for."""
-        endpoint = opened.progress.endpoint
+        endpoint = entry.progress.endpoint
         probe = self._probes.get(endpoint)
         if probe is None:
             probe = self._probes[endpoint] = asyncio.get_running_loop().create_future()
             taken = False
             try:
-                taken = await resume(self.services, opened, self._admission.has_room)
+                taken = await resume(self.services, entry, self._admission.has_room)
             finally:
                 probe.set_result(taken)
         elif await asyncio.shield(probe):
-            await resume(self.services, opened, self._admission.has_room)
+            await resume(self.services, entry, self._admission.has_room)
 
-    async def _save(self, opened: OpenJob, step: Save) -> None:
-        saved = await ledger_writes.save(self.services, opened, step.progress)
+    async def _save(self, entry: OpenJob, step: Save) -> None:
+        saved = await ledger_writes.save(self.services, entry, step.progress)
         if saved is not None and step.action is not None:
             warning(
                 step.action,
-                job=opened.key,
-                route=opened.progress.route,
-                attempt=opened.progress.attempt,
+                job=entry.key,
+                route=entry.progress.route,
+                attempt=entry.progress.attempt,
                 reason=step.reason,
             )
 
-    async def _adopt(self, opened: OpenJob, step: Adopt) -> None:
-        if await ledger_writes.save(self.services, opened, step.progress) is None:
+    async def _adopt(self, entry: OpenJob, step: Adopt) -> None:
+        if await ledger_writes.save(self.services, entry, step.progress) is None:
             return
         info(
             Action.ADOPTED,
-            job=opened.key,
-            route=opened.progress.route,
+            job=entry.key,
+            route=entry.progress.route,
             batch_job=step.progress.batch_job,
         )
         for other in step.surplus:
-            await cancels.cancel_surplus(self.services, opened.key, other.name)
+            await cancels.cancel_surplus(self.services.workspace, entry.key, other.name)
 
-    async def _cancel(self, opened: OpenJob, step: Cancel) -> None:
+    async def _cancel(self, entry: OpenJob, step: Cancel) -> None:
         """Ask for the cancel of a batch job; if that fails, the next question does it again."""
-        progress = step.progress or opened.progress
-        if step.progress and await ledger_writes.save(self.services, opened, progress) is None:
+        progress = step.progress or entry.progress
+        if step.progress and await ledger_writes.save(self.services, entry, progress) is None:
             return
-        await cancels.ask_for_cancel(self.services, opened.key, progress)
+        await cancels.ask_for_cancel(self.services.workspace, entry.key, progress)

@@ -1,6 +1,6 @@
 """From a landing to a batch job.
 
-    claim (create open/) ──► look in done/ ∥ look at the blob ──► POST ──► write the answer down
+    claim (create open/) ──► look in done/ ∥ look at the blob ──► POST ──► record the answer
            └── whatever fails before the POST: back to pending
 
 The look in done/ follows the claim and never runs beside it: a duplicate event could look before,
@@ -12,8 +12,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 
-import msgspec
-
 from scoring.errors import SetupError, Unavailable
 from scoring.jobs.batch_job import Answer, BatchEndpoint, ErrorAnswer, NotSent, Submission
 from scoring.jobs.blobs import Forbidden, Seen
@@ -22,7 +20,7 @@ from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import OpenJob, Save, State
 from scoring.jobs.submission import Copying, Newer, after_answer, before_submission
 from scoring.log import Action, info, warning
-from scoring.ports import Services
+from scoring.ports import Services, Workspace
 from scoring.use_cases import ledger_writes
 from scoring.use_cases.cooldown import cooldown_until, overtaken
 from scoring.use_cases.finish import announce, finish
@@ -36,22 +34,28 @@ async def start(services: Services, job: Job, *, later: bool = False) -> bool:
     """
     waits = later or job.route.submitted_by_poll
     since = services.clock()
-    opened = await ledger_writes.claim(services, job, State.PENDING if waits else State.SUBMITTING)
-    if opened is None:
+    entry = await ledger_writes.claim(services, job, State.PENDING if waits else State.SUBMITTING)
+    if entry is None:
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="open job")
         return False
-    async with _sending_nothing(services, opened, job):
-        look = _nothing() if waits else look_at_input(services, job)
+    attempt = _Attempt(services, job, entry, since)
+    async with attempt.sending_nothing():
+        look = _nothing() if waits else look_at_input(services.storage, job)
         end, seen = await asyncio.gather(services.ledger.end(job.key), look)
     if end is not None:
         # Its event is out: open/ is deleted only after publishing, and we could create it.
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="ended job")
-        await services.ledger.forget(opened)
+        await services.ledger.forget(entry)
         return False
-    state = opened.progress.state
-    info(Action.CLAIMED, job=job.key, route=job.route.name, path=job.path, state=state)
+    info(
+        Action.CLAIMED,
+        job=job.key,
+        route=job.route.name,
+        path=job.path,
+        state=entry.progress.state,
+    )
     if seen is not None:
-        await _attempt(services, _Claim(opened, since), job, seen)
+        await attempt.submit(seen)
     return True
 
 
@@ -60,7 +64,7 @@ async def _nothing() -> None:
 
 
 async def resume(
-    services: Services, opened: OpenJob, has_room: Callable[[OpenJob], Awaitable[bool]]
+    services: Services, listed: OpenJob, has_room: Callable[[OpenJob], Awaitable[bool]]
 ) -> bool:
     """Submit a pending job (edge e); tell whether the endpoint may take the next one, too.
 
@@ -68,183 +72,184 @@ async def resume(
     """
     # These may be read before the claim: it fails if the entry has changed since it was listed.
     job, end = await asyncio.gather(
-        services.ledger.job(opened.key), services.ledger.end(opened.key)
+        services.ledger.job(listed.key), services.ledger.end(listed.key)
     )
     if end is not None:
-        await announce(services, opened, end, job)
+        await announce(services, listed, end, job)
         return True
     since = services.clock()
-    mine = await ledger_writes.save(services, opened, opened.progress.to(State.SUBMITTING))
-    if job is None or mine is None:
+    entry = await ledger_writes.save(services, listed, listed.progress.to(State.SUBMITTING))
+    if job is None or entry is None:
         return True  # another poll has it
-    async with _sending_nothing(services, mine, job):
-        if not await has_room(mine):
-            await ledger_writes.save(services, mine, mine.progress.to(State.PENDING))
+    attempt = _Attempt(services, job, entry, since)
+    async with attempt.sending_nothing():
+        if not await has_room(entry):
+            await ledger_writes.save(services, entry, entry.progress.to(State.PENDING))
             return True
-        seen = await look_at_input(services, job)
-    return await _attempt(services, _Claim(mine, since), job, seen)
+        seen = await look_at_input(services.storage, job)
+    return await attempt.submit(seen)
 
 
-@contextlib.asynccontextmanager
-async def _sending_nothing(services: Services, opened: OpenJob, job: Job) -> AsyncIterator[None]:
-    """Step a claim back to pending if what precedes its POST fails: nothing was sent."""
-    try:
-        yield
-    except Exception as failure:
-        await _hold(services, opened, job, str(failure))
-        raise
+class _Attempt:
+    """The attempt in hand: a job, and its ledger entry as this host wrote it.
 
+    `since` is when this host set out to write the entry, by its clock: the entry is never older.
+    """
 
-async def _hold(
-    services: Services, opened: OpenJob, job: Job, reason: str, until: datetime | None = None
-) -> None:
-    """Step a claim back to pending until a time, which need not be known."""
-    # Not at once, or it would keep those that wait for its route's limit from their turn.
-    later = until or opened.changed + services.timing.ask_at_most
-    wait = opened.progress.to(State.PENDING, not_before=later)
-    await _write_down(services, opened, job, Save(wait, Action.HELD, reason))
+    def __init__(self, services: Services, job: Job, entry: OpenJob, since: float) -> None:
+        self._services = services
+        self._job = job
+        self._entry = entry
+        self._since = since
 
-
-class _Claim(msgspec.Struct, frozen=True):
-    """An entry that this host wrote, and when it set out to: it is never older than that."""
-
-    opened: OpenJob
-    since: float  # of the services' clock
-
-    def age(self, services: Services) -> timedelta:
-        return timedelta(seconds=services.clock() - self.since)
-
-    def now(self, services: Services) -> datetime:
-        """Return the storage's time, or a little later."""
-        return self.opened.changed + self.age(services)
-
-
-async def _attempt(services: Services, claim: _Claim, job: Job, seen: Seen) -> bool:
-    """POST an attempt that is claimed; tell whether the endpoint may take the next one."""
-    if isinstance(seen.trigger, Forbidden):
-        warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
-    claim = _Claim(with_version_seen(services, claim.opened, job, seen), claim.since)
-    async with _sending_nothing(services, claim.opened, job):
-        obstacle = before_submission(job, seen) or await overtaken(services, job, seen)
-    if obstacle is not None:
-        await _leave_out(services, claim, job, obstacle)
+    async def submit(self, seen: Seen) -> bool:
+        """POST the attempt; tell whether the endpoint may take the next one."""
+        services, job = self._services, self._job
+        if isinstance(seen.trigger, Forbidden):
+            warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
+        self._entry = with_version_seen(self._entry, job, seen, services.metadata_prefix)
+        async with self.sending_nothing():
+            obstacle = before_submission(job, seen) or await overtaken(services.ledger, job, seen)
+        if obstacle is not None:
+            await self._leave_out(obstacle)
+            return True
+        endpoint = await _endpoint(services.workspace, job.route.endpoint)
+        if not await self._may_post():
+            return True
+        self._name_deployment(endpoint)
+        answer = await self._post(endpoint)
+        self._entry = with_files_seen(self._entry, job, seen)
+        step = after_answer(self._entry, answer, self._now, services.timing)
+        if isinstance(step, Save):
+            await self._record(step)
+            return step.progress.state is not State.PENDING
+        await self._end(step.outcome)
         return True
-    endpoint = await _endpoint(services, job)
-    fresh = await _fresh_with_its_turn(services, claim, job)
-    if fresh is None:
-        return True
-    opened = _with_deployment(fresh.opened, job, endpoint)
-    answer = await _post(services, endpoint, opened, job)
-    opened = with_files_seen(opened, job, seen)
-    step = after_answer(opened, answer, fresh.now(services), services.timing)
-    if isinstance(step, Save):
-        await _write_down(services, opened, job, step)
-        return step.progress.state is not State.PENDING
-    await _finish_if_ours(services, _Claim(opened, fresh.since), job, step.outcome)
-    return True
 
+    @contextlib.asynccontextmanager
+    async def sending_nothing(self) -> AsyncIterator[None]:
+        """Step the claim back to pending if what precedes the POST fails: nothing was sent."""
+        try:
+            yield
+        except Exception as failure:
+            await self._hold(str(failure))
+            raise
 
-async def _fresh_with_its_turn(services: Services, claim: _Claim, job: Job) -> _Claim | None:
-    """Return a claim that may be POSTed at once, its turn written down; None: not now."""
-    while True:
-        opened = claim.opened
-        async with _sending_nothing(services, opened, job):
-            wait_until = await cooldown_until(services, job, opened)
-        if wait_until is not None:
-            await _hold(services, opened, job, "minimum_gap", wait_until)
-            return None
-        if claim.age(services) <= services.timing.post_starts_within:
-            return claim
-        since = services.clock()
-        renewed = await ledger_writes.save(services, opened, opened.progress)
+    @property
+    def _age(self) -> timedelta:
+        return timedelta(seconds=self._services.clock() - self._since)
+
+    @property
+    def _now(self) -> datetime:
+        """The storage's time, or a little later."""
+        return self._entry.changed + self._age
+
+    async def _hold(self, reason: str, until: datetime | None = None) -> None:
+        """Step the claim back to pending until a time, which need not be known."""
+        # Not at once: others that wait for a place on its route come first.
+        later = until or self._entry.changed + self._services.timing.ask_at_most
+        pending = self._entry.progress.to(State.PENDING, not_before=later)
+        await self._record(Save(pending, Action.HELD, reason))
+
+    async def _leave_out(self, obstacle: Outcome | Newer | Copying) -> None:
+        services, job = self._services, self._job
+        if isinstance(obstacle, Copying):
+            await self._hold("copying")
+            return
+        if isinstance(obstacle, Newer):
+            # The present version is claimed first: dying in between then loses nothing.
+            await start(
+                services, job_for(job.route, obstacle.landing, job.place, services.escaping)
+            )
+            message = f"overwritten before its turn; the version now is {obstacle.landing.etag}"
+            obstacle = Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
+        await self._end(obstacle)
+
+    async def _may_post(self) -> bool:
+        """Start the folder's cooldown and renew an old claim; False: the attempt may not be sent."""
+        while True:
+            async with self.sending_nothing():
+                until = await cooldown_until(self._services.folders, self._job, self._entry)
+            if until is not None:
+                await self._hold("minimum_gap", until)
+                return False
+            if self._age <= self._services.timing.post_starts_within:
+                return True
+            if not await self._renew():
+                return False
+
+    async def _renew(self) -> bool:
+        """Write the claim once more; False: the job was given to another attempt meanwhile."""
+        since = self._services.clock()
+        renewed = await ledger_writes.save(self._services, self._entry, self._entry.progress)
         if renewed is None:
-            return None  # it was given to another attempt
-        claim = _Claim(renewed, since)
+            return False
+        self._entry, self._since = renewed, since
+        return True
 
+    def _name_deployment(self, endpoint: BatchEndpoint | NotSent | ErrorAnswer) -> None:
+        # Named even if it is the default, so that the event can say for certain which one ran.
+        known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
+        self._entry = self._entry.updated(deployment=self._job.route.deployment or known or "")
 
-async def _finish_if_ours(services: Services, claim: _Claim, job: Job, outcome: Outcome) -> None:
-    """End a job, unless it was given to another attempt while this host was frozen."""
-    mine = await ledger_writes.save(services, claim.opened, claim.opened.progress)
-    if mine is not None:
-        await finish(services, mine, job, outcome, mine.changed)
+    async def _post(self, endpoint: BatchEndpoint | NotSent | ErrorAnswer) -> Answer:
+        if not isinstance(endpoint, BatchEndpoint):
+            return endpoint
+        job, progress = self._job, self._entry.progress
+        submission = Submission(
+            tag=attempt_tag(job.key, progress.attempt),
+            deployment=progress.deployment or None,
+            kind=job.route.input,
+            input_uri=job.input_uri,
+            output_uri=job.output_uri(progress.attempt),
+            output_kind=job.route.output_kind,
+            input_name=job.route.input_name,
+            output_name=job.route.output_name,
+            params=job.route.params,
+            settings=job.route,
+        )
+        return await self._services.endpoints.submit(endpoint, submission)
 
+    async def _record(self, step: Save) -> None:
+        """Write the progress, and log the step."""
+        progress = step.progress
+        if step.action is not None:
+            self._log(step.action, step)
+        if progress.state is State.SUBMITTED:
+            await ledger_writes.record(self._services, self._entry, progress)
+        else:
+            await ledger_writes.save(self._services, self._entry, progress)
 
-async def _leave_out(
-    services: Services, claim: _Claim, job: Job, obstacle: Outcome | Newer | Copying
-) -> None:
-    if isinstance(obstacle, Copying):
-        await _hold(services, claim.opened, job, "copying")
-        return
-    if isinstance(obstacle, Newer):
-        # The version that stands now is claimed first: dying in between then loses nothing.
-        await start(services, job_for(job.route, obstacle.landing, job.place, services.escaping))
-        message = f"overwritten before its turn; the version now is {obstacle.landing.etag}"
-        obstacle = Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
-    await _finish_if_ours(services, claim, job, obstacle)
-
-
-async def _endpoint(services: Services, job: Job) -> BatchEndpoint | NotSent | ErrorAnswer:
-    """Return the job's endpoint; what keeps us from asking it counts as its answer."""
-    try:
-        endpoint = await services.workspace.endpoint(job.route.endpoint)
-    except Unavailable as failure:
-        return NotSent(message=str(failure))
-    except SetupError as failure:
-        return ErrorAnswer(status=403, message=str(failure))
-    if endpoint is None:
-        message = f"the workspace has no batch endpoint {job.route.endpoint!r}"
-        return ErrorAnswer(status=404, message=message)
-    return endpoint
-
-
-async def _post(
-    services: Services, endpoint: BatchEndpoint | NotSent | ErrorAnswer, opened: OpenJob, job: Job
-) -> Answer:
-    if not isinstance(endpoint, BatchEndpoint):
-        return endpoint
-    attempt = opened.progress.attempt
-    submission = Submission(
-        tag=attempt_tag(job.key, attempt),
-        deployment=opened.progress.deployment or None,
-        kind=job.route.input,
-        input_uri=job.input_uri,
-        output_uri=job.output_uri(attempt),
-        output_kind=job.route.output_kind,
-        input_name=job.route.input_name,
-        output_name=job.route.output_name,
-        params=job.route.params,
-        settings=job.route,
-    )
-    return await services.endpoints.submit(endpoint, submission)
-
-
-def _with_deployment(
-    opened: OpenJob, job: Job, endpoint: BatchEndpoint | NotSent | ErrorAnswer
-) -> OpenJob:
-    # Named even if it is the default, so that the event can say for certain which one ran.
-    known = endpoint.default_deployment if isinstance(endpoint, BatchEndpoint) else None
-    deployment = job.route.deployment or known or ""
-    progress = msgspec.structs.replace(opened.progress, deployment=deployment)
-    return msgspec.structs.replace(opened, progress=progress)
-
-
-async def _write_down(services: Services, opened: OpenJob, job: Job, step: Save) -> None:
-    progress = step.progress
-    if step.action is not None:
-        taken = progress.state is State.SUBMITTED
-        say = info if taken else warning
-        say(
-            step.action,
+    def _log(self, action: Action, step: Save) -> None:
+        job, progress = self._job, step.progress
+        submitted = progress.state is State.SUBMITTED
+        log = info if submitted else warning
+        log(
+            action,
             job=job.key,
             route=job.route.name,
             path=job.path,
             attempt=progress.attempt,
             batch_job=progress.batch_job or None,
-            output=(job.output_path(progress.attempt) or None) if taken else None,
+            output=(job.output_path(progress.attempt) or None) if submitted else None,
             reason=step.reason,
             until=progress.not_before.isoformat() if progress.not_before else None,
         )
-    if progress.state is State.SUBMITTED:
-        await ledger_writes.record(services, opened, progress)
-    else:
-        await ledger_writes.save(services, opened, progress)
+
+    async def _end(self, outcome: Outcome) -> None:
+        """End the job, unless it was given to another attempt while this host was frozen."""
+        if await self._renew():
+            await finish(self._services, self._entry, self._job, outcome, self._entry.changed)
+
+
+async def _endpoint(workspace: Workspace, name: str) -> BatchEndpoint | NotSent | ErrorAnswer:
+    """Return a batch endpoint; what keeps us from asking for it counts as its answer."""
+    try:
+        endpoint = await workspace.endpoint(name)
+    except Unavailable as failure:
+        return NotSent(message=str(failure))
+    except SetupError as failure:
+        return ErrorAnswer(status=403, message=str(failure))
+    if endpoint is None:
+        return ErrorAnswer(status=404, message=f"the workspace has no batch endpoint {name!r}")
+    return endpoint

@@ -38,8 +38,8 @@ async def sweep(services: Services) -> None:
     last_page = services.until(services.timing.deadline)
     await on_poison.go_on(services)
     places = await services.workspace.places()
-    opened = await services.ledger.open_jobs()
-    known = _Known(opened.now, frozenset(job.key for job in opened.jobs))
+    listing = await services.ledger.open_jobs()
+    known = _Known(listing.now, frozenset(job.key for job in listing.jobs))
     for route in services.routes:
         place = places.get(route.datastore)
         if place is None:
@@ -71,7 +71,7 @@ class _Sweep:
 
     async def run(self, last_page: float) -> None:
         """List page by page until the end, or until it is too late to begin another."""
-        before = await self._services.ledger.sweep_mark(self._route.name)
+        before = await self._services.marks.sweep_mark(self._route.name)
         try:
             mark = await self._pass(before, last_page)
         except Exception:
@@ -79,9 +79,9 @@ class _Sweep:
                 # The place may be what failed; where the first sweep began must not move.
                 first = before.watermark or self._first(self._known.now)
                 anew = SweepMark(watermark=first, version=before.version)
-                await self._services.ledger.leave_sweep_mark(self._route.name, anew)
+                await self._services.marks.leave_sweep_mark(self._route.name, anew)
             raise
-        await self._services.ledger.leave_sweep_mark(self._route.name, mark)
+        await self._services.marks.leave_sweep_mark(self._route.name, mark)
 
     async def _pass(self, mark: SweepMark, last_page: float) -> SweepMark:
         prefix = literal_beginning(self._route.trigger)

@@ -15,7 +15,7 @@ from tests.fakes import Method, Through, host
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-PORTS = ("ledger", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
+PORTS = ("ledger", "marks", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
 FUNCTION_TIMEOUT = 300.0  # seconds, after which the platform kills the worker
 _CACHED = frozenset({"places", "endpoint"})  # mostly answered from memory
 
@@ -105,6 +105,7 @@ class Port(Through):
         super().__init__(model)
         self._host = host
         self._name = name
+        self._service = "ledger" if name == "marks" else name  # the two are one storage account
 
     def __getattr__(self, method: str) -> Any:
         call = super().__getattr__(method)
@@ -115,7 +116,7 @@ class Port(Through):
 
     def _mostly(self, cached: Method, call: Method) -> Method:
         """Return a call that is answered from memory while its service is there."""
-        away, name = self._host.world.faults.away, self._name
+        away, name = self._host.world.faults.away, self._service
 
         def mostly(*args: Any) -> Any:
             return call(*args) if name in away else cached(*args)
@@ -138,7 +139,7 @@ class Port(Through):
         latency = world.faults.latency()
         if latency:  # what is under way arrives, whatever becomes of its host meanwhile
             await world.sleep(latency)
-        if self._name in world.faults.away or before == "fail":
+        if self._service in world.faults.away or before == "fail":
             return await self._fail(method, NotSent(message="away"))
         result = await self._effect(method, effect, args)
         return await self._answered(method, effect, args, result, after)

@@ -30,29 +30,29 @@ class Sabotage(NamedTuple):
 SABOTAGES = [
     Sabotage(
         "a blind retry after a timeout",
-        "decisions.py",
+        "jobs/submission.py",
         "if isinstance(answer, NotSent):",
         "if not isinstance(answer, ErrorAnswer):",
     ),
     Sabotage(
         "what is being copied is submitted",
-        "decisions.py",
+        "jobs/submission.py",
         "if any(blob.copying for blob in seen.blobs):",
         "if False:",
     ),
     Sabotage(
         "no nonce",
         "use_cases/ledger_writes.py",
-        "return stands, stands is not None and stands.progress.nonce == nonce",
-        "return stands, stands is not None",
+        "return current, current is not None and current.progress.nonce == nonce",
+        "return current, current is not None",
     ),
     Sabotage(
         "an unconditional save",
         "use_cases/ledger_writes.py",
-        "    stands, ours = await _try_save(services, opened, progress)\n    return stands if",
-        "    stands, ours = await _try_save(services, opened, progress)\n"
-        "    while not ours and stands is not None:\n"
-        "        stands, ours = await _try_save(services, stands, progress)\n    return stands if",
+        "    current, ours = await _try_save(services, entry, progress)\n    return current if",
+        "    current, ours = await _try_save(services, entry, progress)\n"
+        "    while not ours and current is not None:\n"
+        "        current, ours = await _try_save(services, current, progress)\n    return current if",
     ),
     Sabotage(
         "done/ not looked up",
@@ -63,16 +63,16 @@ SABOTAGES = [
     Sabotage(
         "done/ looked up beside the create",
         "use_cases/submit.py",
-        "    opened = await ledger_writes.claim(services, job, State.PENDING if waits",
+        "    entry = await ledger_writes.claim(services, job, State.PENDING if waits",
         "    early = await services.ledger.end(job.key)\n"
         "    services = msgspec.structs.replace(services, ledger=_Early(services.ledger, early))\n"
-        "    opened = await ledger_writes.claim(services, job, State.PENDING if waits",
+        "    entry = await ledger_writes.claim(services, job, State.PENDING if waits",
     ),
     Sabotage(
         "done/ written after publishing",
         "use_cases/finish.py",
-        "    stands = await services.ledger.conclude(",
-        "    await services.publisher.publish(event)\n    stands = await services.ledger.conclude(",
+        "    written = await services.ledger.conclude(",
+        "    await services.publisher.publish(event)\n    written = await services.ledger.conclude(",
     ),
     Sabotage(
         "an event's time from the host's clock",
@@ -128,23 +128,23 @@ SABOTAGES = [
         "use_cases/quiet_folders.py",
         "        await services.folders.drop_mark(mark)\n",
         "        marks = (await services.folders.filling()).marks\n"
-        "        for stands in marks:\n"
-        "            if stands.key == mark.key:\n"
-        "                await services.folders.drop_mark(stands)\n",
+        "        for current in marks:\n"
+        "            if current.key == mark.key:\n"
+        "                await services.folders.drop_mark(current)\n",
     ),
     Sabotage(
         "poison acknowledged before quarantine",
         "use_cases/on_poison.py",
-        "        kept = await _keep(services, DeadLetterKind.QUARANTINE",
+        "        kept = await _keep(\n            services, DeadLetterKind.QUARANTINE",
         "        asyncio.ensure_future(_keep(services, DeadLetterKind.QUARANTINE, message, ''))\n"
         "        return\n"
-        "        kept = await _keep(services, DeadLetterKind.QUARANTINE",
+        "        kept = await _keep(\n            services, DeadLetterKind.QUARANTINE",
     ),
     Sabotage(
         "a stale claim resubmitted without looking",
         "jobs/next_step.py",
-        "    unknown = opened.progress.to(State.UNKNOWN, submitted=opened.changed)\n",
-        "    unknown = opened.progress.to(State.PENDING)\n",
+        "    unknown = entry.progress.to(State.UNKNOWN, submitted=entry.changed)\n",
+        "    unknown = entry.progress.to(State.PENDING)\n",
     ),
     Sabotage(
         "touches skipped for longer than quiet",
@@ -155,15 +155,15 @@ SABOTAGES = [
     Sabotage(
         "a claim that is never renewed",
         "use_cases/submit.py",
-        "        if claim.age(services) <= services.timing.post_starts_within:\n",
-        "        if True:\n",
+        "            if self._age <= self._services.timing.post_starts_within:\n",
+        "            if True:\n",
     ),
     Sabotage(
         "open/ deleted before publishing",
         "use_cases/finish.py",
-        "    await announce(services, opened, stands, job)\n",
-        "    await services.ledger.forget(opened)\n"
-        "    await announce(services, opened, stands, job)\n",
+        "    await announce(services, entry, written, job)\n",
+        "    await services.ledger.forget(entry)\n"
+        "    await announce(services, entry, written, job)\n",
     ),
     Sabotage(
         "a version of a folder yields to an older one",
@@ -173,7 +173,7 @@ SABOTAGES = [
     ),
     Sabotage(
         "a job that waits canceled without being marked",
-        "cli/ledger/operators.py",
+        "cli/landfall/ledger/operators.py",
         "marked = _canceled(opened.progress, State.SUBMITTING, now)",
         "marked = _canceled(opened.progress, State.PENDING, now)",
     ),
@@ -191,9 +191,10 @@ SABOTAGES = [
     ),
 ]
 _IMPORTS = {
-    "finish.py": "from datetime import timedelta\n",
-    "sweep.py": "import contextlib\n",
-    "submit.py": (
+    "use_cases/finish.py": "from datetime import timedelta\n",
+    "use_cases/sweep.py": "import contextlib\n",
+    "use_cases/submit.py": (
+        "import msgspec\n"
         "class _Early:\n"
         "    def __init__(self, ledger, end):\n"
         "        self._ledger, self._end = ledger, end\n"

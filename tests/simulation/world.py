@@ -14,7 +14,7 @@ from scoring.use_cases import on_poison
 from scoring.use_cases.poll import poll
 from scoring.use_cases.sweep import sweep
 from tests.factories import folder_route, quiet_route, route
-from tests.fakes import FakeFolders, FakeMessages, FakePublisher, services
+from tests.fakes import FakeFolders, FakeMarks, FakeMessages, FakePublisher, services
 from tests.simulation.azureml import SimEndpoints
 from tests.simulation.faults import DAY, HOUR, MINUTE, Faults
 from tests.simulation.hosts import Host
@@ -92,6 +92,7 @@ class World:
             self.routes,
             self.loop.time,
             ledger=self.ledger,
+            marks=FakeMarks(),
             folders=self.folders,
             messages=self.messages,
             storage=self.storage,

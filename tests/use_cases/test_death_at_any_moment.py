@@ -24,7 +24,7 @@ from scoring.use_cases import on_landing, on_poison, poll, sweep
 from tests.factories import created, quiet_route, route
 from tests.fakes import Method, Through, World, host
 
-PORTS = ("ledger", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
+PORTS = ("ledger", "marks", "folders", "messages", "storage", "workspace", "endpoints", "publisher")
 HEART = route(name="heart", max_attempts=2, queue_timeout=timedelta(minutes=5), receipt=True)
 DIGITS = route(
     name="digits",

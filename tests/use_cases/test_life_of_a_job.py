@@ -908,7 +908,7 @@ async def test_a_setup_that_refuses_to_cancel_leaves_a_warning_not_an_error(
 ) -> None:
     world = World(HEART)
     world.workspace.failure = SetupError("no permission")
-    await cancels.cancel_surplus(world.services, "key", "batchjob-9")
+    await cancels.cancel_surplus(world.workspace, "key", "batchjob-9")
     assert 'surplus-left job=key batch_job=batchjob-9 error="no permission"' in caplog.text
 
 

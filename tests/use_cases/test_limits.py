@@ -69,7 +69,7 @@ class Interleaved(Through):
 
 
 def slow_host(world: World, chance: random.Random, dies: float = 0.0) -> Services:
-    ports = ("ledger", "storage", "workspace", "endpoints", "publisher")
+    ports = ("ledger", "marks", "storage", "workspace", "endpoints", "publisher")
     slow = {name: Interleaved(getattr(world.services, name), chance, dies) for name in ports}
     return host(world.services, **slow)
 

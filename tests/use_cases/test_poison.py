@@ -153,7 +153,7 @@ async def test_a_sweep_goes_on_though_kept_messages_use_up_their_time(
     await world.sweep()
     assert "sweep-cut" in caplog.text
     assert len(shelf(world, DeadLetterKind.STUCK)) == AT_ONCE + 1
-    assert set(world.ledger.sweep_marks) == {"heart"}
+    assert set(world.marks.sweeps) == {"heart"}
 
 
 # --- not understood -----------------------------------------------------------------------------

@@ -230,9 +230,9 @@ async def test_a_first_sweep_that_is_cut_does_not_forget_where_it_began() -> Non
 async def test_a_place_that_the_storage_does_not_know_any_more_starts_the_pass_anew() -> None:
     world = await swept()
     mark = msgspec.structs.replace(
-        world.ledger.sweep_marks["heart"], place="expired", oldest_left=world.clock.now
+        world.marks.sweeps["heart"], place="expired", oldest_left=world.clock.now
     )
-    world.ledger.sweep_marks["heart"] = mark
+    world.marks.sweeps["heart"] = mark
     world.storage.put(path_of(1))
     page = world.storage.page
 
@@ -267,7 +267,7 @@ async def test_what_the_ledger_has_forgotten_is_not_scored_again() -> None:
     world.complete("batchjob-1")
     await world.ticks(MINUTE)
     world.ledger.done.clear()
-    world.ledger.sweep_marks.clear()
+    world.marks.sweeps.clear()
     world.clock.pass_(timedelta(days=90))
     await world.sweep()
     assert world.ledger.open == {}
@@ -298,21 +298,21 @@ async def test_a_disabled_route_and_one_without_its_datastore_lose_nothing() -> 
     await world.tick()
     assert scored(world) == []
     assert len(world.ledger.open) == 1
-    assert set(world.ledger.sweep_marks) == {"heart"}
+    assert set(world.marks.sweeps) == {"heart"}
 
 
 async def test_two_sweeps_at_once_keep_the_mark_of_the_first() -> None:
     world = await swept()
     world.storage.put(path_of(1))
     world.clock.pass_(10 * MINUTE)
-    leave = world.ledger.leave_sweep_mark
+    leave = world.marks.leave_sweep_mark
 
     async def after_another(name: str, mark: Any) -> None:
-        world.ledger.leave_sweep_mark = leave  # type: ignore[method-assign]
+        world.marks.leave_sweep_mark = leave  # type: ignore[method-assign]
         await sweep.sweep(world.services)
         await leave(name, mark)
 
-    world.ledger.leave_sweep_mark = after_another  # type: ignore[method-assign,assignment]
+    world.marks.leave_sweep_mark = after_another  # type: ignore[method-assign,assignment]
     await sweep.sweep(world.services)
     await world.tick()
     assert scored(world) == [path_of(1)]

@@ -1,17 +1,16 @@
-"""The ledger as blobs in a container of the app's own storage account.
+"""Jobs, as blobs in a container of the app's own storage account.
 
     open/<key>       body: the job, written once; metadata: its progress
     done/<key>       the completion event, written once
-    control/<name>   the marks of poll and of each sweep, the workspace's last answers
 
 Every write is conditional. A conflict is read back before it is believed, because the client
 repeats a write whose answer was lost and then conflicts with itself; the nonce in the progress
-tells whose write stands.
+tells whose write current.
 """
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from azure.core.exceptions import (
@@ -26,15 +25,10 @@ from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, p
 from scoring.errors import Unavailable
 from scoring.jobs.job import Job
 from scoring.jobs.landing import normal_etag
-from scoring.jobs.marks import PollMark, SweepMark
 from scoring.jobs.progress import OpenJob, OpenJobs, Progress
 
-_OPEN, _DONE, _CONTROL = "open/", "done/", "control/"
-_POLL_MARK = "poll"
-_SWEEP_MARK = "sweep-"
+_OPEN, _DONE = "open/", "done/"
 _CLAIMS = 3  # tries to claim an entry that disappears whenever we look at it
-
-Mark = TypeVar("Mark", PollMark, SweepMark)
 
 
 class BlobLedger:
@@ -53,21 +47,21 @@ class BlobLedger:
                     answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
                     return _written(job.key, progress, answer)
                 except (ResourceExistsError, ResourceModifiedError):
-                    stands = await self._stands(job.key)
-                    if stands is not None:
-                        return stands
+                    current = await self._current(job.key)
+                    if current is not None:
+                        return current
         raise Unavailable(f"the ledger: entry {job.key} came and went {_CLAIMS} times")
 
-    async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
+    async def save(self, entry: OpenJob, progress: Progress) -> OpenJob | None:
         """Replace the metadata of open/."""
         with ledger_errors():
             try:
-                answer = await self._open(opened.key).set_blob_metadata(
-                    progress.metadata(), **only_if(opened.version)
+                answer = await self._open(entry.key).set_blob_metadata(
+                    progress.metadata(), **only_if(entry.version)
                 )
-                return _written(opened.key, progress, answer)
+                return _written(entry.key, progress, answer)
             except ResourceModifiedError:
-                return await self._stands(opened.key)
+                return await self._current(entry.key)
             except ResourceNotFoundError:
                 return None
 
@@ -88,9 +82,9 @@ class BlobLedger:
                 unreadable.append(found.name.removeprefix(_OPEN))
         return OpenJobs(now=now, jobs=jobs, unreadable=unreadable)
 
-    async def forget(self, opened: OpenJob) -> None:
+    async def forget(self, entry: OpenJob) -> None:
         """Delete open/; whoever changed it finds done/."""
-        await delete(self._open(opened.key), opened.version)
+        await delete(self._open(entry.key), entry.version)
 
     async def end(self, key: str) -> bytes | None:
         """Read done/."""
@@ -113,55 +107,10 @@ class BlobLedger:
             async for found in self._container.list_blobs(name_starts_with=_DONE):
                 yield found.name.removeprefix(_DONE), found.last_modified
 
-    async def poll_mark(self) -> PollMark:
-        """Read control/poll."""
-        return await self._mark(_POLL_MARK, PollMark())
-
-    async def leave_poll_mark(self, mark: PollMark) -> None:
-        """Write control/poll."""
-        await self._leave_mark(_POLL_MARK, mark)
-
-    async def sweep_mark(self, route: str) -> SweepMark:
-        """Read control/sweep-<route>."""
-        return await self._mark(_SWEEP_MARK + route, SweepMark())
-
-    async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
-        """Write control/sweep-<route>."""
-        await self._leave_mark(_SWEEP_MARK + route, mark)
-
-    async def recall(self, name: str) -> tuple[bytes | None, str | None]:
-        """Read control/; return the body and its version, None each if there is none."""
-        with ledger_errors():
-            try:
-                download = await self._container.get_blob_client(_CONTROL + name).download_blob()
-                return await download.readall(), normal_etag(download.properties.etag)
-            except ResourceNotFoundError:
-                return None, None
-
-    async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
-        """Write control/ unless somebody did since `version` was read; return what stands."""
-        condition = {"overwrite": version is not None, **(only_if(version) if version else {})}
-        with ledger_errors():
-            try:
-                blob = self._container.get_blob_client(_CONTROL + name)
-                answer = await blob.upload_blob(body, **condition)
-            except (ResourceExistsError, ResourceModifiedError):
-                return (await self.recall(name))[1]
-        return normal_etag(answer["etag"])
-
-    async def _mark(self, name: str, none_yet: Mark) -> Mark:
-        body, version = await self.recall(name)
-        mark = msgspec.json.decode(body, type=type(none_yet)) if body else none_yet
-        return msgspec.structs.replace(mark, version=version)
-
-    async def _leave_mark(self, name: str, mark: PollMark | SweepMark) -> None:
-        body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
-        await self.remember(name, body, mark.version)
-
     def _open(self, key: str) -> BlobClient:
         return self._container.get_blob_client(_OPEN + key)
 
-    async def _stands(self, key: str) -> OpenJob | None:
+    async def _current(self, key: str) -> OpenJob | None:
         found = await properties(self._open(key))
         return _listed(found) if found else None
 

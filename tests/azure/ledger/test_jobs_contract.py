@@ -23,7 +23,6 @@ from scoring.azure.ledger.jobs import BlobLedger
 from scoring.errors import SetupError
 from scoring.events.correlation import LONGEST, correlation
 from scoring.jobs.job import Job
-from scoring.jobs.marks import SweepMark
 from scoring.jobs.progress import Progress, State, first_progress
 from scoring.ports import Ledger
 from tests.azure.containers import container
@@ -158,28 +157,6 @@ async def test_the_first_end_stands(tried: Tried) -> None:
     assert await tried.ledger.conclude(job.key, b"first") == b"first"
     assert await tried.ledger.conclude(job.key, b"second") == b"first"
     assert await tried.ledger.end(job.key) == b"first"
-
-
-async def test_of_two_polls_the_first_leaves_its_mark(tried: Tried) -> None:
-    before = await tried.ledger.poll_mark()
-    await tried.ledger.leave_poll_mark(msgspec.structs.replace(before, cursor="first"))
-    await tried.ledger.leave_poll_mark(msgspec.structs.replace(before, cursor="second"))
-    assert (await tried.ledger.poll_mark()).cursor == "first"
-
-
-async def test_of_two_sweeps_of_a_route_the_first_leaves_its_mark(tried: Tried) -> None:
-    route = f"r{uuid.uuid4().hex}"
-    before = await tried.ledger.sweep_mark(route)
-    assert before == SweepMark()
-    now = (await tried.ledger.open_jobs()).now
-    first = msgspec.structs.replace(before, watermark=now, oldest_left=now, place="there")
-    await tried.ledger.leave_sweep_mark(route, first)
-    await tried.ledger.leave_sweep_mark(route, msgspec.structs.replace(first, place="second"))
-    stands = await tried.ledger.sweep_mark(route)
-    assert msgspec.structs.replace(stands, version=None) == first
-    await tried.ledger.leave_sweep_mark(route, msgspec.structs.replace(stands, place=""))
-    assert (await tried.ledger.sweep_mark(route)).place == ""
-    assert await tried.ledger.sweep_mark("another") == SweepMark()
 
 
 async def test_an_entry_that_is_no_job_is_named_and_does_not_hide_the_others(

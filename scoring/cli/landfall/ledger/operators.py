@@ -172,7 +172,7 @@ async def _cancel_surplus(services: Services, opened: OpenJob, job: Job, adopted
         return
     for other in found:
         if other.name != adopted and not other.state.ended:
-            await cancels.cancel_surplus(services, job.key, other.name)
+            await cancels.cancel_surplus(services.workspace, job.key, other.name)
 
 
 async def _give_up(services: Services, opened: OpenJob, step: Save | Finish, now: datetime) -> None:
@@ -202,7 +202,7 @@ async def _cancel(services: Services, opened: OpenJob, now: datetime) -> bool:
         if await ledger_writes.save(services, opened, progress) is None:
             return False
     if progress.batch_job:
-        await cancels.ask_for_cancel(services, opened.key, progress)
+        await cancels.ask_for_cancel(services.workspace, opened.key, progress)
     return True
 
 

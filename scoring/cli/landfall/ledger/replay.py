@@ -129,7 +129,7 @@ class Replay:
 
     async def _has_left_output(self, job: Job) -> bool:
         """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
-        return isinstance(await look_where_output_goes(self._services, job, 1), Blob)
+        return isinstance(await look_where_output_goes(self._services.storage, job, 1), Blob)
 
     async def _known(self, job: Job) -> Known | None:
         if await self._services.ledger.end(job.key) is not None:
