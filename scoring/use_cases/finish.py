@@ -61,6 +61,7 @@ async def finish(
         overwritten=changed,
         ended=now,
         source=services.source,
+        version=services.version,
     )
     stands = await services.ledger.conclude(job.key, event)
     if stands == event:

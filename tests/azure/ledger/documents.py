@@ -76,6 +76,7 @@ def _done(job: Job, progress: Progress, outcome: Outcome) -> Case:
         overwritten=False if progress.batch_job else None,
         ended=NOW + 3 * MINUTE,
         source="/subscriptions/s/resourceGroups/g/workspaces/w",
+        version="0.1.0",
     )
 
     async def read(container: ContainerClient) -> object:
