@@ -9,7 +9,7 @@ from tests.pages import ROOT
 
 SOURCE = ROOT / "scoring"
 
-_SAY = {"info", "warning", "error", "say"}
+_SAY = {"info", "warning", "error", "log"}
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from scoring.azure.http import AuthorizedHttp
 from scoring.azure.identity import Identity
 from scoring.azure.ledger.folders import BlobFolders
 from scoring.azure.ledger.jobs import BlobLedger
+from scoring.azure.ledger.marks import BlobMarks
 from scoring.azure.ledger.messages import BlobMessages
 from scoring.azure.workspace import AzureWorkspace
 from scoring.events.completion import completion_event, receipt, summary, version_in
@@ -121,18 +122,16 @@ def _turn(key: str, tag: str) -> Case:
 
 def _poll_mark() -> Case:
     async def read(container: ContainerClient) -> object:
-        return msgspec.structs.replace(await BlobLedger(container).poll_mark(), version=None)
+        return msgspec.structs.replace(await BlobMarks(container).poll_mark(), version=None)
 
-    return Case(lambda blobs: BlobLedger(blobs).leave_poll_mark(POLL_MARK), read, POLL_MARK)
+    return Case(lambda blobs: BlobMarks(blobs).leave_poll_mark(POLL_MARK), read, POLL_MARK)
 
 
 def _sweep_mark(name: str) -> Case:
     async def read(container: ContainerClient) -> object:
-        return msgspec.structs.replace(await BlobLedger(container).sweep_mark(name), version=None)
+        return msgspec.structs.replace(await BlobMarks(container).sweep_mark(name), version=None)
 
-    return Case(
-        lambda blobs: BlobLedger(blobs).leave_sweep_mark(name, SWEEP_MARK), read, SWEEP_MARK
-    )
+    return Case(lambda blobs: BlobMarks(blobs).leave_sweep_mark(name, SWEEP_MARK), read, SWEEP_MARK)
 
 
 def _last_answers() -> Case:
@@ -167,7 +166,7 @@ def _workspace(container: ContainerClient, arm: httpx.MockTransport) -> AzureWor
     return AzureWorkspace(
         AuthorizedHttp(client, identity, "scope", ("management.azure.com",)),
         "https://management.azure.com/workspaces/w",
-        BlobLedger(container),
+        BlobMarks(container),
         account_url=lambda account, suffix: f"https://{account}.blob.{suffix}",
         clock=lambda: 0.0,
     )
