@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # Packages run no scripts when they are installed. None needs to, and npm would run them with the PATH
 # that it was given, on which there is no node: ours is in the virtual environment.
 NPM := $(VENV)/bin/npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
-PIN := $(VENV)/bin/uv pip compile --quiet --universal --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
+PIN := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --custom-compile-command 'make lock' pyproject.toml --python-version
 
 .PHONY: help demo up quick test check package snapshots simulate teeth lock clean
 

@@ -14,6 +14,7 @@ from tests.pages import ROOT
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 NEEDS_NODE = {"name": "x", "version": "1.0.0", "scripts": {"postinstall": "node --version"}}
 NEEDS_NOTHING = {"name": "x", "version": "1.0.0"}
+PIN = re.compile(r"[a-z0-9-]+==[\w.]+( ; [^-\\]+)?( +--hash=sha256:[0-9a-f]{64})+")
 
 
 def make(folder: Path, *targets: str, **environment: str) -> str:
@@ -68,3 +69,13 @@ def test_npm_installs_packages_whose_scripts_call_node_where_the_path_has_none(
         (tools / tool).symlink_to(str(shutil.which(tool)))
     make(project, ".venv/test", PATH=str(tools), HOME=str(project))
     assert (project / ".venv" / "test").exists()
+
+
+def test_each_requirement_is_pinned_by_version_and_hash_and_none_names_an_index() -> None:
+    """One without a hash would make pip refuse all; where packages come from is the machine's."""
+    locked = re.findall(r"^\t\$\(PIN\) .* -o (\S+)$", MAKEFILE, re.MULTILINE)
+    assert "requirements.txt" in locked
+    for file in locked:
+        text = (ROOT / file).read_text("utf-8").replace("\\\n", "")
+        for line in text.splitlines():
+            assert line.startswith("#") or PIN.fullmatch(line), f"{file}: {line[:80]}"
