@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote, unquote
 
 Escaping = Literal["literal", "percent-encoded"]
@@ -10,6 +10,7 @@ Escaping = Literal["literal", "percent-encoded"]
 
 Whether the service decodes percent escapes there is not documented, so it is a setting.
 """
+ESCAPINGS: tuple[Escaping, ...] = get_args(Escaping)
 
 _DATASTORE_PATH = re.compile(r"^azureml:.*?/datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)$")
 _PLAIN_HTTPS = re.compile(
@@ -17,6 +18,11 @@ _PLAIN_HTTPS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """No user, no unicode, no backslash, no space: nothing that two parsers may read in two ways."""
+
+_PERCENT = re.compile(r"%(?:25)+")  # encoded, however often
+_DROPPED = re.compile(r"[\x00-\x1f\x7f]")  # by some readers of URLs
+_SEPARATOR = re.compile(r"[/\\]")
+_DECODINGS = 3  # more than any reader does
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME = 64
@@ -48,6 +54,18 @@ def datastore_path(uri: str) -> tuple[str, str] | None:
 
 def _plain(datastore: str, path: str) -> tuple[str, str]:
     return datastore, unquote(path).strip("/")
+
+
+def has_dot_segment(path: str) -> bool:
+    """Tell whether a segment of a path is `.` or `..`, or some reader would take it for one.
+
+    Clients and servers resolve such a path: it names another place than it seems to. Some decode
+    it before, take a backslash for a slash, or drop controls, and spaces at an end.
+    """
+    for _ in range(_DECODINGS):
+        path = unquote(_PERCENT.sub("%", path))
+    segments = _SEPARATOR.split(_DROPPED.sub("", path))
+    return any(segment.strip() in (".", "..") for segment in segments)
 
 
 def blob_url(account_url: str, container: str, path: str) -> str:

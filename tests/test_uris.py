@@ -1,15 +1,16 @@
 """URIs: what names a path, and what may be sent a token."""
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scoring.uris import (
     blob_url,
     datastore_uri,
+    has_dot_segment,
     may_receive_token,
     safe_name,
     same_datastore_path,
@@ -67,6 +68,46 @@ def test_other_uris_do_not_name_the_same_path(one: str, other: str) -> None:
     """What is no path on a datastore is never the same as anything."""
     assert not same_datastore_path(one, other)
     assert not same_datastore_path(other, one)
+
+
+@pytest.mark.parametrize(
+    "dots",
+    [
+        ".",
+        "..",
+        "%2e",
+        "%2E.",
+        ".%252e",
+        "%2525252525252e.",
+        "%25%32%65",
+        "..%00",
+        ".\t.",
+        ".%0d%0A.",
+        "\x7f..",
+        ".. ",
+        "%20..",
+        "..\u00a0",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "{}/a", "a/{}", "a/{}/b", "a\\{}\\b", "a%2f{}%5Cb"])
+def test_a_segment_of_dots_is_found_however_it_is_written(dots: str, around: str) -> None:
+    assert has_dot_segment(around.format(dots))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "a//b", "...", "a..", "..a", "a. .b", ". .", "%2e%2e%2e", "%", "%2", "a%2fb", "‥"],
+)
+def test_dots_that_are_a_part_of_a_name_are_no_segment(path: str) -> None:
+    assert not has_dot_segment(path)
+
+
+@given(path=st.text(), prefix=st.text())
+def test_nothing_that_is_resolved_lies_elsewhere_than_it_says(path: str, prefix: str) -> None:
+    """A path without such segments is what the standard library makes of it, too."""
+    assume(not has_dot_segment(path) and "//" not in path and path)
+    url = urljoin("https://store/c/", "x/" + quote(path))
+    assert url == "https://store/c/x/" + quote(path)
 
 
 # --- blobs and events ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from scoring.errors import Denied, SetupError
 from scoring.jobs.blobs import Blob, Forbidden, Page
 from scoring.jobs.job import ContainerRef
 from scoring.jobs.landing import normal_etag
+from scoring.uris import has_dot_segment
 
 PAGE = 5_000  # blobs of a listing
 
@@ -31,6 +32,8 @@ class AzureLandingStorage:
 
     async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
         """Return a blob's properties."""
+        if has_dot_segment(path):
+            return None  # the client would resolve it, and ask for another blob
         client = self._container(place).get_blob_client(path)
         try:
             with translating_errors(f"blob {place.account}/{place.container}/{path}"):
@@ -134,5 +137,4 @@ def _blob(found: BlobProperties) -> Blob:
 
 
 def _is_directory(found: BlobProperties) -> bool:
-    # Listings of hierarchical namespaces contain directories as empty blobs.
-    return bool(found.metadata) and found.metadata.get("hdi_isfolder") == "true"
+    return _blob(found).is_directory

@@ -1,17 +1,18 @@
 """Jobs: units of scoring that Landfall owns, and the folders that some of them score."""
 
 import hashlib
-import re
 from datetime import datetime
 
 import msgspec
 
 from scoring.jobs.landing import Landing
-from scoring.routes.patterns import Captures
+from scoring.routes.matching import Captures
+from scoring.routes.patterns import literal_beginning
 from scoring.routes.route import Ready, Route
-from scoring.uris import Escaping, datastore_uri, escape, safe_name
+from scoring.uris import ESCAPINGS, Escaping, datastore_uri, escape, has_dot_segment, safe_name
 
 _DIGEST_LENGTH = 24  # hexadecimal digits
+_HERE = "~path~"  # stands for a path where a URI is taken apart; the same in every form
 
 
 class ContainerRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +94,7 @@ def folder_of(route: Route, path: str, place: ContainerRef) -> Folder:
 def job_for(route: Route, landing: Landing, place: ContainerRef, escaping: Escaping) -> Job:
     """Return the job that a route makes of the landing of a file, or of a folder's marker."""
     captures = route.triggered_by(landing.path) or {}
-    path = landing.path if route.input == "file" else folder_path(route, captures)
+    path = landing.path if route.input == "file" else route.folder_path(captures)
     version = [landing.etag] if route.on_overwrite == "score" else []
     return Job(
         key=digest(route.name, landing.account, landing.container, path, *version),
@@ -135,11 +136,6 @@ def attempt_tag(key: str, attempt: int) -> str:
     return f"landfall-{key}-{attempt}"
 
 
-def folder_path(route: Route, captures: Captures) -> str:
-    """Return the folder of a route whose pattern's `{name}`s stand for `captures`."""
-    return re.sub(r"\{(\w+)\}", lambda name: captures[name[1]], route.folder)
-
-
 def input_uri_of(route: Route, container: str, path: str, escaping: Escaping) -> str:
     """Return the URI by which the endpoint is given what lies at a path."""
     if route.uri.startswith("azureml:"):
@@ -147,6 +143,31 @@ def input_uri_of(route: Route, container: str, path: str, escaping: Escaping) ->
     else:
         path = escape(path, "percent-encoded")
     return route.uri.format(datastore=route.datastore, container=container, path=path)
+
+
+def misplaced(job: Job) -> str | None:
+    """Return what of a job lies elsewhere than its route says; None: nothing does.
+
+    This is the last look at what was made of names that others choose, whatever made it.
+    """
+    route, landing, place = job.route, job.landing, job.place
+    if (landing.account, landing.container) != (place.account, place.container):
+        return "container"
+    begins = literal_beginning(route.match if route.input == "file" else route.folder)
+    if not _lies_below(begins, job.path):
+        return "path"
+    uri = input_uri_of(route, place.container, _HERE, "literal").partition(_HERE)[0]
+    if not any(_lies_below(uri + escape(begins, form), job.input_uri) for form in ESCAPINGS):
+        return "input URI"
+    output = job.output_path(1)
+    if not _lies_below(literal_beginning(route.output), output):
+        return "output"
+    is_input = route.holds(output) or route.triggered_by(output) is not None
+    return "output, which is an input," if is_input else None
+
+
+def _lies_below(begins: str, path: str) -> bool:
+    return path.startswith(begins) and not has_dot_segment(path)
 
 
 def _output_base(route: Route, path: str, captures: Captures, landed: datetime) -> str:

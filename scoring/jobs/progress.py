@@ -49,7 +49,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     deployment: str = ""  # the one that took the attempt
     folder_digest: str = ""  # over paths and ETags of a folder's files when it was submitted
     files: int | None = None  # a folder's, when it was submitted
-    size: int | None = None  # bytes of these files, or of the file whose version is `etag`
+    size: int | None = None  # bytes of these files, or of the file as it was seen
     etag: str = ""  # the version that was submitted, where it need not be the landing's
     correlation: str = ""  # that version's metadata for the event: a JSON object in ASCII
     landed: Aware | None = None  # the oldest landings are submitted first

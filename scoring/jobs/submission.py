@@ -11,7 +11,7 @@ import msgspec
 
 from scoring.jobs.batch_job import Accepted, Answer, ErrorAnswer, NotSent
 from scoring.jobs.blobs import Blob, Forbidden, Seen
-from scoring.jobs.job import Job
+from scoring.jobs.job import Job, misplaced
 from scoring.jobs.landing import Landing
 from scoring.jobs.outcome import Finish, Outcome, Status
 from scoring.jobs.progress import OpenJob, Progress, Save, State
@@ -41,6 +41,9 @@ def before_submission(job: Job, seen: Seen) -> Outcome | Newer | Copying | None:
 
     Where the app may not look, the endpoint has the last word.
     """
+    wrong = misplaced(job)
+    if wrong is not None:
+        return _rejected("misplaced", f"its {wrong} lies elsewhere than its route says")
     if job.late:
         return _late()
     if any(blob.copying for blob in seen.blobs):
@@ -62,6 +65,8 @@ def _about_what_landed(job: Job, seen: Seen) -> Outcome | Newer | None:
                 job.landing, etag=blob.etag, size=blob.size, landed=blob.modified
             )
         )
+    if blob.is_directory:
+        return _rejected("directory", "it is an empty blob that stands for a directory")
     if job.route.input == "folder":
         return _empty_folder(job, seen.files)
     return _unfit(job, blob)

@@ -1,53 +1,14 @@
-"""Patterns of paths: whether a path matches, and in words why it does not."""
+"""Patterns of paths: how what matches begins, and in words why a path does not match."""
 
-import functools
 import re
 
-_GLOB = re.compile(
-    r"(?P<any>\*\*/?)|(?P<chunk>\*(?P<text>[^*?{}/]+)(?=\*(?!\*)))|(?P<star>\*)|(?P<one>\?)"
-    r"|\{(?P<name>[a-z_][a-z0-9_]*)\}"
-)
-
-
-Captures = dict[str, str]
-
-
-@functools.lru_cache(maxsize=1_000)
-def pattern(glob: str) -> re.Pattern[str]:
-    """Return the regular expression of a route's pattern."""
-    parts, at = [], 0
-    for found in _GLOB.finditer(glob):
-        parts += [re.escape(glob[at : found.start()]), _expression(found)]
-        at = found.end()
-    return re.compile("".join([*parts, re.escape(glob[at:])]), re.DOTALL)
-
-
-def _expression(found: re.Match[str]) -> str:
-    if found["any"]:
-        return "(?:.*/)?" if found["any"].endswith("/") else ".*"
-    if found["chunk"]:
-        # Between two stars the first occurrence of the text is as good as any other. Without
-        # backtracking, a pattern of many stars does not take exponential time.
-        return f"(?>[^/]*?{re.escape(found['text'])})"
-    if found["star"]:
-        return "[^/]*"
-    return "[^/]" if found["one"] else f"(?P<{found['name']}>[^/]+)"
+from scoring.routes.matching import captures
+from scoring.uris import has_dot_segment
 
 
 def literal_beginning(glob_or_template: str) -> str:
     """Return what every path that matches, or is rendered, begins with."""
     return re.split(r"[*?{]", glob_or_template, maxsplit=1)[0]
-
-
-def names_in(glob: str) -> list[str]:
-    """Return the `{name}`s of a pattern in their order.
-
-    Raises:
-        ValueError: a brace is no part of a `{name}`.
-    """
-    if re.search(r"[{}]", _GLOB.sub("", glob)):
-        raise ValueError("has a brace that is not {name}: lower-case letters, digits and `_`")
-    return [found["name"] for found in _GLOB.finditer(glob) if found["name"]]
 
 
 _ANY_FOLDERS = "**"
@@ -59,7 +20,9 @@ def why_not(glob: str, path: str) -> str | None:
     Names lie between slashes. No part of a pattern but `**` takes a slash, so each name before
     and after it has a counterpart in the path.
     """
-    if pattern(glob).fullmatch(path):
+    if has_dot_segment(path):
+        return "a part of it is `.` or `..`, or may be read so: it would name another place"
+    if captures(glob, path) is not None:
         return None
     beginning = literal_beginning(glob)
     if not path.startswith(beginning):
@@ -88,8 +51,8 @@ def _wrong_count(wanted: list[str], names: list[str]) -> str | None:
 
 def _first_wrong(wanted: list[str], names: list[str]) -> str | None:
     for glob, name in zip(wanted, names, strict=False):
-        if not pattern(glob).fullmatch(name):
-            any_case = re.fullmatch(pattern(glob).pattern, name, re.IGNORECASE | re.DOTALL)
+        if captures(glob, name) is None:
+            any_case = captures(glob.lower(), name.lower()) is not None
             return f"{name!r} is not {glob!r}{_CASE if any_case else ''}"
     return None
 

@@ -3,12 +3,14 @@
 docs/routes.md is the reference of the fields; `routes_file` reads them.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 
-from scoring.routes.patterns import Captures, pattern
+from scoring.routes.matching import Captures, captures
+from scoring.uris import has_dot_segment
 
 Kind = Literal["file", "folder"]
 OutputKind = Literal["file", "folder", "none"]
@@ -96,15 +98,30 @@ class Route(SubmissionFields, frozen=True, kw_only=True):
         return self.match.rpartition("/")[0]
 
     def triggered_by(self, path: str) -> Captures | None:
-        """Return what `{name}` stood for if `path` matches the trigger, else None."""
-        found = pattern(self.trigger).fullmatch(path)
-        return found.groupdict() if found else None
+        """Return what `{name}` stood for if `path` matches the trigger, else None.
+
+        What would be read as another path, or whose folder would, is not taken.
+        """
+        found = captures(self.trigger, path)
+        return None if found is None or self._strays(path, found) else found
+
+    def refuses(self, path: str) -> bool:
+        """Tell whether `path` matches the trigger, but would be read as another path."""
+        found = captures(self.trigger, path)
+        return found is not None and self._strays(path, found)
+
+    def _strays(self, path: str, found: Captures) -> bool:
+        by_marker = self.input == "folder" and not self.gathers
+        return has_dot_segment(path) or (by_marker and has_dot_segment(self.folder_path(found)))
+
+    def folder_path(self, found: Captures) -> str:
+        """Return the folder whose `{name}`s stand for this."""
+        return re.sub(r"\{(\w+)\}", lambda name: found[name[1]], self.folder)
 
     def folder_captures(self, path: str) -> Captures:
         """Return what `{name}` stood for in the path of a folder."""
-        found = pattern(self.folder).fullmatch(path)
-        return found.groupdict() if found else {}
+        return captures(self.folder, path) or {}
 
     def holds(self, path: str) -> bool:
         """Tell whether `path` is one of the files that the route scores."""
-        return pattern(self.match).fullmatch(path) is not None
+        return captures(self.match, path) is not None and not has_dot_segment(path)

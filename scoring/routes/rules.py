@@ -8,15 +8,18 @@ from datetime import timedelta
 
 import msgspec
 
-from scoring.routes.patterns import literal_beginning, names_in
+from scoring.routes.matching import names_in
+from scoring.routes.patterns import literal_beginning
 from scoring.routes.route import Ready, Route, SubmissionFields
+from scoring.uris import has_dot_segment
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _AZURE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OUTPUT = re.compile(r"[A-Za-z0-9._-]+(?:/(?:[A-Za-z0-9._-]|\{\w+\})+)+")
 _DOT_AT_AN_END = re.compile(r"(?:^|/)\.|\.(?:/|$)")
-_URI = re.compile(r"(?:azureml:|https:)//(?![^/]*@)[^?#\s]+")
+_URI = re.compile(r"(?:azureml:|https:)//(?![^/]*(?:@|\{path))[^?#\s\\]+")
 _OUTPUT_FIELDS = frozenset({"date", "key", "route", "stem"})
+_NO_DOTS = "no name in it may be `.` or `..`, also not percent-encoded: write the place itself"
 _URI_FIELDS = frozenset({"datastore", "path", "container"})
 _SHORTEST_QUIET = timedelta(seconds=2)
 MARKER_OR_QUIET = '{ marker = "landing/{batch}.done" } or { quiet = "5m", at_most = "1h" }'
@@ -48,7 +51,12 @@ def _uri_problems(uri: str) -> Iterator[tuple[str, str]]:
     if "?" in uri:
         yield "uri", "takes no query: a SAS would stand in the ledger and in events"
     if not _URI.fullmatch(uri):
-        yield "uri", "must be an azureml:// or https:// URI without a password"
+        yield (
+            "uri",
+            "must be an azureml:// or https:// URI without a password or a path in its host",
+        )
+    if has_dot_segment(uri):
+        yield "uri", _NO_DOTS
     if "{path}" not in uri.replace("{{", ""):
         yield "uri", "needs `{path}`: else each job would score the same input"
 
@@ -80,6 +88,8 @@ def _output_problems(route: Route) -> Iterator[tuple[str, str]]:
 def _pattern_problems(field: str, glob: str) -> Iterator[tuple[str, str]]:
     if glob.startswith("/") or not literal_beginning(glob):
         yield field, "must begin with a literal folder, without a slash before it"
+    if has_dot_segment(glob):
+        yield field, _NO_DOTS
     try:
         names = names_in(glob)
     except ValueError as mistake:

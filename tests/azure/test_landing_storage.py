@@ -86,6 +86,16 @@ async def test_a_blob_that_is_not_there_is_none(
     assert await landing_storage.blob(place, "landing/nothing") is None
 
 
+@pytest.mark.parametrize("up", ["..", "%2e%2e", "x/../.."])
+async def test_a_path_that_the_client_would_resolve_is_not_asked_for(
+    up: str, container: ContainerClient, place: ContainerRef, landing_storage: AzureLandingStorage
+) -> None:
+    """Else the properties of another blob, of another container even, are taken for its own."""
+    await container.upload_blob("secret.csv", b"12345", overwrite=True)
+    assert await landing_storage.blob(place, "secret.csv") is not None
+    assert await landing_storage.blob(place, f"landing/{up}/secret.csv") is None
+
+
 async def test_odd_blobs_are_told_from_block_blobs(
     container: ContainerClient, place: ContainerRef, landing_storage: AzureLandingStorage
 ) -> None:
@@ -149,6 +159,8 @@ async def test_a_folder_holds_what_lies_directly_in_it(
         await container.upload_blob(f"{folder}/{name}", b"1")
     await container.upload_blob(f"{folder}-beside.png", b"1")
     await container.upload_blob(f"{folder}/nested", b"", metadata={"hdi_isfolder": "true"})
+    await container.upload_blob(f"{folder}/by-azcopy", b"", metadata={"Hdi_isfolder": "True"})
+    await container.upload_blob(f"{folder}/", b"")
     files = await landing_storage.folder(place, folder)
     assert not isinstance(files, Forbidden)
     assert [file.path for file in files] == [f"{folder}/1.png", f"{folder}/2.png"]
@@ -164,7 +176,8 @@ async def test_the_newest_of_a_folder_is_found_at_any_depth(
     await asyncio.sleep(1.1)  # times have whole seconds
     await container.upload_blob(f"{folder}/nested/deeper/a.csv", b"12")
     await asyncio.sleep(1.1)
-    await container.upload_blob(f"{folder}/nested", b"", metadata={"hdi_isfolder": "true"})
+    await container.upload_blob(f"{folder}/nested", b"", metadata={"Hdi_isfolder": "true"})
+    await container.upload_blob(f"{folder}/newer/", b"")
     await container.upload_blob(f"{folder}-beside.csv", b"123")
     newest = await landing_storage.newest(place, folder)
     assert isinstance(newest, Blob)
@@ -262,11 +275,12 @@ async def test_a_listing_is_gone_through_page_by_page_and_shows_no_directories(
     place: ContainerRef,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scoring.landing_storage.PAGE", 2)
+    monkeypatch.setattr("scoring.azure.landing_storage.PAGE", 2)
     folder = f"landing/{uuid.uuid4()}/"
     for name in ("1.csv", "2.csv", "deep/3.csv", "😀.csv"):
         await container.upload_blob(folder + name, b"1")
-    await container.upload_blob(f"{folder}deep", b"", metadata={"hdi_isfolder": "true"})
+    await container.upload_blob(f"{folder}deep", b"", metadata={"HDI_isfolder": "TRUE"})
+    await container.upload_blob(f"{folder}deep/", b"")
     await container.upload_blob("landing-elsewhere.csv", b"1", overwrite=True)
     found: list[Blob] = []
     page = await landing_storage.page(place, folder, "")

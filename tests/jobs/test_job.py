@@ -1,5 +1,6 @@
 """Jobs: their keys, inputs and outputs, and their progress as metadata."""
 
+import itertools
 import re
 from datetime import UTC, timedelta
 from typing import Any
@@ -9,11 +10,25 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scoring.jobs.job import Job, attempt_tag, digest, job_for
+from scoring.jobs.blobs import Seen
+from scoring.jobs.job import Job, attempt_tag, digest, job_for, misplaced
 from scoring.jobs.landing import Landing
+from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import Progress, State, first_progress
+from scoring.jobs.submission import before_submission
 from scoring.routes.route import Ready
-from tests.factories import NOW, folder_job, folder_route, job, landing, place, progress, route
+from scoring.uris import ESCAPINGS, Escaping, has_dot_segment
+from tests.factories import (
+    NOW,
+    blob,
+    folder_job,
+    folder_route,
+    job,
+    landing,
+    place,
+    progress,
+    route,
+)
 
 # --- keys ---------------------------------------------------------------------------------------
 
@@ -115,8 +130,85 @@ def test_a_route_may_write_its_input_otherwise(uri: str, escaping: Any, expected
 
 @given(path=st.text())
 def test_no_path_is_taken_for_a_template(path: str) -> None:
+    assume(not has_dot_segment(path))
     made = job("landing/" + path)
     assert made.input_uri.endswith("/paths/landing/" + path)
+
+
+# --- where all of it lies -----------------------------------------------------------------------
+
+
+@given(path=st.text(min_size=1), site=st.text(min_size=1), escaping=st.sampled_from(ESCAPINGS))
+def test_whatever_a_route_takes_lies_where_the_route_says(
+    path: str, site: str, escaping: Escaping
+) -> None:
+    routes = [
+        route(match="landing/**/*"),
+        route(match="landing/{site}/*", output="scored/{site}{stem}/{stem}.{key}"),
+        route(match="landing/a+%b{site}/**", uri="https://x.net/{container}/{path}"),
+        folder_route(
+            match="landing/{site}/*", ready=Ready(marker="in/{site}"), output="s/{site}-{key}"
+        ),
+    ]
+    for one, of in itertools.product([f"landing/{site}/{path}", f"in/{site}"], routes):
+        landed = landing(one)
+        if of.triggered_by(one) is not None:
+            assert misplaced(job_for(of, landed, place(), escaping)) is None
+
+
+OUTSIDE: dict[str, tuple[dict[str, Any], str]] = {
+    "a path with dots": ({"path": "landing/../secret/a.csv"}, "path"),
+    "a path with encoded dots": ({"path": "landing/%2e%2e/secret/a.csv"}, "path"),
+    "a path elsewhere": ({"path": "secret/a.csv"}, "path"),
+    "another container": ({"place": place(container="secret")}, "container"),
+    "another account": ({"place": place(account="elsewhere")}, "container"),
+    "a URI elsewhere": (
+        {"input_uri": "azureml://datastores/workspaceblobstore/paths/secret/a.csv"},
+        "input URI",
+    ),
+    "a URI on another datastore": (
+        {"input_uri": "azureml://datastores/other/paths/landing/a.csv"},
+        "input URI",
+    ),
+    "a URI with dots": (
+        {"input_uri": "azureml://datastores/workspaceblobstore/paths/landing/../secret/a.csv"},
+        "input URI",
+    ),
+    "an output elsewhere": ({"output_base": "secret/{key}.csv"}, "output"),
+    "an output with dots": ({"output_base": "scored/files/../../landing/{key}.csv"}, "output"),
+}
+
+
+@pytest.mark.parametrize(("fields", "what"), OUTSIDE.values(), ids=OUTSIDE)
+def test_what_lies_elsewhere_than_its_route_says_is_rejected_before_a_post(
+    fields: dict[str, Any], what: str
+) -> None:
+    """Whatever made it: also an entry that an earlier version wrote."""
+    made = msgspec.structs.replace(job(), **fields)
+    assert misplaced(made) == what
+    outcome = before_submission(made, Seen(trigger=blob()))
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.code) == (Status.REJECTED, "misplaced")
+    assert what in outcome.message
+
+
+def test_an_output_that_its_own_route_takes_for_an_input_is_rejected() -> None:
+    of = route(match="landing/**", output="landing/{key}.csv")
+    assert misplaced(job(of=of)) == "output, which is an input,"
+
+
+def test_a_folder_elsewhere_than_its_route_says_is_misplaced() -> None:
+    assert misplaced(folder_job()) is None
+    for path in ("landing/..", "secret/b1"):
+        assert misplaced(msgspec.structs.replace(folder_job(), path=path)) == "path"
+
+
+def test_what_stands_for_a_directory_when_its_turn_comes_is_rejected() -> None:
+    made = job(of=route(on_empty="score"))
+    seen = Seen(trigger=blob(size=0, metadata={"Hdi_isfolder": "true"}))
+    outcome = before_submission(made, seen)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.code) == (Status.REJECTED, "directory")
 
 
 # --- outputs ------------------------------------------------------------------------------------

@@ -195,6 +195,10 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"match": "landing/**.csv"}, "match", "only slashes may be beside it"),
     ({"match": "landing/x**/a.csv"}, "match", "only slashes may be beside it"),
     ({"match": "landing/***"}, "match", "only slashes may be beside it"),
+    ({"match": "landing/../scored/**"}, "match", "may be `.` or `..`"),
+    ({"match": "landing/./*.csv"}, "match", "may be `.` or `..`"),
+    ({"match": "landing/%2E%2e/*.csv"}, "match", "may be `.` or `..`"),
+    ({"match": "landing\\..\\scored/*.csv"}, "match", "may be `.` or `..`"),
     # outputs
     ({"output": "scored/{stem}/x.csv"}, "output", "needs `{key}`"),
     ({"output": "scored/{{key}}/x.csv"}, "output", "must be names of"),
@@ -234,6 +238,10 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     # URIs
     ({"uri": "azureml://datastores/{store}/paths/{path}"}, "uri", "knows no {store}"),
     ({"uri": "https://x.blob.core.windows.net/{path}?sig=x"}, "uri", "takes no query"),
+    ({"uri": "https://x.net/{container}/../{path}"}, "uri", "may be `.` or `..`"),
+    ({"uri": "azureml://datastores/x/paths/%2e%2e/{path}"}, "uri", "may be `.` or `..`"),
+    ({"uri": "https://x.net{path}"}, "uri", "a path in its host"),
+    ({"uri": "https://x.net\\..\\{path}"}, "uri", "must be an azureml:// or https:// URI"),
     # folders
     ({"ready": {"marker": "landing/done"}}, "ready", 'goes with input = "folder" only'),
     ({"input": "folder"}, "ready", "a folder needs one"),
@@ -279,6 +287,7 @@ FOLDER_MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"minimum_gap": "0s"}, "minimum_gap", "must be seconds, or a text"),
     ({"ready": {"marker": "/{batch}.done"}}, "ready.marker", "must begin with a literal folder"),
     ({"ready": {"marker": "landing/{b/x}"}}, "ready.marker", "has a brace"),
+    ({"ready": {"marker": "in/../{batch}.done"}}, "ready.marker", "may be `.` or `..`"),
     ({"ready": {"marker": "landing/done"}}, "ready.marker", "must name {batch}"),
     ({"match": "landing/*/*.png"}, "match", "the folder may hold literals and {name} only"),
     ({"match": "landing/**/*.png"}, "match", "the folder may hold literals and {name} only"),

@@ -1,4 +1,4 @@
-"""Routes: the pattern language and the loop guard."""
+"""Routes: what triggers them, what they refuse, and the loop guard."""
 
 import re
 
@@ -6,112 +6,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scoring.routes.patterns import literal_beginning, names_in, pattern
 from scoring.routes.route import Ready, Route
 from scoring.routes.rules import without_loops
+from scoring.uris import has_dot_segment
 from tests.factories import folder_route, job, landing, quiet_route, route
-
-# --- patterns -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("glob", "path"),
-    [
-        ("landing/a.csv", "landing/a.csv"),
-        ("landing/*.csv", "landing/a.csv"),
-        ("landing/*.csv", "landing/.csv"),
-        ("landing/?.csv", "landing/a.csv"),
-        ("landing/?.csv", "landing/🫀.csv"),
-        ("landing/**/*.csv", "landing/a.csv"),
-        ("landing/**/*.csv", "landing/2026/11/a.csv"),
-        ("landing/**", "landing/2026/11/a.csv"),
-        ("landing/**/final/*.csv", "landing/final/a.csv"),
-        ("landing/**/final/*.csv", "landing/x/y/final/a.csv"),
-        ("landing/{site}/*.csv", "landing/north/a.csv"),
-        ("landing/{site}-{day}/*.csv", "landing/north-24/a.csv"),
-        ("landing/a+(b).[c]$^|", "landing/a+(b).[c]$^|"),
-        ("landing/*.csv", "landing/a\nb.csv"),
-        ("landing/**/*.csv", "landing/a\nb/c.csv"),
-    ],
-)
-def test_a_pattern_matches(glob: str, path: str) -> None:
-    assert pattern(glob).fullmatch(path)
-
-
-@pytest.mark.parametrize(
-    ("glob", "path"),
-    [
-        ("landing/a.csv", "landing/axcsv"),
-        ("landing/a.csv", "landing/A.csv"),
-        ("landing/a.csv", "landing/a.csv\n"),
-        ("landing/a.csv", "x/landing/a.csv"),
-        ("landing/*.csv", "landing/2026/a.csv"),
-        ("landing/?.csv", "landing/.csv"),
-        ("landing/?.csv", "landing//.csv"),
-        ("landing/**/*.csv", "landing2/a.csv"),
-        ("landing/**/final/*.csv", "landing/xfinal/a.csv"),
-        ("landing/{site}/*.csv", "landing//a.csv"),
-        ("landing/{site}/*.csv", "landing/north/wing/a.csv"),
-    ],
-)
-def test_a_pattern_does_not_match(glob: str, path: str) -> None:
-    assert not pattern(glob).fullmatch(path)
-
-
-SEGMENTS = st.lists(st.sampled_from(["*", "a", "b", "ab", "?"]), min_size=1, max_size=8)
-
-
-def matches(glob: str, text: str) -> bool:
-    """What `*` and `?` mean within a segment, said as plainly as possible."""
-    if not glob:
-        return not text
-    if glob[0] == "*":
-        return any(matches(glob[1:], text[at:]) for at in range(len(text) + 1))
-    return bool(text) and glob[0] in ("?", text[0]) and matches(glob[1:], text[1:])
-
-
-@given(parts=SEGMENTS, text=st.text("ab", max_size=8))
-def test_stars_match_as_one_would_read_them(parts: list[str], text: str) -> None:
-    glob = "".join(parts)
-    assume("**" not in glob)
-    assert bool(pattern(f"x/{glob}").fullmatch(f"x/{text}")) == matches(glob, text)
-
-
-def test_a_pattern_of_many_stars_does_not_take_for_ever() -> None:
-    """Going back from each star would take longer than the universe is old."""
-    assert not pattern("*a" * 20 + "*.csv").fullmatch("a" * 1_000)
-
-
-@given(path=st.text())
-def test_a_path_without_wildcards_matches_itself_only(path: str) -> None:
-    assume(not set(path) & set("*?{}"))
-    found = pattern("landing/" + path)
-    assert found.fullmatch("landing/" + path)
-    assert not found.fullmatch("landing/" + path + "\n")
-
-
-GLOBS = st.lists(
-    st.sampled_from(["*", "**/", "/**", "?", "{name}", "{n2}", "/", "a", ".", "b.csv", "🫀"])
-).map("".join)
-
-
-@given(glob=GLOBS, data=st.data())
-def test_whatever_matches_begins_with_the_literal_beginning(glob: str, data: st.DataObject) -> None:
-    """The loop guard's comparison of beginnings rests on this."""
-    assume(len(names_in(glob)) == len(set(names_in(glob))))
-    path = data.draw(st.from_regex(pattern(glob), fullmatch=True))
-    assert path.startswith(literal_beginning(glob))
-
-
-def test_the_names_of_a_pattern_come_in_their_order() -> None:
-    assert names_in("landing/{site}/{day_2}-*/**") == ["site", "day_2"]
-
-
-@pytest.mark.parametrize("glob", ["a/{Site}", "a/{}", "a/{site", "a/site}", "a/{{site}}", "a/{2}"])
-def test_a_brace_that_is_no_name_is_refused(glob: str) -> None:
-    with pytest.raises(ValueError, match="brace"):
-        names_in(glob)
-
+from tests.routes.expression import expression
 
 # --- what triggers, what is held ----------------------------------------------------------------
 
@@ -138,6 +37,60 @@ def test_a_folder_is_triggered_by_its_marker_and_holds_its_files() -> None:
 def test_ready_says_how_a_folder_becomes_complete() -> None:
     assert quiet_route().gathers
     assert not folder_route().gathers
+
+
+DOTS = ["..", ".", "%2e%2E", "%252e.", "..%2f..", "x\\..", "..\t", " ..", ".%0a."]
+
+
+@pytest.mark.parametrize("dots", DOTS)
+def test_a_path_that_is_read_as_another_triggers_nothing_and_is_held_by_nothing(dots: str) -> None:
+    """Else `landing/cancer/../../secret/a.csv` is scored by `landing/cancer/**`."""
+    files, folders = route(match="landing/cancer/**"), folder_route(match="landing/{batch}/*")
+    for path in (f"landing/cancer/{dots}/{dots}/secret/a.csv", f"landing/cancer/{dots}"):
+        assert files.triggered_by(path) is None
+        assert files.refuses(path)
+        assert not files.holds(path)
+    assert not folders.holds(f"landing/{dots}/a.png")
+
+
+@pytest.mark.parametrize(
+    ("marker", "folder", "path"),
+    [
+        ("in/{batch}.done", "landing/{batch}", "in/...done"),
+        ("in/{batch}.done", "landing/{batch}", "in/%2e%2e.done"),
+        ("in/{batch}.done", "landing/{batch}", "in/x\\...done"),
+        ("in/{a}-{b}.done", "landing/{a}{b}", "in/.-..done"),
+        ("in/{a}-{b}.done", "landing/{a}{b}/x", "in/%2-e..done"),
+        ("in/{a}.done", "landing/.{a}", "in/..done"),
+    ],
+)
+def test_a_marker_whose_folder_would_be_read_as_another_triggers_nothing(
+    marker: str, folder: str, path: str
+) -> None:
+    """No part of the marker's own path is `..`: only what is made of it would be."""
+    folders = folder_route(match=f"{folder}/*.png", ready=Ready(marker=marker))
+    assert folders.triggered_by(path) is None
+    assert folders.refuses(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a..csv",
+        "..a",
+        "...",
+        "a.",
+        ".hidden/x",
+        "v1.2/x",
+        "100%/x",
+        "%2f/x",
+        "a//b",
+        "a b/.c",
+        "‥/x",
+    ],
+)
+def test_other_dots_are_part_of_a_name(path: str) -> None:
+    assert route(match="landing/**").triggered_by(f"landing/{path}") is not None
 
 
 # --- loops --------------------------------------------------------------------------------------
@@ -238,7 +191,8 @@ def test_no_accepted_route_takes_the_output_of_an_accepted_route(
     good, _ = without_loops(routes, lambda one: one.datastore, [])
     assume(good)
     of = data.draw(st.sampled_from(good))
-    path = data.draw(st.from_regex(pattern(of.match), fullmatch=True))
+    path = data.draw(st.from_regex(expression(of.match), fullmatch=True))
+    assume(not has_dot_segment(path))
     attempt = data.draw(st.integers(min_value=1, max_value=3))
     output = job(of=of, landed=landing(path)).output_path(attempt)
     assert not any(one.triggered_by(output) is not None or one.holds(output) for one in good)

@@ -147,6 +147,19 @@ def test_why_not_names_the_part_that_differs() -> None:
     assert found.reason == "match 'landing/*.csv': 'a.txt' is not '*.csv'"
 
 
+@pytest.mark.parametrize("path", ["landing/b1/../c.csv", "landing/%2e%2e/c.csv"])
+def test_why_not_says_that_a_path_is_read_as_another(path: str) -> None:
+    found = offline(route(match="landing/**"), path)
+    assert not found.takes
+    assert "is `.` or `..`, or may be read so" in found.reason
+
+
+def test_why_not_says_that_a_markers_folder_is_read_as_another() -> None:
+    found = offline(folder_route(ready=Ready(marker="in/{batch}.done")), "in/...done")
+    assert not found.takes
+    assert "'in/...done' matches 'in/{batch}.done', but it or its folder" in found.reason
+
+
 def test_why_not_of_a_folder_speaks_of_files_and_of_the_marker() -> None:
     found = offline(folder_route(), "landing/b1/x.txt")
     assert found.reason == (

@@ -11,13 +11,13 @@ from scoring.jobs.job import (
     ContainerRef,
     Job,
     folder_of,
-    folder_path,
     input_uri_of,
     job_for,
     job_of_folder,
 )
 from scoring.jobs.landing import Landing
-from scoring.routes.patterns import Captures, pattern, why_not
+from scoring.routes.matching import captures
+from scoring.routes.patterns import why_not
 from scoring.routes.route import Route
 from scoring.routes.rules import Mistake
 from scoring.uris import Escaping
@@ -94,6 +94,11 @@ def _elsewhere(
 
 
 def _no_match(route: Route, path: str) -> str:
+    if route.refuses(path):
+        return (
+            f"{path!r} matches {route.trigger!r}, but it or its folder has a part that is `.` or"
+            " `..`, or may be read so: it would name another place"
+        )
     reason = f"match {route.match!r}: {why_not(route.match, path)}"
     if route.trigger != route.match:
         reason += f"; ready.marker {route.trigger!r}: {why_not(route.trigger, path)}"
@@ -129,10 +134,9 @@ def _gathered(
 def _waits_for_marker(
     route: Route, dropped: Dropped, place: ContainerRef | None, escaping: Escaping
 ) -> Take:
-    found = pattern(route.match).fullmatch(dropped.path)
-    captures: Captures = found.groupdict() if found else {}
-    folder = folder_path(route, captures)
-    marker = re.sub(r"\{(\w+)\}", lambda name: captures.get(name[1], name[0]), route.trigger)
+    names = captures(route.match, dropped.path) or {}
+    folder = route.folder_path(names)
+    marker = re.sub(r"\{(\w+)\}", lambda name: names.get(name[1], name[0]), route.trigger)
     output = route.output
     if not re.search(r"[*?{]", marker) and route.triggered_by(marker) is not None:
         landing = _landing(dropped, place, path=marker)
