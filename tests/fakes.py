@@ -275,7 +275,9 @@ class FakeStorage:
         return [
             blob
             for name, blob in sorted(self.blobs.items())
-            if name.startswith(inside) and "/" not in name.removeprefix(inside)
+            if name.startswith(inside)
+            and "/" not in name.removeprefix(inside)
+            and not blob.is_directory
         ]
 
     async def page(self, place: ContainerRef, prefix: str, start: str) -> Page:
@@ -283,7 +285,7 @@ class FakeStorage:
         blobs = [self.blobs[path] for path in paths[: self.page_size]]
         return Page(
             now=self._clock.now,
-            blobs=blobs,
+            blobs=[blob for blob in blobs if not blob.is_directory],
             next="".join(paths[self.page_size : self.page_size + 1]),
         )
 

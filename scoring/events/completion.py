@@ -162,12 +162,13 @@ def _reason(outcome: Outcome) -> Reason | None:
 
 def _input(job: Job, progress: Progress, overwritten: bool | None) -> Input:
     folder = job.route.input == "folder"
+    looked_at = folder or progress.size is not None
     return Input(
         kind=job.route.input,
         uri=job.input_uri,
         blob_url=blob_url(job.place.account_url, job.place.container, job.path + "/" * folder),
         etag=progress.etag or job.landing.etag,
-        size=progress.size if folder or progress.etag else job.landing.size,
+        size=progress.size if looked_at else job.landing.size,
         files=progress.files,
         overwritten=overwritten,
     )

@@ -1,52 +1,65 @@
 """Storage events: from a queue message to landings.
 
 Shapes: "Azure Blob Storage as Event Grid source" in the Azure documentation, in Event Grid
-schema and in CloudEvents 1.0. Unknown fields are ignored.
+schema and in CloudEvents 1.0. Nothing is read that is not needed, and the type comes first: an event
+of another type may hold whatever it likes.
 """
 
 import base64
-import binascii
+import json
 import re
 from collections.abc import Iterator
-from datetime import UTC
-from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import msgspec
 
 from scoring.errors import UnreadableMessage
+from scoring.events.lost_characters import LOST, restored
 from scoring.jobs.landing import Landing, normal_etag
 from scoring.timing import Aware
+from scoring.uris import has_dot_segment
 
 # The APIs that commit a blob. `CreateFile` and `SftpCreate` come before the content.
 COMMITTING_APIS = frozenset({"PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose", "SftpCommit"})
 
+_CREATED = "Microsoft.Storage.BlobCreated"
+_RENAMED = "Microsoft.Storage.BlobRenamed"
+_DIRECTORY_RENAMED = "Microsoft.Storage.DirectoryRenamed"
+
+# Where each schema has its type, source and time; subject and data are called so in both.
+_EVENT_GRID = ("eventType", "topic", "eventTime")
+_CLOUD_EVENTS = ("type", "source", "time")
 
 _SUBJECT = re.compile(
     r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)", re.DOTALL
 )
-
-
 _TOPIC = re.compile(r"/storageAccounts/(?P<account>[a-z0-9]+)\Z", re.IGNORECASE | re.ASCII)
+_ETAG = re.compile(r"[!-~]{1,200}")
+_BLANK = " \t\r\n\ufeff"  # the last is the byte order mark
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
+_LARGEST = 2**63 - 1
+_LONGEST_NUMBER = 20  # digits
+_LONGEST_REASON = 500  # characters
 
 
-_DIRECTORY_RENAMED = "Microsoft.Storage.DirectoryRenamed"
-
-
-_RENAMES = frozenset({"Microsoft.Storage.BlobRenamed", _DIRECTORY_RENAMED})
-
-
-_LOST_CHARACTER = "\ufffd"
-
-
-class Renamed(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob, or a directory with all that is in it, was renamed; the event does not say its version."""
+class PartialLanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob appeared, and its event does not say all about it: it has to be looked at."""
 
     account: str
     container: str
-    path: str  # the new one
-    directory: bool
-    renamed: Aware
+    path: str
+    etag: str = ""  # without quotes; empty: not known
+    landed: Aware | None  # None: not known
+
+
+class DirectoryRenamed(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory got this path, and with it all files in it."""
+
+    account: str
+    container: str
+    path: str
+    landed: Aware | None  # None: not known
 
 
 class Ignored(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,124 +69,154 @@ class Ignored(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class _CloudEvent(msgspec.Struct):
-    source: str
-    subject: str
-    type: str
-    time: Aware
-    data: Any = None  # its shape depends on the type
+Event = Landing | PartialLanding | DirectoryRenamed | Ignored
 
 
-class _EventGridEvent(msgspec.Struct, rename="camel"):
-    topic: str
-    subject: str
-    event_type: str
-    event_time: Aware
-    data: Any = None
+# --- messages -----------------------------------------------------------------------------------
 
 
-class _RenameData(msgspec.Struct, rename="camel"):
-    destination_url: str
-
-
-class _BlobData(msgspec.Struct, rename="camel"):
-    api: str
-    e_tag: Annotated[str, msgspec.Meta(min_length=1)]
-    url: str
-    content_length: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-
-def read_message(body: bytes) -> Iterator[Landing | Renamed | Ignored | UnreadableMessage]:
+def read_message(body: bytes) -> Iterator[Event | UnreadableMessage]:
     """Yield what each event of a queue message tells.
 
     A message is JSON or base64 of JSON, one event or an array of events. An event that cannot be
     understood is yielded as the error that says why, so that it does not stop its neighbours.
     """
     try:
-        document = msgspec.json.decode(_json_of(body))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as mistake:
+        document = _document(body)
+    except (ValueError, RecursionError) as mistake:
         yield UnreadableMessage(f"the message is neither JSON nor base64 of JSON: {mistake}")
         return
     for event in document if isinstance(document, list) else [document]:
         try:
-            yield _told(_event(event))
-        except (msgspec.ValidationError, UnreadableMessage, ValueError, OverflowError) as mistake:
-            yield UnreadableMessage(f"not a storage event: {mistake}")
+            yield _told(event)
+        except UnreadableMessage as mistake:
+            yield UnreadableMessage(f"not a storage event: {mistake}"[:_LONGEST_REASON])
 
 
-def _json_of(body: bytes) -> bytes:
-    text = body.strip()
-    if text[:1] in (b"{", b"["):
-        return text
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return text
+def _document(body: bytes) -> Any:
+    text = _text(body)
+    if not text.startswith(("{", "[")):
+        text = _text(_decoded(text))
+    return json.loads(text, parse_int=_number)
 
 
-def _event(event: Any) -> _CloudEvent:
-    if not isinstance(event, dict):
-        raise UnreadableMessage(f"expected an object, found {type(event).__name__}")
-    if "specversion" in event:
-        return msgspec.convert(event, _CloudEvent)
-    grid = msgspec.convert(event, _EventGridEvent)
-    return _CloudEvent(
-        source=grid.topic,
-        subject=grid.subject,
-        type=grid.event_type,
-        time=grid.event_time,
-        data=grid.data,
-    )
+def _text(raw: bytes) -> str:
+    """Decode JSON, or base64, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark."""
+    return raw.decode(json.detect_encoding(raw)).strip(_BLANK)
 
 
-def _told(event: _CloudEvent) -> Landing | Renamed | Ignored:
-    place = _SUBJECT.fullmatch(event.subject)
-    path = place["path"] if place else event.subject
-    if event.type in _RENAMES:
+def _decoded(text: str) -> bytes:
+    """Decode base64: of either alphabet, in lines or not, padded or not."""
+    digits = "".join(text.split()).translate(str.maketrans("-_", "+/"))
+    return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+
+
+def _number(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else None
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+class _Event(NamedTuple):
+    """The fields of an event that are read, as they are."""
+
+    type: Any
+    source: Any
+    subject: str
+    time: Any
+    data: dict[str, Any]
+
+
+def _told(document: Any) -> Event:
+    event = _event(document)
+    if event.type == _CREATED:
+        return _created(event)
+    if event.type in (_RENAMED, _DIRECTORY_RENAMED):
         return _renamed(event)
-    if event.type != "Microsoft.Storage.BlobCreated":
-        return Ignored(path=path, reason=f"event type {event.type}")
-    data = msgspec.convert(event.data, _BlobData)
-    if data.api not in COMMITTING_APIS:
-        return Ignored(path=path, reason=f"api {data.api}")
-    account, container, path = _place(event, data.url)
+    if not isinstance(event.type, str):
+        raise UnreadableMessage("it has no type")
+    return _ignored(event, f"event type {event.type}")
+
+
+def _event(document: Any) -> _Event:
+    if not isinstance(document, dict):
+        raise UnreadableMessage(f"expected an object, found {type(document).__name__}")
+    in_event_grid = isinstance(document.get("eventType"), str)
+    names = _EVENT_GRID if in_event_grid else _CLOUD_EVENTS
+    kind, source, time = (document.get(name) for name in names)
+    subject, data = document.get("subject"), document.get("data")
+    return _Event(
+        type=kind,
+        source=source,
+        subject=_HALF_CHARACTER.sub(LOST, subject) if isinstance(subject, str) else "",
+        time=time,
+        data=data if isinstance(data, dict) else {},
+    )
+
+
+def _created(event: _Event) -> Event:
+    api = event.data.get("api")
+    if not isinstance(api, str):
+        raise UnreadableMessage("its data name no api")
+    if api not in COMMITTING_APIS:
+        return _ignored(event, f"api {api}")
+    account, container, path = _place(event, event.data.get("url"))
+    if has_dot_segment(path):
+        return Ignored(path=path, reason="dot-segment")
+    etag, size = _etag(event.data.get("eTag")), _size(event.data.get("contentLength"))
+    landed = _time(event)
+    if path.endswith("/") and size == 0:
+        return Ignored(path=path, reason="directory")
+    # A size of 0 need not be true: events of commits over SFTP say so of any file.
+    if not (etag and size and landed):
+        return PartialLanding(
+            account=account, container=container, path=path, etag=etag, landed=landed
+        )
     return Landing(
-        account=account,
-        container=container,
-        path=path,
-        etag=normal_etag(data.e_tag),
-        size=data.content_length,
-        landed=event.time.astimezone(UTC),
+        account=account, container=container, path=path, etag=etag, size=size, landed=landed
     )
 
 
-def _renamed(event: _CloudEvent) -> Renamed:
-    data = msgspec.convert(event.data, _RenameData)
-    account, container, path = _place(event, data.destination_url)
-    return Renamed(
-        account=account,
-        container=container,
-        path=path.rstrip("/"),
-        directory=event.type == _DIRECTORY_RENAMED,
-        renamed=event.time.astimezone(UTC),
-    )
+def _renamed(event: _Event) -> Event:
+    account, container, path = _place(event, event.data.get("destinationUrl"))
+    if has_dot_segment(path):
+        return Ignored(path=path, reason="dot-segment")
+    kind = DirectoryRenamed if event.type == _DIRECTORY_RENAMED else PartialLanding
+    return kind(account=account, container=container, path=path.rstrip("/"), landed=_time(event))
 
 
-def _place(event: _CloudEvent, url: str) -> tuple[str, str, str]:
+def _place(event: _Event, url: object) -> tuple[str, str, str]:
     """Return account, container and path of what an event is about."""
-    topic, place = _TOPIC.search(event.source), _SUBJECT.fullmatch(event.subject)
+    topic = _TOPIC.search(event.source) if isinstance(event.source, str) else None
+    place = _SUBJECT.fullmatch(event.subject)
     if topic is None or place is None:
         raise UnreadableMessage(f"{event.source!r} and {event.subject!r} do not name a blob")
     account, container, path = topic["account"].lower(), place["container"], place["path"]
-    if _LOST_CHARACTER in path:
-        path = _path_in_url(url, account, container)
+    if LOST in path:
+        found = restored(path, url, (f"{container}/", f"{account}/{container}/"))
+        if found is None:
+            raise UnreadableMessage(f"{path!r} has lost characters that url {url!r} does not tell")
+        path = found
     return account, container, path
 
 
-def _path_in_url(url: str, account: str, container: str) -> str:
-    # Subjects have been seen with characters outside the BMP lost; then the url is right.
-    path = unquote(urlsplit(url).path)
-    for root in (f"/{container}/", f"/{account}/{container}/"):  # the emulator names the account
-        if path.startswith(root):
-            return path.removeprefix(root)
-    raise UnreadableMessage(f"url {url!r} is not in container {container!r}")
+def _ignored(event: _Event, reason: str) -> Ignored:
+    place = _SUBJECT.fullmatch(event.subject)
+    return Ignored(path=place["path"] if place else event.subject, reason=reason)
+
+
+def _etag(said: object) -> str:
+    etag = normal_etag(said) if isinstance(said, str) else ""
+    return etag if _ETAG.fullmatch(etag) else ""
+
+
+def _size(said: object) -> int | None:
+    return said if type(said) is int and 0 <= said <= _LARGEST else None
+
+
+def _time(event: _Event) -> datetime | None:
+    try:
+        return msgspec.convert(event.time, Aware).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

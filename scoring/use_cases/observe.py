@@ -42,23 +42,25 @@ async def look_where_output_goes(
 
 
 def with_version_seen(entry: OpenJob, job: Job, seen: Seen, metadata_prefix: str) -> OpenJob:
-    """Keep which version of a file or marker is scored, or not, and its metadata."""
+    """Keep which version of a file or marker is scored, or not, and what is known of it."""
     if job.route.on_overwrite == "ignore" and isinstance(seen.trigger, Blob):
         entry = entry.updated(etag=seen.trigger.etag)
-        if job.route.input == "file":
-            entry = entry.updated(size=seen.trigger.size)
     return with_correlation(entry, job, seen, metadata_prefix)
 
 
 def with_correlation(entry: OpenJob, job: Job, seen: Seen, metadata_prefix: str) -> OpenJob:
-    """Keep the landed blob's metadata for the event, if the version that is scored was seen."""
+    """Keep metadata and size for the event, if the version that is scored was seen.
+
+    The size that its storage event said may be wrong.
+    """
     blob, version = seen.trigger, entry.progress.etag or job.landing.etag
     if not isinstance(blob, Blob) or blob.etag != version:
         return entry
     text, left_out = correlation(blob.metadata, metadata_prefix)
     if left_out:
         warning(Action.METADATA_CUT, job=job.key, path=blob.path, names=",".join(left_out))
-    return entry.updated(correlation=text)
+    entry = entry.updated(correlation=text)
+    return entry.updated(size=blob.size) if job.route.input == "file" else entry
 
 
 def with_files_seen(entry: OpenJob, job: Job, seen: Seen) -> OpenJob:

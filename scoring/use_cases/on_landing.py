@@ -4,16 +4,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from scoring.concurrency import for_each_then_raise
-from scoring.errors import SetupError, Unavailable, UnreadableMessage
-from scoring.events.storage import Ignored, Renamed, read_message
-from scoring.jobs.blobs import Forbidden
-from scoring.jobs.job import ContainerRef, folder_of, job_for
+from scoring.errors import Unavailable, UnreadableMessage
+from scoring.events.storage import (
+    DirectoryRenamed,
+    Event,
+    Ignored,
+    PartialLanding,
+    read_message,
+)
+from scoring.jobs.job import folder_of, job_for
 from scoring.jobs.landing import Landing
 from scoring.log import Action, info, warning
 from scoring.ports import Services
+from scoring.use_cases.look_up import look_up, place_of
 from scoring.use_cases.submit import start
-
-Event = Landing | Renamed | Ignored
 
 
 async def on_landing(services: Services, message: bytes) -> None:
@@ -27,8 +31,8 @@ async def on_landing(services: Services, message: bytes) -> None:
         Unavailable, SetupError: ledger, storage or workspace cannot be reached, or refuses.
     """
     events, mistakes = understood(message)
-    for mistake in mistakes:
-        warning(Action.UNREADABLE, reason=str(mistake))
+    if mistakes:
+        warning(Action.UNREADABLE, reason=str(mistakes[0]), more=len(mistakes) - 1 or None)
     await take(services, events)
     if mistakes:
         raise mistakes[0]
@@ -52,17 +56,23 @@ async def take(services: Services, events: Sequence[Event], *, later: bool = Fal
     Raises:
         Unavailable, SetupError: the first failure, when all the others are done.
     """
+    ignored = [event for event in events if isinstance(event, Ignored)]
+    if ignored:
+        first, more = ignored[0], len(ignored) - 1 or None
+        info(Action.IGNORED, path=first.path, reason=first.reason, more=more)
     await for_each_then_raise(partial(_take, services, later=later), events)
 
 
 async def _take(services: Services, event: Event, *, later: bool) -> None:
-    if isinstance(event, Ignored):
-        info(Action.IGNORED, path=event.path, reason=event.reason)
-        return
-    if isinstance(event, Renamed):
-        await _take_renamed(services, event, later=later)
-        return
-    await land(services, event, later=later)
+    match event:
+        case Landing():
+            await land(services, event, later=later)
+        case PartialLanding():
+            await _take_partial(services, event, later=later)
+        case DirectoryRenamed():
+            await _take_directory(services, event)
+        case Ignored():
+            pass  # it was logged
 
 
 async def land(services: Services, landing: Landing, *, later: bool = False) -> None:
@@ -71,7 +81,7 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
     With `later` poll submits the jobs.
     """
     places = await services.workspace.places()
-    reason: str | None = "no-route"
+    waits = False
     steps: list[Callable[[], Awaitable[object]]] = []
     for route in services.routes:
         place = places.get(route.datastore)
@@ -89,49 +99,41 @@ async def land(services: Services, landing: Landing, *, later: bool = False) -> 
             steps.append(partial(start, services, job, later=later))
         elif route.holds(landing.path):
             info(Action.WAITING, path=landing.path, route=route.name, reason="marker")
-            reason = None
-    if not steps and reason:
-        info(Action.IGNORED, path=landing.path, container=landing.container, reason=reason)
+            waits = True
+    if not steps and not waits:
+        _ignore(landing, _no_route(services, landing.path))
     await for_each_then_raise(lambda step: step(), steps)
 
 
-async def _take_renamed(services: Services, renamed: Renamed, *, later: bool) -> None:
-    """Take what has a new path: its version has to be looked for."""
-    here = (renamed.account, renamed.container)
-    places = (await services.workspace.places()).values()
-    place = next((one for one in places if (one.account, one.container) == here), None)
-    if place is None:
-        info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="no-route")
-    elif renamed.directory:
-        await _take_directory(services, renamed, place)
+async def _take_partial(services: Services, event: PartialLanding, *, later: bool) -> None:
+    """Take a landing whose event does not say all that is needed of it."""
+    watched = any(
+        route.triggered_by(event.path) is not None or route.holds(event.path)
+        for route in services.routes
+    )
+    found = await look_up(services, event) if watched else _no_route(services, event.path)
+    if isinstance(found, Landing):
+        await land(services, found, later=later)
     else:
-        await _take_blob(services, renamed, place, later=later)
+        _ignore(event, found)
 
 
-async def _take_blob(
-    services: Services, renamed: Renamed, place: ContainerRef, *, later: bool
-) -> None:
-    blob = await services.storage.blob(place, renamed.path)
-    if isinstance(blob, Forbidden):
-        raise SetupError(f"the app may not look at {renamed.path}, which was renamed")
-    if blob is None:
-        info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="deleted")
-        return
-    await land(services, blob.landing(place, renamed.renamed), later=later)
-
-
-async def _take_directory(services: Services, renamed: Renamed, place: ContainerRef) -> None:
+async def _take_directory(services: Services, renamed: DirectoryRenamed) -> None:
     """Take what lies in a directory, whenever it was written: renames keep Last-Modified.
 
     Raises:
         Unavailable: it was not done in time; the message comes back, and what is claimed is known.
     """
+    place = await place_of(services, renamed)
+    if place is None:
+        _ignore(renamed, "no-route")
+        return
     last_page = services.until(services.timing.deadline)
     next_page = ""
     while True:
         page = await services.storage.page(place, f"{renamed.path}/", next_page)
         wanted = [blob for blob in page.blobs if _is_wanted(services, blob.path)]
-        landings = [blob.landing(place, renamed.renamed) for blob in wanted]
+        landings = [blob.landing(place, renamed.landed or blob.modified) for blob in wanted]
         await for_each_then_raise(partial(land, services, later=True), landings)
         if not page.next:
             return
@@ -142,3 +144,13 @@ async def _take_directory(services: Services, renamed: Renamed, place: Container
 
 def _is_wanted(services: Services, path: str) -> bool:
     return any(route.triggered_by(path) is not None for route in services.routes)
+
+
+def _no_route(services: Services, path: str) -> str:
+    """Return why no route takes a path."""
+    refused = any(route.refuses(path) for route in services.routes)
+    return "dot-segment" if refused else "no-route"
+
+
+def _ignore(event: Landing | PartialLanding | DirectoryRenamed, reason: str) -> None:
+    info(Action.IGNORED, path=event.path, container=event.container, reason=reason)

@@ -65,7 +65,7 @@ NASTY_NAMES = [
     "ü/ß.csv",
     "日本語.csv",
     "😀.csv",
-    "%2F..%2f.csv",
+    "%2F%2f..csv",
     '"quoted".csv',
     "back\\slash.csv",
     "line\nbreak\r\n.csv",

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from tests.fakes import PLACE, World, host
 
 HEART = route(name="heart", match="landing/heart/**")
 FILE = "landing/heart/a.csv"
+PAYLOADS = Path(__file__).parent.parent / "payloads"
 UNREADABLE = b"no event"
 
 
@@ -217,7 +219,7 @@ async def test_while_the_ledger_is_down_the_message_stays_with_the_platform(
 
 async def test_a_good_event_beside_a_bad_one_is_taken_and_the_whole_message_is_kept() -> None:
     world = World(HEART)
-    told = message({"odd": True}, put(world), created(landing(etag="")))
+    told = message({"odd": True}, put(world), created(landing(), subject=""))
     await on_poison.on_poison(world.services, told)
     assert scored(world) == [FILE]
     ((body, kept),) = world.kept.messages.values()
@@ -249,6 +251,28 @@ async def test_a_reason_is_one_bounded_line_without_secrets() -> None:
     assert b"secret" not in world.publisher.published[0]
 
 
+@pytest.mark.parametrize(
+    "odd", [1, {}, {"eventType": "x"}, {"type": "Microsoft.Storage.BlobCreated"}]
+)
+async def test_a_message_writes_one_line_however_many_events_it_holds_that_are_no_landing(
+    odd: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """64 KiB have room for 32,767 of them."""
+    caplog.set_level("INFO")
+    world = World(HEART)
+    told = message(*[odd] * 1_000)
+    if odd == {"eventType": "x"}:
+        await on_landing.on_landing(world.services, told)
+    else:
+        with pytest.raises(UnreadableMessage):
+            await on_landing.on_landing(world.services, told)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.endswith("more=999")
+    caplog.clear()
+    await on_poison.on_poison(world.services, told)
+    assert len(caplog.records) <= 2, "it is quarantined, and announced"
+
+
 # --- every kind of malformed message ------------------------------------------------------------
 
 A_LANDING = Landing(
@@ -270,7 +294,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "base64 of no JSON": (base64.b64encode(b"hello"), "quarantined"),
     "base64 of base64": (base64.b64encode(base64.b64encode(message(GOOD))), "quarantined"),
     "bytes that are no text": (b"\xff\xfe\x00", "quarantined"),
-    "UTF-16": (message(GOOD).decode().encode("utf-16"), "quarantined"),
+    "half a character of UTF-16": (message(GOOD).decode().encode("utf-16")[:-1], "quarantined"),
     "null": (b"null", "quarantined"),
     "a number": (b"1", "quarantined"),
     "an empty object": (b"{}", "quarantined"),
@@ -294,12 +318,14 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "an unknown type": (message({**GOOD, "type": "Microsoft.Storage.BlobDreamt"}), "ignored"),
     "an unknown api": (message({**GOOD, "data": {**GOOD["data"], "api": "PutDream"}}), "ignored"),
     "another schema": (message({**GOOD, "specversion": 2, "data": None}), "quarantined"),
-    "no ETag": (message({**GOOD, "data": {**GOOD["data"], "eTag": ""}}), "quarantined"),
-    "a size below zero": (
-        message({**GOOD, "data": {**GOOD["data"], "contentLength": -1}}),
-        "quarantined",
+    "no ETag, and no blob": (message({**GOOD, "data": {**GOOD["data"], "eTag": ""}}), "ignored"),
+    "no time, and no blob": (message({**GOOD, "time": "yesterday"}), "ignored"),
+    "a type that is none": (message({**GOOD, "type": 7}), "quarantined"),
+    "the policy event of the documentation": (
+        message(json.loads((PAYLOADS / "event-grid-lifecycle-policy.json").read_text("utf-8"))),
+        "ignored",
     ),
-    "a time that is none": (message({**GOOD, "time": "yesterday"}), "quarantined"),
+    "dots": (message({**GOOD, "subject": GOOD["subject"] + "/../../b.csv"}), "ignored"),
 }
 
 

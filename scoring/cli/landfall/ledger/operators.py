@@ -10,7 +10,7 @@ from datetime import datetime
 from scoring.cli.failures import Refused
 from scoring.errors import LandfallError
 from scoring.events.dead_letters import DeadLetter, DeadLetterKind
-from scoring.events.storage import Ignored, Renamed
+from scoring.events.storage import Event, Ignored
 from scoring.jobs.batch_job import BatchJob, of_attempt
 from scoring.jobs.job import Job
 from scoring.jobs.next_step import after_loss, canceled_in_time
@@ -20,7 +20,7 @@ from scoring.log import Action, info, warning
 from scoring.ports import Services
 from scoring.use_cases import cancels, ledger_writes
 from scoring.use_cases.finish import finish, finish_attempt
-from scoring.use_cases.on_landing import Event, take, understood
+from scoring.use_cases.on_landing import take, understood
 
 _TRIES = 3  # while poll changes what is looked at
 
@@ -103,7 +103,7 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
     events, mistakes = understood(message)
     if mistakes:
         raise Refused(f"{kept.entry} can still not be understood: {mistakes[0]}")
-    await _check_remembered(services, events, kept.entry)
+    await _check_remembered(services, events, kept)
     if not dry_run:
         await take(services, events, later=True)
         await services.messages.drop(kept)
@@ -114,17 +114,17 @@ async def release(services: Services, digest: str, *, dry_run: bool) -> int:
 # --- what they share ----------------------------------------------------------------------------
 
 
-async def _check_remembered(services: Services, events: Sequence[Event], entry: str) -> None:
+async def _check_remembered(services: Services, events: Sequence[Event], kept: DeadLetter) -> None:
     """Raise `Refused` if an event is so old that its neighbours' jobs may be forgotten."""
     now = (await services.ledger.open_jobs()).now
     since = services.timing.remembered_since(now)
     for event in events:
         if isinstance(event, Ignored):
             continue
-        when = event.renamed if isinstance(event, Renamed) else event.landed
+        when = event.landed or kept.since
         if when < since:
             raise Refused(
-                f"{entry} tells of {event.path}, which landed at {when}: the ledger may have"
+                f"{kept.entry} tells of {event.path}, which landed at {when}: the ledger may have"
                 " forgotten that it was scored; `ledger replay --again` scores it"
             )
 
