@@ -1,6 +1,7 @@
 """Log lines: `action key=value …`, for people and for KQL's `parse-kv` alike.
 
-A value with anything but letters, digits and `._:/@%+-` stands in double quotes.
+A value with anything but letters, digits and `._:/@%+-` stands in double quotes; what cannot be
+seen in it is escaped.
 The actions are listed here and nowhere else; docs/operate.md says what each means.
 """
 
@@ -12,8 +13,6 @@ from collections.abc import Mapping
 logger = logging.getLogger("landfall")
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@%+-]+")
-# What ends a line in any reader, or cannot be written at all; it would forge a line.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST = 2_000  # characters of a value
 
 
@@ -88,6 +87,20 @@ def redacted(text: str) -> str:
     return safe.encode("utf-8", "replace").decode()
 
 
+def printable(text: str, *, but: str = "") -> str:
+    """Return text with each character escaped that cannot be seen, or changes how others are shown.
+
+    An escape sequence, a line break or a bidirectional override, in a file's name or in what a
+    service says, would forge what people read. Characters of `but` stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in but else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 def describe(failure: Exception) -> str:
     """Return what a log line says of a failure."""
     return f"{type(failure).__name__}: {failure}"
@@ -120,8 +133,8 @@ def _say(level: int, action: Action, fields: Mapping[str, Value]) -> None:
 
 
 def _value(value: Value) -> str:
-    text = redacted(str(value))[:_LONGEST]
+    text = printable(redacted(str(value)))[:_LONGEST]
     if _PLAIN.fullmatch(text):
         return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{_CONTROL.sub(" ", escaped)}"'
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'

@@ -1,9 +1,13 @@
 """Log lines can be read back, whatever stands in a file's name or in what a service says."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoring.jobs.outcome import Status
-from scoring.log import Action, line
+from scoring.log import Action, line, printable, redacted
 from tests.infra import logged
 from tests.pages import ROOT
 
@@ -17,8 +21,13 @@ RELEASED = (ROOT / "tests" / "payloads" / "log-lines-0.1.0.txt").read_text("utf-
         ("two words", '"two words"'),
         ('a"b', r'"a\"b"'),
         ("a\\b", r'"a\\b"'),
-        ("one\r\nfailed job=2", '"one  failed job=2"'),
-        ("\u2028\x85", '"  "'),
+        ("one\r\nfailed job=2", r'"one\\r\\nfailed job=2"'),
+        ("\u2028\x85", r'"\\u2028\\x85"'),
+        ("\x1b[2J\x07\x00", r'"\\x1b[2J\\x07\\x00"'),
+        ("a\u202egnp.exe", r'"a\\u202egnp.exe"'),
+        ("\u2066\u200f\u200b\ufeff\xad", r'"\\u2066\\u200f\\u200b\\ufeff\\xad"'),
+        ("\U000e0041\x9b", r'"\\U000e0041\\x9b"'),
+        ("é数مرحبا", '"é数مرحبا"'),
         ("😀=&", '"😀=&"'),
         ("", '""'),
     ],
@@ -27,6 +36,18 @@ def test_a_value_that_is_not_plain_stands_in_quotes_and_in_one_line(
     value: str, written: str
 ) -> None:
     assert line(Action.IGNORED, path=value) == f"ignored path={written}"
+
+
+@given(value=st.text())
+def test_a_line_is_one_line_of_what_can_be_seen_and_can_be_read_back(value: str) -> None:
+    """As `parse-kv` does: quotes off, and what follows a backslash is what it is."""
+    logged = line(Action.IGNORED, path=value)
+    assert logged.isprintable()
+    read = logged.removeprefix("ignored path=")
+    if read.startswith('"'):
+        assert re.fullmatch(r'"(?:[^"\\]|\\.)*"', read)
+        read = re.sub(r"\\(.)", r"\1", read[1:-1])
+    assert read == printable(redacted(value))
 
 
 def test_what_is_not_known_is_left_out_and_what_is_long_is_cut() -> None:

@@ -1,6 +1,10 @@
-"""Where a command speaks: to people, or as one JSON document to programs."""
+"""Where a command speaks: to people, or as one JSON document to programs.
+
+What others wrote, a file's name or a service's words, is shown without secrets and escaped.
+"""
 
 import contextlib
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -17,9 +21,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.prompt import Confirm
+from rich.text import Text
 
 from scoring.cli.failures import Exit, Failure, UsageError
-from scoring.log import logger, redacted
+from scoring.log import logger, printable, redacted
 
 _NOT_CUT = 10_000  # columns of a table that goes to a file or a program
 _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
@@ -62,20 +67,20 @@ class Console:
 
     def note(self, text: str) -> None:
         """Tell people how it goes."""
-        self._err.print(redacted(text))
+        self._err.print(_line(text))
 
     def warn(self, text: str) -> None:
         """Tell of something that the caller may not have meant."""
         self._warnings.append(text)
-        self._err.print(redacted(f"warning: {text}"), style="yellow")
+        self._err.print(_line(f"warning: {text}"), style="yellow")
 
     def show(self, *renderables: Any) -> None:
-        """Show a part of the result to people: text, or a table of rich's."""
+        """Show a part of the result to people: text, or a table of `scoring.cli.table`."""
         if self.as_json:
             return
         for renderable in renderables:
             with self._out.capture() as shown:
-                self._out.print(renderable)
+                self._out.print(_lines(renderable) if isinstance(renderable, str) else renderable)
             lines = redacted(shown.get()).split("\n")
             # rich fills the columns of a table, the last one too
             self._out.file.write("\n".join(line.rstrip() for line in lines))
@@ -89,7 +94,7 @@ class Console:
     def fail(self, failure: Failure) -> Exit:
         """Say how a command failed; return its exit code."""
         message = redacted(str(failure))
-        self._err.print(f"error: {message}", style="red")
+        self._err.print(_lines(f"error: {message}"), style="red")
         if self.as_json:
             kind = failure.exit_code.name.lower().replace("_", "-")
             error = {"kind": kind, "message": message, **failure.details}
@@ -109,7 +114,7 @@ class Console:
         """
         if self.as_json or not self._err.is_terminal:
             raise UsageError(f"{question} Say --yes to go on.")
-        if not Confirm.ask(question, console=self._err):
+        if not Confirm.ask(Text(_line(question)), console=self._err):
             raise UsageError("nothing was changed")
 
     @contextlib.contextmanager
@@ -123,13 +128,13 @@ class Console:
             return
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             *([BarColumn()] if total is not None else []),
             *([DownloadColumn()] if bytes_ else []),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._err, transient=True) as progress:
-            yield _Bar(progress, progress.add_task(text, total=total))
+            yield _Bar(progress, progress.add_task(_line(text), total=total))
 
     @contextlib.contextmanager
     def logging(self) -> Iterator[None]:
@@ -149,7 +154,7 @@ class Console:
     def log(self, line: str) -> None:
         """Show a line of the product's log."""
         self._log.append(line)
-        self._err.print(line, style="dim")
+        self._err.print(_line(line), style="dim")
 
     def _print_json(self, document: dict[str, Any]) -> None:
         """Print the one document; what fails once it is out, the exit code alone can tell."""
@@ -159,7 +164,24 @@ class Console:
         said = {"warnings": self._warnings, "log": self._log}
         document |= {name: lines for name, lines in said.items() if lines}
         plain = msgspec.json.encode(_safe(msgspec.to_builtins(document, enc_hook=str)))
-        print(msgspec.json.format(plain, indent=2).decode())  # noqa: T201
+        print(_seen(msgspec.json.format(plain, indent=2).decode()))  # noqa: T201
+
+
+def _line(text: str) -> str:
+    return printable(redacted(text))
+
+
+def _lines(text: str) -> str:
+    return printable(redacted(text), but="\n")
+
+
+def _seen(document: str) -> str:
+    """Return a JSON document in which what cannot be seen stands as JSON's own escapes."""
+    if document.replace("\n", "").isprintable():
+        return document
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in document
+    )
 
 
 def _safe(plain: Any) -> Any:
@@ -180,7 +202,7 @@ class _Bar:
         self._progress.advance(self._task, steps)
 
     def say(self, text: str) -> None:
-        self._progress.update(self._task, description=text)
+        self._progress.update(self._task, description=_line(text))
 
 
 class _NoBar:

@@ -1,14 +1,22 @@
 """What is printed: one JSON document or none, and never a secret."""
 
+import contextlib
+import io
 import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.text import Text
 
 from scoring.cli import main as commands
 from scoring.cli.console import Console
 from scoring.cli.failures import Interrupted, Refused
 from scoring.cli.main import main
+from scoring.cli.table import Table
+from scoring.log import redacted
 
 SAID = "500: cannot read https://store.blob.core.windows.net/c/a?sv=1&sig=SECRET"
 
@@ -27,6 +35,63 @@ def test_what_a_service_says_is_shown_to_people_without_secrets(
     shown = capsys.readouterr()
     assert (shown.out + shown.err).count("sig=***") == 3
     assert "SECRET" not in shown.out + shown.err
+
+
+HOSTILE = "a\x1b]0;owned\x9c\u202egnp\x9b2J\u2028b.csv"
+ESCAPED = "a\\x1b]0;owned\\x9c\\u202egnp\\x9b2J\\u2028b.csv"
+
+
+def test_what_others_wrote_cannot_change_what_a_terminal_shows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = Console()
+    table = Table("name")
+    table.add_row(HOSTILE)
+    table.add_row(Text(HOSTILE))
+    console.warn(HOSTILE)
+    console.note(HOSTILE)
+    console.log(HOSTILE)
+    console.show(HOSTILE, table)
+    console.fail(Refused(HOSTILE))
+    shown = capsys.readouterr()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.out + shown.err)  # rich's own colours
+    assert plain.count(ESCAPED) == 7
+    assert plain.replace("\n", "").isprintable()
+
+
+def test_a_name_with_line_breaks_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    table = Table("name")
+    table.add_row("a\nerror: forged")
+    console.show(table)
+    console.note("a\nerror: forged")
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).count("a\\nerror: forged") == 2
+
+
+def test_a_result_has_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show("one\ntwo")
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+@given(text=st.text())
+def test_programs_are_told_every_character_and_a_terminal_shows_it_escaped(text: str) -> None:
+    console = Console()
+    console.as_json = True
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        console.result(name=text)
+    assert out.getvalue().replace("\n", "").isprintable()
+    assert json.loads(out.getvalue())["name"] == redacted(text)
+
+
+def test_the_text_beside_a_bar_is_no_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Console().bar("[/one]\x07") as bar:
+        bar.say("[/two]\x07")
+    assert "[/two]\\x07" in capsys.readouterr().err
 
 
 def test_what_a_service_says_is_told_to_programs_without_secrets(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import rich.table
 from cyclopts import App
-from rich.table import Table
 from rich.text import Text
 
 from scoring.cli.azureml.batch_jobs.endpoint_jobs import Described, EndpointJobs, endpoint_jobs
@@ -15,7 +15,9 @@ from scoring.cli.azureml.batch_jobs.rows import first_rows
 from scoring.cli.azureml.batch_jobs.waiting import completed
 from scoring.cli.failures import Refused
 from scoring.cli.session import DEFAULTS, Limit, Needs, Options, Session
+from scoring.cli.table import Table
 from scoring.jobs.batch_job import JobState
+from scoring.log import printable
 from scoring.uris import datastore_path
 
 _NEVER_CUT = 3  # columns of a listing
@@ -170,13 +172,17 @@ async def fetched(
     return {**where, "rows": first}
 
 
-def _details(document: dict[str, Any]) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _details(document: dict[str, Any]) -> rich.table.Table:
+    table = rich.table.Table.grid(padding=(0, 2))
     for name, value in document.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                table.add_row(name.replace("_", " "), Text(_said(one), overflow="fold"))
+                table.add_row(name.replace("_", " "), _folded(_said(one)))
     return table
+
+
+def _folded(text: str) -> Text:
+    return Text(printable(text, but="\n"), overflow="fold")  # messages of Azure ML have lines
 
 
 def _table(shown: list[Described]) -> Table:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 from rich.filesize import decimal
-from rich.table import Table
 
 from scoring.cli.azureml.deploying.applying import Request
 from scoring.cli.azureml.deploying.state import Deployed, Outcome
 from scoring.cli.azureml.deploying.state import deploy as bring_there
 from scoring.cli.console import Console
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
+from scoring.cli.table import Table
 
 
 async def deploy(

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from cyclopts import App, Parameter, Token
-from rich.table import Table
 
 from scoring.cli.console import Console
 from scoring.cli.failures import Refused, UsageError
@@ -15,7 +14,9 @@ from scoring.cli.landfall.ledger.history import history
 from scoring.cli.landfall.ledger.replay import Replay, Replayed
 from scoring.cli.landfall.ledger.rows import Row, Wanted, rows
 from scoring.cli.session import DEFAULTS, LedgerSession, Limit, Needs, Options
+from scoring.cli.table import Table
 from scoring.durations import read_duration
+from scoring.log import printable
 from scoring.ports import Services
 from scoring.routes.route import Route
 
@@ -111,10 +112,10 @@ async def show(
     """
     told = await history(session.services, job)
     for name, value in told.facts.items():
-        session.console.show(f"{name:12} {value}")
+        session.console.show(f"{name:12} {printable(str(value))}")
     session.console.show("")
     for moment, what in told.steps:
-        session.console.show(f"{moment:%Y-%m-%d %H:%M:%S}  {what}")
+        session.console.show(f"{moment:%Y-%m-%d %H:%M:%S}  {printable(what)}")
     steps = [{"time": moment, "what": what} for moment, what in told.steps]
     session.console.result(**told.facts, history=steps, document=told.document)
 
