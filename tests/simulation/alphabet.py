@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tests.simulation.faults import TABLES, WORST
+from tests.simulation.spellings import SPELLINGS
 
 COMMANDS = ("adopt", "cancel", "declare lost", "release", "replay: again", "replay: claimed")
 SERVICES = ("ledger", "storage", "workspace", "endpoints", "publisher")
@@ -16,7 +17,10 @@ ALPHABET = frozenset(
         *(f"timer: {name} {how}" for name in ("poll", "sweep") for how in ("is missed", "twice at once")),
         *(f"blob: {what}" for what in ("landed", "overwritten", "copied", "deleted", "renamed", "metadata edited")),
         *(f"command: {what}" for what in COMMANDS),
+        *(f"event: spelled otherwise: {how}" for how in SPELLINGS),
+        "event: spelled otherwise",
         "event: malformed beside it",
+        "blob: only stands for a directory",
         "host: newer version",
         "job: completes without output",
         "listing: lags",

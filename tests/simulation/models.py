@@ -78,13 +78,18 @@ class SimStorage(FakeStorage):
         self.page_size = 3
         self.changes: dict[str, datetime] = {}  # of each folder, the last one
         self.parts: set[str] = set()  # ETags of what was not there as a whole
+        self.sizes: dict[str, int] = {}  # by ETag
+        self.directories: set[str] = set()  # ETags of what only stands for one
         self.listed: Callable[[list[Blob]], None] = lambda _: None
 
     def put(self, path: str, **properties: Any) -> Blob:
         self.changed(path)
         blob = super().put(path, **properties)
+        self.sizes[blob.etag] = blob.size
         if blob.copying:
             self.parts.add(blob.etag)
+        if blob.metadata:
+            self.directories.add(blob.etag)
         return blob
 
     def remove(self, path: str) -> Blob:

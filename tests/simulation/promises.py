@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LISTED_BY = 14 * MINUTE  # of batch jobs that are found
 GAP = timedelta(minutes=20)  # of the routes that have one
 Version = tuple[str, str]  # path and ETag
+# The end of what stands for a directory: somebody was faster than its look, or its size was wrong.
+_ABOUT_DIRECTORIES = frozenset({"deleted", "overwritten", "directory"})
 
 
 class Promises:
@@ -134,6 +136,7 @@ class Promises:
         self._nothing_twice()
         self._announced()
         self._outputs()
+        self._inputs()
         self._quarantine()
         self._folders()
         self._times()
@@ -146,7 +149,7 @@ class Promises:
     def _everything_ended(self) -> None:
         world = self._world
         for blob in world.storage.blobs.values():
-            for route in world.routes:
+            for route in () if blob.is_directory else world.routes:
                 self._owe(route, blob.landing(PLACE, blob.modified), "it lies there")
         for key, why in self._owed.items():
             if key not in world.ledger.done:
@@ -203,6 +206,17 @@ class Promises:
                 if blob.etag != data["output"]["etag"]:
                     self._broken(5, f"{data} names another output than {blob}")
 
+    def _inputs(self) -> None:
+        """Check that ends speak of files, and say how large they are."""
+        storage = self._world.storage
+        for data in self._ends():
+            etag, code = data["input"]["etag"], (data["reason"] or {}).get("code")
+            if etag in storage.directories and code not in _ABOUT_DIRECTORIES:
+                self._broken(7, f"{data} is about a directory")
+            submitted = data["input"]["kind"] == "file" and data["status"] == "completed"
+            if submitted and data["input"]["size"] != storage.sizes[etag]:
+                self._broken(7, f"{data}: its input has {storage.sizes[etag]} bytes")
+
     def _quarantine(self) -> None:
         world = self._world
         announced = {msgspec.json.decode(event)["id"] for event in world.publisher.published}
@@ -221,7 +235,8 @@ class Promises:
         gathering = [route for route in world.routes if route.gathers]
         for route in gathering:
             for blob in world.storage.blobs.values():
-                if route.holds(blob.path) and (blob.path, blob.etag) not in covered[route.name]:
+                is_file = route.holds(blob.path) and not blob.is_directory
+                if is_file and (blob.path, blob.etag) not in covered[route.name]:
                     self._broken(1, f"{blob.path} {blob.etag} is in no folder of {route.name}")
             if route.late == "ignore":
                 self._one_job_each()

@@ -10,11 +10,13 @@ from scoring.use_cases.on_landing import on_landing
 from scoring.use_cases.on_poison import on_poison
 from tests.factories import created, landing
 from tests.fakes import PLACE
+from tests.simulation.spellings import SPELLINGS, spelled
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HOUR = 3600.0
+_SPELLED = "event: spelled otherwise"
 _NOBODY = 60.0  # seconds until it is tried again, when there is no host
 _COMES_BACK = 30.0  # seconds after a failure
 _HIDDEN = 600.0  # seconds after a host has died with it, and after a failure in the poison queue
@@ -46,15 +48,20 @@ class Queue:
         chance, fate = self._world.chance, self._world.faults.of_event()
         if fate == "lost":
             return
-        body = created(landed)
         odd = self._world.faults.happens("event: malformed beside it", 0.02)
-        document = json.dumps([{"odd": landed.etag}, body] if odd else body).encode()
+        how = chance.choice(SPELLINGS) if self._world.faults.happens(_SPELLED, 0.3) else None
+        if how:
+            self._world.faults.counts[f"{_SPELLED}: {how}"] += 1
+        document = spelled(created(landed), how, {"odd": landed.etag} if odd else None)
+        # Without ETag or time it tells of what lies there when it is looked at, if anything does.
+        told = how not in {"no ETag", "no time"}
+        owed = told and landed.etag not in self._world.storage.directories
         if odd:
             self.malformed.append(document)
         for copy in range(2 if fate.startswith("twice") else 1):
             late = fate == "late" or (fate == "twice-late" and copy)
             delay = chance.uniform(0, chance.choice((600, 3 * HOUR) if late else (3, 120)))
-            self._send(Message(body=document, landings=(landed,)), delay)
+            self._send(Message(body=document, landings=(landed,) if owed else ()), delay)
 
     def raise_rename(self, to: str, *, directory: bool = False) -> None:
         """Send the event of a rename: whoever loses it finds nothing, as Last-Modified stays."""

@@ -41,6 +41,24 @@ SABOTAGES = [
         "if False:",
     ),
     Sabotage(
+        "what stands for a directory is taken for a file",
+        "jobs/blobs.py",
+        "return self.size == 0 and marked",
+        "return self.size == 0 and self.path.endswith('/')",
+    ),
+    Sabotage(
+        "the size that an event says is believed",
+        "use_cases/observe.py",
+        "return entry.updated(size=blob.size) if job.route",
+        "return entry if job.route",
+    ),
+    Sabotage(
+        "an event without a time stops its message",
+        "events/storage.py",
+        "    except (ValueError, OverflowError):\n        return None",
+        "    except OverflowError:\n        return None",
+    ),
+    Sabotage(
         "no nonce",
         "use_cases/ledger_writes.py",
         "return current, current is not None and current.progress.nonce == nonce",

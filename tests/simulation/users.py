@@ -1,7 +1,7 @@
 """Users: they drop, change, move and delete files."""
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoring.jobs.blobs import Blob
 from tests.fakes import PLACE
@@ -82,6 +82,8 @@ class Users:
             self._world.operators.deploy_routes()
         elif self._world.faults.happens("blob: its directory renamed", 0.05):
             self._move_in(kind)
+        elif self._world.faults.happens("blob: only stands for a directory", 0.05):
+            self._make_directory(kind)
         else:
             self._fill(kind, chance.randrange(4))
 
@@ -125,6 +127,12 @@ class Users:
 
         self._world.loop.call_later(self._chance.choice((1, self._world.busy / 2)), rename)
 
+    def _make_directory(self, kind: str) -> None:
+        """Make an empty directory, as AzCopy does."""
+        number = next(self._directories)
+        folder = f"landing/{kind}" + ("/b0" if kind in {"marked", "quiet", "calm"} else "")
+        self._put(f"{folder}/new-{number}.png", size=0, metadata={"Hdi_isfolder": "true"})
+
     def _touch_file(self, path: str) -> None:
         world, there = self._world, path in self._world.storage.blobs
         what = self._chance.random()
@@ -160,8 +168,8 @@ class Users:
 
         self._world.loop.call_later(self._chance.choice((1, MINUTE, 15 * MINUTE)), arrive)
 
-    def _put(self, path: str, *, size: int = 10, copying: bool = False) -> Blob:
-        blob = self._world.storage.put(path, size=size, copying=copying)
+    def _put(self, path: str, *, size: int = 10, **properties: Any) -> Blob:
+        blob = self._world.storage.put(path, size=size, **properties)
         self._world.note("user", f"drops {path} {blob.etag}")
         self._world.queue.raise_event(blob.landing(PLACE, blob.modified))
         return blob
