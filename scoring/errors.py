@@ -3,6 +3,7 @@
     LandfallError
     ├── Unavailable        wait and try again: a service did not answer, or not usably
     ├── UnreadableMessage  give up this message: it cannot be parsed, now or later
+    ├── UnreadableBlob     give up this blob: the storage refuses permanently to show or hand it out
     └── SetupError         an operator must fix settings, routes or roles
         └── Denied         … a role, to be exact
 
@@ -21,6 +22,10 @@ class Unavailable(LandfallError):
 
 class UnreadableMessage(LandfallError):
     """A queue message holds something that is no storage event."""
+
+
+class UnreadableBlob(LandfallError):
+    """The storage refuses a blob permanently: its contents can never be read by this identity."""
 
 
 class SetupError(LandfallError):

@@ -41,8 +41,14 @@ class Ledger(Protocol):
     async def job(self, key: str) -> Job | None:
         """Return what never changes about an open job; None: there is no such entry."""
 
-    async def open_jobs(self) -> OpenJobs:
-        """List all open jobs."""
+    async def entry(self, key: str) -> OpenJob | None:
+        """Return the entry of a job as it is now; None: there is no such entry."""
+
+    async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
+        """List all open jobs, those from the key `start` on first.
+
+        A listing that takes longer than `within` is cut; `missing_from` then says what it lacks.
+        """
 
     async def forget(self, entry: OpenJob) -> None:
         """Delete the entry if it still is as `entry` shows it."""
@@ -142,7 +148,8 @@ class Messages(Protocol):
 class LandingStorage(Protocol):
     """The storage where files land, and outputs and receipts are written.
 
-    Contents are never read, and nothing but receipts is written by Landfall itself.
+    `blob`, `folder` and `newest` raise `UnreadableBlob` where the storage refuses permanently to
+    show a blob, as one with a customer-provided key. Contents are never read, and nothing but receipts is written by Landfall itself.
     """
 
     async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
@@ -172,6 +179,12 @@ class Workspace(Protocol):
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:
         """Return what is known of a batch endpoint; None: there is none."""
+
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        """Return why a deployment cannot be invoked; None: it can, or it is not known. Never raises."""
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        """Return what the workspace says of a batch job; None: it knows none of that name."""
 
     async def cancel(self, batch_job: str) -> None:
         """Ask for the cancel of a batch job."""

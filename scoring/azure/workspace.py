@@ -8,14 +8,18 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
+from scoring.azure.batch_endpoint import batch_job_in
 from scoring.azure.errors import translating_errors
 from scoring.azure.http import AuthorizedHttp, json_in, what_it_says
 from scoring.errors import LandfallError, SetupError, Unavailable
-from scoring.jobs.batch_job import BatchEndpoint
+from scoring.jobs.batch_job import BatchEndpoint, BatchJob
 from scoring.jobs.job import ContainerRef
 from scoring.log import Action, warning
 
 API_VERSION = "2025-12-01"
+
+_STATE = "provisioningState"
+_CANNOT_RUN = frozenset({"Failed", "Canceled", "Deleting"})  # a deployment in these states
 
 _FRESH = 60.0  # seconds for which an answer is used without asking again
 _ASK_AGAIN = 15.0  # seconds after which a failure is
@@ -81,6 +85,7 @@ class AzureWorkspace:
         self._account_url = account_url  # from an account and the datastore's endpoint suffix
         self._clock = clock
         self._asked: dict[str, _Asked] = {}
+        self._problems: dict[str, str] = {}  # of deployments that cannot be invoked
         self._locks: collections.defaultdict[str, asyncio.Lock] = collections.defaultdict(
             asyncio.Lock
         )
@@ -101,6 +106,21 @@ class AzureWorkspace:
             f"endpoint {name}", name in known.endpoints, lambda: self._ask_endpoint(name)
         )
         return known.endpoints.get(name)
+
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        """Return why ARM says that a deployment cannot be invoked."""
+        what = f"deployment {endpoint}/{deployment}"
+        try:
+            await self._refresh(what, False, lambda: self._ask_deployment(endpoint, deployment))
+        except LandfallError:
+            return None  # ARM is away: the endpoint itself has the last word
+        return self._problems.get(what)
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        """Return what ARM says of a batch job."""
+        url = f"{self._url}/jobs/{name}?api-version={API_VERSION}"
+        document = await self._get(url, missing_is_fine=True)
+        return None if document is None else batch_job_in(document)
 
     async def cancel(self, batch_job: str) -> None:
         """Ask for the cancel of a batch job."""
@@ -187,6 +207,20 @@ class AzureWorkspace:
             return False
         endpoints[name] = batch_endpoint_in(document)
         return True
+
+    async def _ask_deployment(self, endpoint: str, deployment: str) -> bool:
+        what = f"deployment {endpoint}/{deployment}"
+        path = f"{self._url}/batchEndpoints/{endpoint}/deployments/{deployment}"
+        document = await self._get(f"{path}?api-version={API_VERSION}", missing_is_fine=True)
+        state = None if document is None else (document.get("properties") or {}).get(_STATE)
+        self._problems.pop(what, None)
+        if document is None:
+            self._problems[what] = f"batch endpoint {endpoint!r} has no deployment {deployment!r}"
+        elif state in _CANNOT_RUN:
+            self._problems[what] = (
+                f"deployment {deployment!r} of batch endpoint {endpoint!r} is {state}: deploy it again"
+            )
+        return what not in self._problems
 
     async def _get(self, url: str, *, missing_is_fine: bool = False) -> Any:
         with translating_errors("the workspace"):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from scoring.concurrency import for_each_then_raise
@@ -32,20 +33,22 @@ async def gather(services: Services) -> None:
     Raises:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
-    filling = await services.folders.filling()
-
-    async def look(mark: FolderMark) -> None:
-        try:
-            await _look(services, mark, filling.now)
-        except Exception as failure:  # noqa: BLE001
-            warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=describe(failure))
-
-    due = [mark for mark in filling.marks if may_be_due(mark, filling.now)]
+    due: list[FolderMark] | None = None
     try:
         async with asyncio.timeout(services.timing.gather_deadline.total_seconds()):
-            await for_each_then_raise(look, due)
+            filling = await services.folders.filling()
+            due = [mark for mark in filling.marks if may_be_due(mark, filling.now)]
+            await for_each_then_raise(partial(_try, services, now=filling.now), due)
     except TimeoutError:
-        warning(Action.POLL_CUT, folders=len(due))
+        warning(Action.POLL_CUT, folders=None if due is None else len(due))
+
+
+async def _try(services: Services, mark: FolderMark, *, now: datetime) -> None:
+    """Look at a folder; its error does not stop the others."""
+    try:
+        await _look(services, mark, now)
+    except Exception as failure:  # noqa: BLE001
+        warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=describe(failure))
 
 
 async def _look(services: Services, mark: FolderMark, now: datetime) -> None:

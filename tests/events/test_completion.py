@@ -23,6 +23,7 @@ from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import Progress, State
 from scoring.jobs.submission import before_submission
 from scoring.routes.route import Ready, Route
+from scoring.timing import Timing
 from scoring.use_cases.on_landing import land
 from tests.events.completion_events import (
     LENIENT,
@@ -495,7 +496,9 @@ def _example_end(name: str, **fields: Any) -> Any:
 def _rejected() -> dict[str, Any]:
     made = _example_job(HEART, "landing/heart/b.csv", etag="0x8DE2B5C0F3A1B20", size=0)
     there = blob(made.path, etag=made.landing.etag, size=0)
-    outcome = before_submission(made, Seen(trigger=there))
+    timing = Timing()
+    later = there.modified + timing.empty_patience
+    outcome = before_submission(made, Seen(trigger=there), later, timing)
     assert isinstance(outcome, Outcome)
     seen = progress(State.SUBMITTING, correlation='{"landfall_order": "4712"}')
     return event(made, seen, outcome)

@@ -38,6 +38,7 @@ class Record(msgspec.Struct, kw_only=True):
     created: float
     listed_from: float
     cancel_asked: bool = False
+    left: bool = False  # its endpoint does not know it any more, the workspace does
 
 
 class SimEndpoints:
@@ -84,6 +85,11 @@ class SimEndpoints:
         return accepted
 
     async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
+        record = self.records.get(name)
+        return record.job if record and not record.left else None
+
+    def in_workspace(self, name: str) -> BatchJob | None:
+        """Return what ARM says of a batch job, also of one that its endpoint does not know."""
         record = self.records.get(name)
         return record.job if record else None
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.jobs.batch_job import BatchEndpoint
+from scoring.jobs.batch_job import BatchEndpoint, BatchJob
 from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef, Job, attempt_tag
 from scoring.jobs.progress import OpenJob, Progress, State
@@ -119,6 +119,13 @@ class SimWorkspace:
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:
         return await self._endpoints.endpoint(name)
+
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        del endpoint, deployment
+        return None
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        return self._endpoints.in_workspace(name)
 
     async def cancel(self, batch_job: str) -> None:
         await self._endpoints.cancel(batch_job)

@@ -9,7 +9,7 @@ tells whose write current.
 """
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,7 +21,8 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, properties, read
+from scoring.azure.ledger.blobs import delete, ledger_errors, only_if, properties, read
+from scoring.azure.ledger.parts import listed_in_parts
 from scoring.errors import Unavailable
 from scoring.jobs.job import Job
 from scoring.jobs.landing import normal_etag
@@ -70,17 +71,27 @@ class BlobLedger:
         body = await read(self._open(key))
         return None if body is None else msgspec.json.decode(body, type=Job)
 
-    async def open_jobs(self) -> OpenJobs:
+    async def entry(self, key: str) -> OpenJob | None:
+        """Read the properties of open/."""
+        return await self._current(key)
+
+    async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
         """List open/."""
-        now, entries = await listed(self._container, _OPEN)
+        listing = await listed_in_parts(self._container, _OPEN, start=start, within=within)
         jobs: list[OpenJob] = []
         unreadable: list[str] = []
-        for found in entries:
+        for found in listing.blobs:
             try:
                 jobs.append(_listed(found))
             except msgspec.ValidationError:
                 unreadable.append(found.name.removeprefix(_OPEN))
-        return OpenJobs(now=now, jobs=jobs, unreadable=unreadable)
+        return OpenJobs(
+            now=listing.now,
+            jobs=jobs,
+            unreadable=unreadable,
+            missing_from=listing.missing_from,
+            whole=listing.whole,
+        )
 
     async def forget(self, entry: OpenJob) -> None:
         """Delete open/ if it is unchanged; a host that changed it finds done/."""

@@ -14,7 +14,7 @@ from scoring.jobs.job import ContainerRef, Folder, Job, again, folder_of, job_fo
 from scoring.log import Action, info
 from scoring.ports import Services
 from scoring.routes.route import Route
-from scoring.use_cases.observe import look_where_output_goes
+from scoring.use_cases.observe import look_at_output
 from scoring.use_cases.submit import start
 
 What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "young", "forbidden"]
@@ -129,7 +129,9 @@ class Replay:
 
     async def _has_left_output(self, job: Job) -> bool:
         """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
-        return isinstance(await look_where_output_goes(self._services.storage, job, 1), Blob)
+        return isinstance(
+            await look_at_output(self._services.storage, job, 1, self._services.timing), Blob
+        )
 
     async def _known(self, job: Job) -> Known | None:
         if await self._services.ledger.end(job.key) is not None:
