@@ -72,8 +72,8 @@ class Marks(Protocol):
     async def leave_poll_mark(self, mark: PollMark) -> None:
         """Leave this for the next tick, unless another poll did since `poll_mark`."""
 
-    async def sweep_mark(self, route: str) -> SweepMark:
-        """Return how far the sweep of a route is."""
+    async def sweep_mark(self, route: str) -> tuple[SweepMark, datetime]:
+        """Return how far the sweep of a route is, and the storage's time."""
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Leave this for the next sweep, unless another one did since `sweep_mark`."""
@@ -234,6 +234,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: BatchEndpoints
     publisher: Publisher
     routes: Sequence[Route]
+    route_names: Sequence[str] = ()  # also of the routes that are left out
     source: str  # of the events
     escaping: Escaping
     metadata_prefix: str  # of the landed blob's metadata that stand in its event

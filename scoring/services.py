@@ -44,8 +44,19 @@ async def services() -> Services:
         SetupError: settings or routes.toml cannot be used, or the workspace refuses.
         Unavailable: the workspace cannot be asked where the datastores are.
     """
+    return _with_good_routes(frozenset((await prepared().workspace.places()).items()))
+
+
+def prepared() -> Services:
+    """Return the services before the workspace was asked where the datastores are.
+
+    Their routes are all that can be read.
+
+    Raises:
+        SetupError: settings or routes.toml cannot be used.
+    """
     made, _ = _made()
-    return _with_good_routes(frozenset((await made.workspace.places()).items()))
+    return made
 
 
 @functools.cache
@@ -54,7 +65,10 @@ def _made() -> tuple[Services, list[Mistake]]:
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = read_settings(os.environ)
     routes, mistakes = read_routes_file(ROUTES_FILE, os.environ)
-    return make(settings, routes, Clients(settings)), mistakes
+    made = make(settings, routes, Clients(settings))
+    named = (mistake.route for mistake in mistakes if mistake.named)
+    names = sorted({*named, *(route.name for route in routes)})
+    return msgspec.structs.replace(made, route_names=names), mistakes
 
 
 @functools.lru_cache(maxsize=1)

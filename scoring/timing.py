@@ -78,7 +78,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     listing: timedelta = _MINUTE
     """How long poll's and the sweep's listing of open/ may take; what it has shown then counts."""
     gather_deadline: timedelta = _MINUTE
-    """Poll cuts its look at folders after this."""
+    """Poll cuts its look at folders after this, the sweep its look at dead letters."""
     deadline: timedelta = 3 * _MINUTE
     """Poll begins no further job after this, a sweep no further page."""
     cut: timedelta = timedelta(minutes=4, seconds=40)

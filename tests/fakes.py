@@ -133,16 +133,17 @@ class FakeLedger:
 class FakeMarks:
     """The reference model of what one run leaves for the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._versions = itertools.count(1)
         self.poll = PollMark()
         self.sweeps: dict[str, SweepMark] = {}
 
-    async def sweep_mark(self, route: str) -> SweepMark:
-        return self.sweeps.get(route, SweepMark())
+    async def sweep_mark(self, route: str) -> tuple[SweepMark, datetime]:
+        return self.sweeps.get(route, SweepMark()), self._clock.now
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
-        if mark.version == (await self.sweep_mark(route)).version:
+        if mark.version == self.sweeps.get(route, SweepMark()).version:
             version = str(next(self._versions))
             self.sweeps[route] = msgspec.structs.replace(mark, version=version)
 
@@ -439,7 +440,7 @@ class World:
     def __init__(self, *routes: Route) -> None:
         self.clock = Clock()
         self.ledger = FakeLedger(self.clock)
-        self.marks = FakeMarks()
+        self.marks = FakeMarks(self.clock)
         self.folders = FakeFolders(self.clock)
         self.kept = FakeMessages(self.clock)
         self.storage = FakeStorage(self.clock)
@@ -510,6 +511,7 @@ def services(routes: Sequence[Route], clock: Callable[[], float], **ports: Any) 
     nonces = itertools.count(1)
     return Services(
         routes=routes,
+        route_names=[route.name for route in routes],
         source="/workspace",
         escaping="literal",
         metadata_prefix="landfall_",

@@ -12,7 +12,7 @@ import msgspec
 
 from scoring.durations import read_duration
 from scoring.routes.route import Param, Ready, Route
-from scoring.routes.rules import MARKER_OR_QUIET, Mistake, problems, without_loops
+from scoring.routes.rules import MARKER_OR_QUIET, Mistake, is_name, problems, without_loops
 
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -35,21 +35,31 @@ def read_routes(text: str, settings: Mapping[str, str]) -> tuple[list[Route], li
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as mistake:
-        return [], [Mistake(route="(all)", field="(syntax)", problem=str(mistake))]
+        return [], [_of_all("(syntax)", str(mistake))]
     tables = document.pop("routes", [])
     if document or not isinstance(tables, list):
         wrong = min(document, default="routes")
-        return [], [Mistake(route="(all)", field=wrong, problem="write [[routes]] tables only")]
+        return [], [_of_all(wrong, "write [[routes]] tables only")]
     routes: list[Route] = []
     mistakes: list[Mistake] = []
     for number, table in enumerate(tables, start=1):
         try:
             routes.append(_read_route(table, settings, {route.name for route in routes}))
         except _FieldError as wrong:
-            named = table.get("name") if isinstance(table, dict) else None
-            route = str(named or f"number {number}")
-            mistakes.append(Mistake(route=route, field=wrong.field, problem=wrong.problem))
+            name = table.get("name") if isinstance(table, dict) else None
+            mistakes.append(
+                Mistake(
+                    route=str(name or f"number {number}"),
+                    field=wrong.field,
+                    problem=wrong.problem,
+                    named=is_name(name),
+                )
+            )
     return without_loops(routes, lambda route: route.datastore, mistakes)
+
+
+def _of_all(field: str, problem: str) -> Mistake:
+    return Mistake(route="(all)", field=field, problem=problem, named=False)
 
 
 def kinds_of(struct: type[msgspec.Struct]) -> dict[str, Any]:

@@ -46,13 +46,12 @@ async def obstacle_or_other(
     other = gathered(job.folder, seen.files, escaping, emptied=job.landing.landed)
     if other.key in (job.key, job.again_of):
         return None
-    entry = await ledger.entry(other.key)
-    if entry is not None:
-        return _beside(job, other, entry)
+    # Its entry may outlive its end: until the event is out.
     end = await ledger.end(other.key)
-    if end is None:
-        return Instead(other)
-    return superseded_by(other) if was_submitted(end) else None
+    if end is not None:
+        return superseded_by(other) if was_submitted(end) else None
+    entry = await ledger.entry(other.key)
+    return Instead(other) if entry is None else _beside(job, other, entry)
 
 
 def superseded_by(other: Job) -> Outcome:

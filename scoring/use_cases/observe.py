@@ -5,7 +5,8 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import TypeVar
 
-from scoring.errors import Unavailable, UnreadableBlob
+from scoring.concurrency import time_limit
+from scoring.errors import UnreadableBlob
 from scoring.events.correlation import correlation
 from scoring.jobs.blobs import Blob, Forbidden, Seen, Unreadable, folder_digest
 from scoring.jobs.job import Job
@@ -59,12 +60,8 @@ async def _listed(storage: LandingStorage, job: Job, timing: Timing) -> list[Blo
 
 
 async def _in_time(look: Awaitable[T], limit: timedelta) -> T:
-    seconds = limit.total_seconds()
-    try:
-        async with asyncio.timeout(seconds):
-            return await look
-    except TimeoutError:
-        raise Unavailable(f"the landing storage: no answer in {seconds:.0f} s") from None
+    async with time_limit(limit, "a look at the landing storage"):
+        return await look
 
 
 def with_version_seen(entry: OpenJob, job: Job, seen: Seen, metadata_prefix: str) -> OpenJob:

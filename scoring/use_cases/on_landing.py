@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from scoring.concurrency import for_each_then_raise
+from scoring.concurrency import for_each_then_raise, time_limit
 from scoring.errors import SetupError, Unavailable, UnreadableMessage
 from scoring.events.storage import Ignored, Renamed, read_message
 from scoring.jobs.blobs import Forbidden
@@ -50,9 +50,11 @@ async def take(services: Services, events: Sequence[Event], *, later: bool = Fal
     """Start the jobs of all these events; with `later` poll submits them.
 
     Raises:
-        Unavailable, SetupError: the first failure, when all the others are done.
+        Unavailable, SetupError: the first failure, when all the others are done; or there was
+            not enough time: what was claimed is known when the message comes again.
     """
-    await for_each_then_raise(partial(_take, services, later=later), events)
+    async with time_limit(services.timing.cut, "the message"):
+        await for_each_then_raise(partial(_take, services, later=later), events)
 
 
 async def _take(services: Services, event: Event, *, later: bool) -> None:

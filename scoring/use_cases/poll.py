@@ -272,7 +272,7 @@ class _Pass:
             ended.set_result(None)
 
     async def _resume(self, entry: OpenJob) -> Probed:
-        return await resume(self.services, entry, self._admission.has_room)
+        return await resume(self.services, entry, self._admission.has_room, self._tick.now)
 
     async def _save(self, entry: OpenJob, step: Save) -> None:
         saved = await ledger_writes.save(self.services, entry, step.progress)

@@ -27,7 +27,7 @@ from scoring.jobs.submission import (
     after_failure,
     before_submission,
 )
-from scoring.log import Action, info, warning
+from scoring.log import Action, describe, info, warning
 from scoring.ports import Services, Workspace
 from scoring.use_cases import ledger_writes
 from scoring.use_cases.cooldown import cooldown_until
@@ -85,15 +85,24 @@ async def _nothing() -> None:
     return None
 
 
-async def resume(services: Services, listed: OpenJob, has_room: HasRoom) -> Probed:
+async def resume(services: Services, listed: OpenJob, has_room: HasRoom, now: datetime) -> Probed:
     """Submit a pending job (edge e); tell what that says about its endpoint.
 
-    `has_room` is asked once the job is marked.
+    `has_room` is asked once the job is marked. `now` is the time of the listing.
     """
     # These may be read before the claim: it fails if the entry has changed since it was listed.
-    job, end = await asyncio.gather(
-        services.ledger.job(listed.key), services.ledger.end(listed.key)
-    )
+    try:
+        job, end = await asyncio.gather(
+            services.ledger.job(listed.key), services.ledger.end(listed.key)
+        )
+    except Exception as failure:
+        # What a newer version of the code wrote must not keep others from their place.
+        step = after_failure(
+            listed.progress, describe(failure), now, services.timing, refused=False
+        )
+        if isinstance(step, Save):
+            await ledger_writes.save(services, listed, step.progress)
+        raise
     if end is not None:
         await announce(services, listed, end, job)
         return Probed.NOT_ASKED

@@ -405,6 +405,7 @@ async def _timed_out(world: World) -> None:
 
 async def _empty(world: World) -> None:
     await world.land(FILE, size=0)
+    await world.ticks(timedelta(minutes=70), every=timedelta(minutes=1))
 
 
 async def _empty_folder(world: World) -> None:

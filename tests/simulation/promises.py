@@ -194,7 +194,7 @@ class Promises:
         if receipts != wanted:
             self._broken(4, f"receipts: {receipts ^ wanted}")
         for data in ends:
-            record = world.endpoints.records.get(data["batchJob"] or "")
+            record = self._record(data)
             completed = record is not None and record.job.state is JobState.COMPLETED
             if data["status"] == "completed" and not completed:
                 self._broken(5, f"{data} completed, but its batch job has not")
@@ -202,6 +202,16 @@ class Promises:
                 blob = world.storage.blobs[data["output"]["uri"].partition("/paths/")[2]]
                 if blob.etag != data["output"]["etag"]:
                     self._broken(5, f"{data} names another output than {blob}")
+
+    def _record(self, data: dict[str, Any]) -> "Record | None":
+        """Return the batch job of an end; where none is known, the one that wrote its output."""
+        if data["batchJob"]:
+            return self._world.endpoints.records.get(data["batchJob"])
+        uri = (data["output"] or {}).get("uri")
+        everything = (*self._world.endpoints.records.values(), *self._world.endpoints.gone)
+        of_output = [one for one in everything if one.submission.output_uri == uri]
+        done = [one for one in of_output if one.job.state is JobState.COMPLETED]
+        return next(iter(done), None)
 
     def _quarantine(self) -> None:
         world = self._world
@@ -254,21 +264,19 @@ class Promises:
                 self._broken(3, f"{key} says that it ended at {ended}, {late:.0f} s before it did")
 
     def _same_again(self, route: Route) -> None:
-        """Check that nothing is scored again that was scored, and has not changed since."""
+        """Check that no two jobs scored one content of a folder."""
         scored: dict[tuple[str, str], str] = {}
-        for at, submission, _ in self._world.endpoints.posts:
-            key = submission.tag.split("-")[1]
-            claimed, job = self._world.ledger.claimed[key]
-            if job.route.name != route.name or self._asked_for(key):
+        for data in self._ends():
+            key, content = data["job"], (data["input"]["uri"], data["input"]["etag"])
+            if (
+                data["route"] != route.name
+                or not data["times"]["submitted"]
+                or self._asked_for(key)
+            ):
                 continue
-            content = self.contents[at, submission.tag]
-            version = job.landing.etag
-            other = version in self.held and version != content
-            if other or claimed <= self._world.storage.changes[job.path]:
-                continue  # it changed while its version waited
-            before = scored.setdefault((job.path, content), key)
+            before = scored.setdefault(content, key)
             if before != key:
-                self._broken(2, f"{job.path} was scored by {before}, and by {key}, unchanged")
+                self._broken(2, f"{content} was scored by {before}, and by {key}, unchanged")
 
     def submitted(self, at: float, submission: Submission) -> None:
         """Note what lies in a folder when it is submitted."""

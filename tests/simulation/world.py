@@ -4,11 +4,13 @@ import asyncio
 import itertools
 import random
 from collections import deque
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from scoring.ports import Services
 from scoring.routes.route import Ready, Route
 from scoring.use_cases import on_poison
 from scoring.use_cases.poll import poll
@@ -92,7 +94,7 @@ class World:
             self.routes,
             self.loop.time,
             ledger=self.ledger,
-            marks=FakeMarks(),
+            marks=FakeMarks(clock),
             folders=self.folders,
             messages=self.messages,
             storage=self.storage,
@@ -149,7 +151,7 @@ class World:
         if name in host.running or not host.usable:
             return  # an overrun: a host runs one at a time
         host.running.add(name)
-        function = poll
+        function: Callable[[Services], Coroutine[Any, Any, None]] = poll
         if name == "sweep":
             function = sweep if self.sweeps else on_poison.go_on
 

@@ -298,7 +298,7 @@ async def test_a_disabled_route_and_one_without_its_datastore_lose_nothing() -> 
     await world.tick()
     assert scored(world) == []
     assert len(world.ledger.open) == 1
-    assert set(world.marks.sweeps) == {"heart"}
+    assert set(world.marks.sweeps) == {"heart", "lost"}
 
 
 async def test_two_sweeps_at_once_keep_the_mark_of_the_first() -> None:
