@@ -130,9 +130,10 @@ def version_in(event: bytes) -> str:
     return etag
 
 
-def was_submitted(event: bytes) -> bool:
-    """Tell whether the job that an event is about was ever accepted by its endpoint."""
-    return msgspec.json.decode(event)["data"]["times"]["submitted"] is not None
+def is_superseded(event: bytes) -> bool:
+    """Tell whether the job that an event is about gave way to another one."""
+    status: str = msgspec.json.decode(event)["data"]["status"]
+    return status == Status.SUPERSEDED
 
 
 def receipt(event: bytes) -> tuple[int, bytes]:

@@ -1,27 +1,26 @@
 """Which job a quiet folder is submitted by, when it changed while its job waited.
 
-The key of a folder's job is a digest over its files. Two jobs with the same files must not both be
-submitted, and no files may be left without a job. So the folder is submitted by the job of the
-files that lie there now:
+The key of a folder's job is a digest over its files. Two jobs must not both be submitted with the
+same files, and no files may be left without a job. So the job in hand is submitted only if the
+folder still holds its own files. Else it yields to the job of the files that lie there now:
 
-    the job's own files ─────────────────────────────► submit it
-    other files; their job
-      ├─ is not known ──► claim it ──► this job is superseded ──► submit that one
-      ├─ was submitted with them, or is a later one ──► this job is superseded
-      ├─ is an earlier one that waits ──► this job waits until that one was submitted
-      └─ ended or was submitted otherwise ──► submit this job
+    that job
+      ├─ is not known ──► claim it ──► the job in hand is superseded ──► submit that one
+      ├─ has ended, or was submitted, or is a later one that waits ──► superseded
+      └─ is an earlier one that waits ──► the job in hand waits until that one was submitted
 
 Of two jobs that wait only the earlier one yields to the later one: else two hosts that look while
-files come and go could give up both.
+files come and go could give up both. A job that was superseded is never submitted. If its files
+lie there again, they get a job of their own: `job_of_files`.
 """
 
 from datetime import datetime
 from typing import NamedTuple
 
-from scoring.events.completion import was_submitted
+from scoring.events.completion import is_superseded
 from scoring.jobs.blobs import Forbidden, Seen
 from scoring.jobs.folders import gathered
-from scoring.jobs.job import Job
+from scoring.jobs.job import Job, again
 from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import OpenJob, State
 from scoring.jobs.submission import Hold
@@ -43,15 +42,28 @@ async def obstacle_or_other(
     """Return what becomes of a job whose folder was just looked at; None: it is submitted."""
     if not job.route.gathers or job.route.late == "ignore" or isinstance(seen.files, Forbidden):
         return None
-    other = gathered(job.folder, seen.files, escaping, emptied=job.landing.landed)
-    if other.key in (job.key, job.again_of):
+    present = gathered(job.folder, seen.files, escaping, emptied=job.landing.landed)
+    if present.key in (job.key, job.again_of):
         return None
-    # Its entry may outlive its end: until the event is out.
-    end = await ledger.end(other.key)
-    if end is not None:
-        return superseded_by(other) if was_submitted(end) else None
+    other, ended = await job_of_files(ledger, present)
+    if other.key == job.key:
+        return None
+    if ended:
+        return superseded_by(other)
     entry = await ledger.entry(other.key)
     return Instead(other) if entry is None else _beside(job, other, entry)
+
+
+async def job_of_files(ledger: Ledger, job: Job) -> tuple[Job, bool]:
+    """Return the job that scores the files of this one, and whether it has ended.
+
+    Where that was superseded without its files being scored, it is another one.
+    """
+    end = await ledger.end(job.key)
+    while end is not None and is_superseded(end):
+        job = again(job, "the same files lie there again")
+        end = await ledger.end(job.key)
+    return job, end is not None
 
 
 def superseded_by(other: Job) -> Outcome:
@@ -60,10 +72,7 @@ def superseded_by(other: Job) -> Outcome:
     return Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
 
 
-def _beside(job: Job, other: Job, entry: OpenJob) -> Outcome | Hold | None:
-    submitted_with = entry.progress.folder_digest
-    if entry.progress.state not in _WAITING and submitted_with not in ("", other.landing.etag):
-        return None
+def _beside(job: Job, other: Job, entry: OpenJob) -> Outcome | Hold:
     if entry.progress.state not in _WAITING or _age(other) > _age(job):
         return superseded_by(other)
     return Hold(f"job {other.key} of the same folder comes first")

@@ -22,7 +22,8 @@ from scoring.jobs.folders import TOUCHES, Due, FolderMark, due_because, gathered
 from scoring.jobs.job import Folder
 from scoring.log import Action, describe, warning
 from scoring.ports import Folders, Services
-from scoring.use_cases.submit import start
+from scoring.use_cases.folder_versions import job_of_files
+from scoring.use_cases.submit import Started, start
 
 
 async def gather(services: Services) -> None:
@@ -70,7 +71,11 @@ async def _look(services: Services, mark: FolderMark, now: datetime) -> None:
 async def _claim(services: Services, folder: Folder, files: list[Blob], emptied: datetime) -> bool:
     """Claim the job of a folder; tell whether nothing is left to do for these files."""
     job = gathered(folder, files, services.escaping, emptied=emptied)
-    if await start(services, job, later=True) or folder.route.late == "score":
+    if folder.route.late == "score":
+        # Known or not is decided by the claim; this look finds what was superseded.
+        job, ended = await job_of_files(services.ledger, job)
+        return ended or await start(services, job, later=True) is not Started.ENDED
+    if await start(services, job, later=True) is Started.CLAIMED:
         return True
     end = await services.ledger.end(job.key)
     if end is None:

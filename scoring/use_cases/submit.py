@@ -49,8 +49,18 @@ class Probed(enum.Enum):
     """Nothing was sent."""
 
 
-async def start(services: Services, job: Job, *, later: bool = False) -> bool:
-    """Claim a job and submit it; False: it was claimed before, and may have ended.
+class Started(enum.Enum):
+    """What became of a claim."""
+
+    CLAIMED = enum.auto()
+    OPEN = enum.auto()
+    """The job was claimed before."""
+    ENDED = enum.auto()
+    """It has ended before."""
+
+
+async def start(services: Services, job: Job, *, later: bool = False) -> Started:
+    """Claim a job, unless it was claimed before, and submit it.
 
     Where its route may hold it back, and with `later`, it is left to poll to submit.
     """
@@ -59,7 +69,7 @@ async def start(services: Services, job: Job, *, later: bool = False) -> bool:
     entry = await ledger_writes.claim(services, job, State.PENDING if waits else State.SUBMITTING)
     if entry is None:
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="open job")
-        return False
+        return Started.OPEN
     attempt = _Attempt(services, job, entry, since)
     async with attempt.sending_nothing():
         look = _nothing() if waits else look_at_input(services.storage, job, services.timing)
@@ -68,7 +78,7 @@ async def start(services: Services, job: Job, *, later: bool = False) -> bool:
         # Its event is out: open/ is deleted only after publishing, and we could create it.
         info(Action.DUPLICATE, job=job.key, route=job.route.name, path=job.path, of="ended job")
         await services.ledger.forget(entry)
-        return False
+        return Started.ENDED
     info(
         Action.CLAIMED,
         job=job.key,
@@ -78,7 +88,7 @@ async def start(services: Services, job: Job, *, later: bool = False) -> bool:
     )
     if seen is not None:
         await attempt.submit(seen)
-    return True
+    return Started.CLAIMED
 
 
 async def _nothing() -> None:

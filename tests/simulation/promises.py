@@ -36,6 +36,7 @@ class Promises:
         self.violations: list[str] = []
         self.contents: dict[tuple[float, str], str] = {}
         self._canceled: dict[str, int] = {}  # by job key: the attempt that was under way
+        self._replayed: set[str] = set()  # keys of jobs that operators asked for
         self._owed: dict[str, str] = {}  # job keys that must end, and why
         self.held: dict[str, set[Version]] = {}  # what a folder's version held, by its digest
 
@@ -53,6 +54,7 @@ class Promises:
 
     def replayed(self, replayed: Replayed) -> None:
         """Note what a command claimed: it must end."""
+        self._replayed.add(replayed.job)
         self._owed[replayed.job] = f"{replayed.path} on {replayed.route}: it was replayed"
 
     def canceled(self, key: str) -> None:
@@ -205,8 +207,9 @@ class Promises:
 
     def _record(self, data: dict[str, Any]) -> "Record | None":
         """Return the batch job of an end; where none is known, the one that wrote its output."""
-        if data["batchJob"]:
-            return self._world.endpoints.records.get(data["batchJob"])
+        known = self._world.endpoints.records.get(data["batchJob"] or "")
+        if known is not None:
+            return known
         uri = (data["output"] or {}).get("uri")
         everything = (*self._world.endpoints.records.values(), *self._world.endpoints.gone)
         of_output = [one for one in everything if one.submission.output_uri == uri]
@@ -253,7 +256,7 @@ class Promises:
 
     def _asked_for(self, key: str) -> bool:
         """Tell whether an operator had an input scored again by this job."""
-        return bool(self._world.ledger.claimed[key][1].again_of)
+        return key in self._replayed
 
     def _times(self) -> None:
         for key, event in self._world.ledger.done.items():

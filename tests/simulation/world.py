@@ -28,6 +28,7 @@ from tests.simulation.queue import Queue
 from tests.simulation.users import QUIET, Users
 
 LONGEST = 40 * DAY
+MANY = 10  # open jobs
 _HISTORY = 20_000  # entries that a run keeps
 
 FILLING = Ready(quiet=timedelta(seconds=QUIET), at_most=timedelta(minutes=20))
@@ -246,7 +247,8 @@ class World:
                 swept = self._last_sweeps
             elif self._last_sweeps - swept > 1:
                 return
-            stride = min(stride * 2, 3 * HOUR)
+            # A long queue on a limited route needs many ticks, not long ones.
+            stride = min(stride * 2, 3 * HOUR) if len(self.ledger.open) < MANY else 10 * MINUTE
 
     def _is_at_rest(self) -> bool:
         kept = any(not one.announced for _, one in self.messages.messages.values())

@@ -71,10 +71,8 @@ async def test_a_trickle_does_not_starve_the_folder() -> None:
     assert len(world.endpoints.submissions) == 1
 
 
-async def test_a_version_that_ended_without_a_submission_is_scored_by_the_job_that_finds_it() -> (
-    None
-):
-    """The second file comes and goes: the first version was given up for the one with both."""
+async def test_files_whose_job_was_superseded_get_another_when_they_lie_there_again() -> None:
+    """The second file comes and goes: the first job was given up for the one of both files."""
     world = await waiting(LIMITED)
     await world.land("landing/b1/2.png")
     await world.ticks(7 * MINUTE, every=MINUTE)  # both versions wait
@@ -96,8 +94,12 @@ async def test_a_version_that_ended_without_a_submission_is_scored_by_the_job_th
     await world.tick(MINUTE)
     await finish(world)
     assert digests(world) == [first.landing.etag]
-    assert sorted(world.publisher.ends) == [("completed", None), ("superseded", "overwritten")]
-    assert second.key in {event["id"] for event in world.publisher.events}
+    assert sorted(world.publisher.ends) == [
+        ("completed", None),
+        ("superseded", "overwritten"),
+        ("superseded", "overwritten"),
+    ]
+    assert {first.key, second.key} < {event["id"] for event in world.publisher.events}
 
 
 async def test_an_earlier_version_that_waits_goes_first_when_the_folder_is_as_it_was() -> None:

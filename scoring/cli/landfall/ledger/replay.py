@@ -15,7 +15,7 @@ from scoring.log import Action, info
 from scoring.ports import Services
 from scoring.routes.route import Route
 from scoring.use_cases.observe import look_at_output
-from scoring.use_cases.submit import start
+from scoring.use_cases.submit import Started, start
 
 What = Literal["claimed", "open", "ended", "again", "asked-before", "filling", "young", "forbidden"]
 
@@ -115,7 +115,7 @@ class Replay:
 
     async def _start(self, job: Job, what: What, *, otherwise: What) -> Replayed:
         if not self._dry_run:
-            if not await start(self._services, job, later=True):
+            if await start(self._services, job, later=True) is not Started.CLAIMED:
                 return self._told(otherwise, job.route, job.path, job.key)
             info(
                 Action.REPLAYED,
