@@ -138,7 +138,7 @@ class Board:
         path = said.get("path", "")
         if path.removesuffix(RECEIPT) in self._outputs:
             return None  # the outputs of the jobs land as well, and no route takes them
-        what = path or said.get("digest") or said.get("folder")
+        what = path or said.get("digest") or said.get("folder") or said.get("version")
         why = said.get("problem") or said.get("reason") or said.get("error")
         return News(" ".join(filter(None, (action, what, why))), above=True)
 

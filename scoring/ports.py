@@ -234,6 +234,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: BatchEndpoints
     publisher: Publisher
     routes: Sequence[Route]
+    version: str  # of Landfall
     route_names: Sequence[str] = ()  # also of the routes that are left out
     source: str  # of the events
     escaping: Escaping

@@ -512,6 +512,7 @@ def services(routes: Sequence[Route], clock: Callable[[], float], **ports: Any) 
     return Services(
         routes=routes,
         route_names=[route.name for route in routes],
+        version="1.2.3",
         source="/workspace",
         escaping="literal",
         metadata_prefix="landfall_",

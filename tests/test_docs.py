@@ -25,7 +25,7 @@ from tests.recording import Recording
 
 ROUTES = page("routes")
 SETTINGS = page("settings")
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
 
 # --- operate.md ---------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ def test_what_is_no_job_and_no_folder_is_shown_above_the_table() -> None:
     assert news == News("job-error f SetupError: no", above=True)
     news = Board().read(f"{HOST}announced digest=d type=Landfall.MessageQuarantined")
     assert news == News("announced d", above=True)
+    news = Board().read(f"{HOST}started version=0.1.0 routes=3")
+    assert news == News("started 0.1.0", above=True)
 
 
 def test_a_result_is_told_in_full_above_the_table() -> None:
