@@ -81,7 +81,7 @@ class Plan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     CancelRequested: it also ignores cancels until then. Empty: as ever."""
     message: str = ""  # why it failed
     hidden: bool = False  # not in listings, until it is released
-    gone: bool = False  # GET answers 404 too, until it is released
+    gone: bool = False  # the endpoint answers 404 too, until it is released; the workspace does not
     match: str = ""  # a regular expression that is searched for in endpoint, blank, input URI
     times: int = 1  # how many jobs; -1: all
 

@@ -148,7 +148,7 @@ def batch_job_in(document: Any) -> BatchJob | None:
 
 
 def _studio(properties: dict[str, Any]) -> str | None:
-    endpoints = _dict(properties.get("interactionEndpoints"))
+    endpoints = _dict(properties.get("interactionEndpoints") or properties.get("services"))
     link = _dict(endpoints.get("Studio")).get("endpoint")
     plain = isinstance(link, str) and link.isascii() and link.startswith("https://")
     return link if plain else None

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from scoring.concurrency import for_each_then_raise, time_limit
-from scoring.errors import SetupError, Unavailable, UnreadableMessage
+from scoring.errors import SetupError, Unavailable, UnreadableBlob, UnreadableMessage
 from scoring.events.storage import Ignored, Renamed, read_message
-from scoring.jobs.blobs import Forbidden
+from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef, folder_of, job_for
 from scoring.jobs.landing import Landing
 from scoring.log import Action, info, warning
-from scoring.ports import Services
+from scoring.ports import LandingStorage, Services
 from scoring.use_cases.submit import start
 
 Event = Landing | Renamed | Ignored
@@ -113,13 +113,22 @@ async def _take_renamed(services: Services, renamed: Renamed, *, later: bool) ->
 async def _take_blob(
     services: Services, renamed: Renamed, place: ContainerRef, *, later: bool
 ) -> None:
-    blob = await services.storage.blob(place, renamed.path)
+    blob = await _look(services.storage, place, renamed.path)
     if isinstance(blob, Forbidden):
         raise SetupError(f"the app may not look at {renamed.path}, which was renamed")
     if blob is None:
         info(Action.IGNORED, path=renamed.path, container=renamed.container, reason="deleted")
         return
     await land(services, blob.landing(place, renamed.renamed), later=later)
+
+
+async def _look(storage: LandingStorage, place: ContainerRef, path: str) -> Blob | Forbidden | None:
+    """Look at a blob; a listing shows the version also of one that is refused permanently."""
+    try:
+        return await storage.blob(place, path)
+    except UnreadableBlob:
+        page = await storage.page(place, path, "")
+        return next((one for one in page.blobs if one.path == path), None)
 
 
 async def _take_directory(services: Services, renamed: Renamed, place: ContainerRef) -> None:

@@ -17,6 +17,7 @@ from scoring.jobs.progress import State
 from scoring.jobs.submission import DEFINITE
 from scoring.routes.route import Route
 from tests.fakes import PLACE
+from tests.simulation.azureml import UNFIT
 from tests.simulation.faults import HOUR, MINUTE
 
 if TYPE_CHECKING:
@@ -118,6 +119,9 @@ class Promises:
         """Check that an attempt is given up only if no listing shows it for a quarter of an hour."""
         for record in self._world.endpoints.records.values():
             lag = record.listed_from - record.created
+            path = record.submission.output_uri.partition("/paths/")[2]
+            if record.submission.tag == tag and path in self._world.storage.blobs:
+                self._broken(2, f"{tag} was declared lost, though its output is there")
             if record.submission.tag == tag and lag <= LISTED_BY:
                 self._broken(2, f"{tag} was declared lost, though it is listed after {lag:.0f} s")
 
@@ -133,6 +137,7 @@ class Promises:
         if world.queue.messages:
             self._broken(1, f"left in the queue: {world.queue.messages}")
         self._everything_ended()
+        self._for_good_reasons()
         self._nothing_twice()
         self._announced()
         self._outputs()
@@ -153,6 +158,27 @@ class Promises:
         for key, why in self._owed.items():
             if key not in world.ledger.done:
                 self._broken(1, f"{why}, and has no end")
+
+    def _for_good_reasons(self) -> None:
+        """Check that nothing was given up that somebody was about to fix, fill or find."""
+        records = self._world.endpoints.records
+        for data in self._ends():
+            code, message = (
+                (data["reason"] or {}).get("code"),
+                (data["reason"] or {}).get("message", ""),
+            )
+            if code == "refused" and UNFIT in message:
+                self._broken(1, f"{data} failed, though its endpoint was deployed again")
+            record = records.get(data["batchJob"] or "")
+            if code == "batch-job-gone" and record and record.job.state is JobState.COMPLETED:
+                self._broken(1, f"{data} is gone, though the workspace knows that it completed")
+            if code == "empty":
+                age = datetime.fromisoformat(data["times"]["ended"]) - self._born(data)
+                if age < timedelta(minutes=59):
+                    self._broken(1, f"{data} was rejected after {age}: its content may have come")
+
+    def _born(self, data: dict[str, Any]) -> datetime:
+        return self._world.storage.born[data["input"]["etag"]]
 
     def _nothing_twice(self) -> None:
         answers: defaultdict[str, list[Answer]] = defaultdict(list)

@@ -80,7 +80,7 @@ class World:
         self.ledger = SimLedger(clock, self.faults)
         self.folders = FakeFolders(clock)
         self.messages = FakeMessages(clock)
-        self.storage = SimStorage(clock)
+        self.storage = SimStorage(clock, self.faults)
         self.endpoints = SimEndpoints(self)
         self.publisher = FakePublisher()
         self.queue = Queue(self)

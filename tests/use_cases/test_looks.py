@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from scoring.errors import SetupError, Unavailable, UnreadableBlob
+from scoring.events.storage import Renamed
 from scoring.jobs.batch_job import ErrorAnswer
 from scoring.jobs.progress import State
+from scoring.use_cases import on_landing
 from tests.factories import folder_route, route
-from tests.fakes import World
+from tests.fakes import PLACE, START, World
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -47,6 +49,18 @@ async def test_a_blob_that_the_storage_refuses_permanently_is_rejected(of: Any) 
         in world.publisher.events[0]["data"]["reason"]["message"]
     )
     assert (world.endpoints.submissions, world.ledger.open) == ([], {})
+
+
+async def test_so_is_one_that_was_renamed_into_its_place() -> None:
+    """The event of a rename says no version, and a look does not either."""
+    world = World(route())
+    world.storage.put(FILE)
+    refuse(world, FILE, by=KEY)
+    renamed = Renamed(
+        account=PLACE.account, container=PLACE.container, path=FILE, directory=False, renamed=START
+    )
+    await on_landing.take(world.services, [renamed])
+    assert world.publisher.ends == [("rejected", "unreadable")]
 
 
 async def test_a_refusal_that_may_be_fixed_ends_a_job_after_a_day() -> None:

@@ -129,7 +129,8 @@ def _poll_mark() -> Case:
 
 def _sweep_mark(name: str) -> Case:
     async def read(container: ContainerClient) -> object:
-        return msgspec.structs.replace(await BlobMarks(container).sweep_mark(name), version=None)
+        mark, _ = await BlobMarks(container).sweep_mark(name)
+        return msgspec.structs.replace(mark, version=None)
 
     return Case(lambda blobs: BlobMarks(blobs).leave_sweep_mark(name, SWEEP_MARK), read, SWEEP_MARK)
 
