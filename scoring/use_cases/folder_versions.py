@@ -27,6 +27,8 @@ from scoring.jobs.submission import Hold
 from scoring.ports import Ledger
 from scoring.uris import Escaping
 
+SAME_FILES = "the same files lie there again"  # the request that the key of such a job holds
+
 _WAITING = frozenset({State.PENDING, State.SUBMITTING})
 
 
@@ -61,7 +63,7 @@ async def job_of_files(ledger: Ledger, job: Job) -> tuple[Job, bool]:
     """
     end = await ledger.end(job.key)
     while end is not None and is_superseded(end):
-        job = again(job, "the same files lie there again")
+        job = again(job, SAME_FILES)
         end = await ledger.end(job.key)
     return job, end is not None
 

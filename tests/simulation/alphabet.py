@@ -27,6 +27,7 @@ ALPHABET = frozenset(
         "listing: leaves out for ever",
         "listing: refused for good",
         "poll: its listing is cut",
+        "sweep: the first one comes to nothing",
         "workspace: a deployment that cannot run",
         "message: malformed",
         "queue: comes back unanswered",

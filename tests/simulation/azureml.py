@@ -28,7 +28,7 @@ REFUSALS = (400, 401, 403, 404, 413, 422)
 UNCLEAR = (408, 409, 500, 502, 503, 504)
 
 LEAVES: Literal["leaves"] = "leaves"  # its endpoint does not know it any more
-UNFIT = "no valid deployments to route to, a fault of the set-up"
+UNFIT = "the deployment failed to provision"
 # Seconds, then the state; None: it disappears.
 Life = Iterator[tuple[float, JobState | Literal["leaves"] | None]]
 
@@ -57,6 +57,7 @@ class SimEndpoints:
         # Some runs have an endpoint whose listing is refused, whatever happens.
         refuses = world.faults.happens("listing: refused for good", 0.1)
         self._unlisted = self._uri(world.chance.choice(("classifier", "other"))) if refuses else ""
+        self.not_told = False  # a host could not ask whether a deployment can run
         self._broken_until: dict[str, float] = {}
         if world.faults.happens("workspace: a deployment that cannot run", 0.15):
             lasts = world.chance.choice((10 * 60.0, HOUR, 6 * HOUR))

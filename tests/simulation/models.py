@@ -67,7 +67,7 @@ class SimLedger(FakeLedger):
         return stands
 
     async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
-        cut = within is not None and self._faults.happens("poll: its listing is cut", 0.05)
+        cut = within is not None and self._faults.happens("poll: its listing is cut", 0.15)
         self.lists = self._faults.entries_of_a_cut_listing() if cut else None
         return await super().open_jobs(start=start, within=within)
 

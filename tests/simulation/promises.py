@@ -11,11 +11,12 @@ import msgspec
 from scoring.cli.landfall.ledger.replay import Replayed
 from scoring.jobs.batch_job import Answer, ErrorAnswer, JobState, NotSent, Submission
 from scoring.jobs.blobs import Blob, folder_digest
-from scoring.jobs.job import attempt_tag, job_for
+from scoring.jobs.job import attempt_tag, digest, job_for
 from scoring.jobs.landing import Landing
 from scoring.jobs.progress import State
 from scoring.jobs.submission import DEFINITE
 from scoring.routes.route import Route
+from scoring.use_cases.folder_versions import SAME_FILES
 from tests.fakes import PLACE
 from tests.simulation.azureml import UNFIT
 from tests.simulation.faults import HOUR, MINUTE
@@ -37,7 +38,6 @@ class Promises:
         self.violations: list[str] = []
         self.contents: dict[tuple[float, str], str] = {}
         self._canceled: dict[str, int] = {}  # by job key: the attempt that was under way
-        self._replayed: set[str] = set()  # keys of jobs that operators asked for
         self._owed: dict[str, str] = {}  # job keys that must end, and why
         self.held: dict[str, set[Version]] = {}  # what a folder's version held, by its digest
 
@@ -55,7 +55,6 @@ class Promises:
 
     def replayed(self, replayed: Replayed) -> None:
         """Note what a command claimed: it must end."""
-        self._replayed.add(replayed.job)
         self._owed[replayed.job] = f"{replayed.path} on {replayed.route}: it was replayed"
 
     def canceled(self, key: str) -> None:
@@ -167,7 +166,7 @@ class Promises:
                 (data["reason"] or {}).get("code"),
                 (data["reason"] or {}).get("message", ""),
             )
-            if code == "refused" and UNFIT in message:
+            if code == "refused" and UNFIT in message and not self._world.endpoints.not_told:
                 self._broken(1, f"{data} failed, though its endpoint was deployed again")
             record = records.get(data["batchJob"] or "")
             if code == "batch-job-gone" and record and record.job.state is JobState.COMPLETED:
@@ -282,7 +281,9 @@ class Promises:
 
     def _asked_for(self, key: str) -> bool:
         """Tell whether an operator had an input scored again by this job."""
-        return key in self._replayed
+        job = self._world.ledger.claimed[key][1]
+        again_by_itself = digest(job.again_of, "again", SAME_FILES) == key
+        return bool(job.again_of) and not again_by_itself
 
     def _times(self) -> None:
         for key, event in self._world.ledger.done.items():

@@ -1,6 +1,7 @@
 """One run: a workspace, its users, its hosts and its faults, all drawn from one seed."""
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections import deque
@@ -10,13 +11,22 @@ from typing import Any
 
 import msgspec
 
+from scoring.errors import Unavailable
 from scoring.ports import Services
 from scoring.routes.route import Ready, Route
 from scoring.use_cases import on_poison
 from scoring.use_cases.poll import poll
 from scoring.use_cases.sweep import sweep
 from tests.factories import folder_route, quiet_route, route
-from tests.fakes import FakeFolders, FakeMarks, FakeMessages, FakePublisher, services
+from tests.fakes import (
+    FakeFolders,
+    FakeMarks,
+    FakeMessages,
+    FakePublisher,
+    Method,
+    Through,
+    services,
+)
 from tests.simulation.azureml import SimEndpoints
 from tests.simulation.faults import DAY, HOUR, MINUTE, Faults
 from tests.simulation.hosts import Host
@@ -64,6 +74,15 @@ ROUTES = [
 ]
 
 
+class Refusing(Through):
+    """A ledger that cannot be listed."""
+
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        if method == "open_jobs":
+            raise Unavailable("503")
+        return await effect(*args)
+
+
 class World:
     """Everything that one seed decides."""
 
@@ -108,6 +127,7 @@ class World:
             self._host() for _ in range(3 if self.races else self.chance.choice((1, 2, 3)))
         ]
         self._last_sweeps = 0
+        self._no_sweep_until = 0.0
         # Where sweeps mend all that is lost, what they mend is not seen: some runs have none.
         self.sweeps = not self.races and self.chance.random() < 0.7
         if not self.sweeps:
@@ -193,7 +213,7 @@ class World:
         return self.promises.violations
 
     async def _run(self) -> None:
-        await sweep(self.services)  # the first: from here on everything is seen
+        await self._first_sweep()
         self.users.come()
         if not self.races or self.chance.random() < 0.4:
             self.operators.come()
@@ -225,6 +245,16 @@ class World:
             # One that stands still goes on with what it did before it is replaced, too.
             self.loop.call_later(max(host.frozen_until - self.loop.time(), 0) + MINUTE, host.crash)
 
+    async def _first_sweep(self) -> None:
+        """Let the first sweep begin: from here on everything is seen, even if it comes to nothing."""
+        if self.faults.happens("sweep: the first one comes to nothing", 0.3):
+            self._no_sweep_until = 25 * MINUTE
+            ledger = Refusing(self.services.ledger)
+            with contextlib.suppress(Unavailable):
+                await sweep(msgspec.structs.replace(self.services, ledger=ledger))
+        else:
+            await sweep(self.services)
+
     async def _let_pass(self, seconds: float, tick: float, sweep_every: float) -> None:
         """Let time pass with its ticks and sweeps."""
         end, next_sweep = self.loop.time() + seconds, self.loop.time() + sweep_every
@@ -233,7 +263,8 @@ class World:
             self._tick("poll")
             if self.loop.time() >= next_sweep:
                 next_sweep += sweep_every
-                self._tick("sweep")
+                if self.loop.time() >= self._no_sweep_until:
+                    self._tick("sweep")
 
     async def _settle(self) -> None:
         """Let time pass, in ever longer strides, until nothing is left to do."""

@@ -1,15 +1,17 @@
 """A quiet folder that changes while its job waits: each content is scored once, none is lost."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
 import pytest
 
 from scoring.jobs.batch_job import JobState
-from scoring.jobs.progress import State
+from scoring.jobs.progress import OpenJob, State
 from scoring.routes.route import Route
+from scoring.use_cases import submit
 from tests.factories import quiet_route
-from tests.fakes import World
+from tests.fakes import Stalled, World
 
 MINUTE = timedelta(minutes=1)
 LIMITED = quiet_route(max_active=1)
@@ -113,3 +115,28 @@ async def test_an_earlier_version_that_waits_goes_first_when_the_folder_is_as_it
     assert len(world.endpoints.submissions) == 1
     assert len(digests(world)) == 1
     assert world.ledger.open == {}
+
+
+async def test_of_two_jobs_that_wait_only_one_yields_while_files_come_and_go() -> None:
+    """One host has just seen the later files, and stands still; another sees the earlier ones."""
+    world = await waiting(LIMITED)
+    await world.land("landing/b1/2.png")
+    await world.ticks(7 * MINUTE, every=MINUTE)
+    first, second = sorted(world.ledger.open.values(), key=lambda one: one[0].landing.landed)
+    standing = Stalled(world.ledger, "entry", after_effect=True)
+    earlier = asyncio.create_task(resume(world, first[1]))
+    await standing.reached.wait()
+    world.storage.blobs.pop("landing/b1/2.png")
+    await resume(world, second[1])
+    standing.go_on.set()
+    await earlier
+    disabled(world, enabled=True)
+    await finish(world)
+    assert digests(world) == [first[0].landing.etag]
+
+
+async def resume(world: World, entry: OpenJob) -> None:
+    async def has_room(_: OpenJob) -> bool:
+        return True
+
+    await submit.resume(world.services, entry, has_room, world.clock.now)
