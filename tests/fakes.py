@@ -321,6 +321,7 @@ class FakeWorkspace:
         self._endpoints = endpoints
         self.without: set[str] = set()
         self.canceled: list[str] = []
+        self.default_deployment: str | None = "default"
         self.problems: dict[str, str] = {}  # of deployments, by "endpoint/deployment"
         self.batch_jobs: dict[str, BatchJob] = {}  # what ARM knows of them
         self.after_cancel = JobState.CANCELED
@@ -336,7 +337,7 @@ class FakeWorkspace:
         if name in self.without:
             return None
         uri = f"https://{name}.ml.azure.com/jobs"
-        return BatchEndpoint(scoring_uri=uri, default_deployment="default")
+        return BatchEndpoint(scoring_uri=uri, default_deployment=self.default_deployment)
 
     async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
         return self.problems.get(f"{endpoint}/{deployment}")
