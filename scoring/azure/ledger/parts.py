@@ -16,6 +16,8 @@ from azure.storage.blob.aio import ContainerClient
 from scoring.azure.ledger.blobs import ledger_errors
 from scoring.concurrency import run_workers
 
+PAGE = 5_000  # blobs of a page, the most that the service gives
+
 _DIGITS = "0123456789abcdef"
 _AT_ONCE = 8  # parts
 
@@ -70,6 +72,7 @@ async def _first_page(
     pages = container.list_blobs(
         name_starts_with=prefix,
         include=["metadata"],
+        results_per_page=PAGE,
         raw_response_hook=lambda page: dates.append(page.http_response.headers["Date"]),
     ).by_page()
     with ledger_errors():
@@ -98,5 +101,7 @@ async def _fill(
 
 async def _blobs(container: ContainerClient, prefix: str) -> AsyncIterator[BlobProperties]:
     with ledger_errors():
-        async for blob in container.list_blobs(name_starts_with=prefix, include=["metadata"]):
+        async for blob in container.list_blobs(
+            name_starts_with=prefix, include=["metadata"], results_per_page=PAGE
+        ):
             yield blob
