@@ -63,7 +63,7 @@ def _about_what_landed(job: Job, seen: Seen, now: datetime, timing: Timing) -> O
     if isinstance(blob, Forbidden):
         return None
     if isinstance(blob, Unreadable):
-        return _rejected("unreadable", blob.message)
+        return _rejected("storage-refused", blob.message)
     if blob is None:
         return _rejected("deleted", "it was deleted before its turn")
     if blob.etag != job.landing.etag and job.route.on_overwrite == "score":
@@ -167,7 +167,7 @@ def after_failure(
     refused_since = (progress.look_refused or now) if refused else None
     if refused_since is not None and now - refused_since >= timing.refusal_patience:
         message = f"the input could not be looked at since {refused_since}: {reason}"
-        return Finish(_rejected("unreadable", message))
+        return Finish(_rejected("storage-refused", message))
     wait = timing.ask_at_most
     if refused:
         wait = min(max(now - failed_since, wait), timing.retry_at_most)

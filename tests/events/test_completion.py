@@ -420,6 +420,13 @@ async def _empty(world: World) -> None:
     await world.ticks(timedelta(minutes=70), every=timedelta(minutes=1))
 
 
+async def _only_the_output_seen(world: World) -> None:
+    world.endpoints.answers = [Unclear(message="no answer")]
+    await world.land(FILE)
+    world.storage.put(world.endpoints.submissions[0].output_uri.partition("/paths/")[2])
+    await world.ticks(timedelta(hours=2), every=timedelta(minutes=1))
+
+
 async def _empty_folder(world: World) -> None:
     await world.land("landing/b1.done", size=0)
 
@@ -447,6 +454,7 @@ RUNS: list[tuple[Callable[[World], Any], list[tuple[str, str | None]]]] = [
     (_refused, [("failed", "refused")]),
     (_folder_refused, [("failed", "refused")]),
     (_unknown, [("failed", "outcome-unknown")]),
+    (_only_the_output_seen, [("completed", None)]),
     (_gone, [("failed", "batch-job-gone")]),
     (_canceled, [("canceled", "batch-job-canceled")]),
     (_canceled_by_an_operator, [("canceled", "canceled-by-operator")]),

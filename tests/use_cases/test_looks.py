@@ -43,7 +43,7 @@ async def test_a_blob_that_the_storage_refuses_permanently_is_rejected(of: Any) 
     path = FILE if of.input == "file" else "landing/b1.done"
     refuse(world, path, by=KEY)
     await world.land(path)
-    assert world.publisher.ends == [("rejected", "unreadable")]
+    assert world.publisher.ends == [("rejected", "storage-refused")]
     assert (
         "BlobUsesCustomerSpecifiedEncryption"
         in world.publisher.events[0]["data"]["reason"]["message"]
@@ -60,7 +60,7 @@ async def test_so_is_one_that_was_renamed_into_its_place() -> None:
         account=PLACE.account, container=PLACE.container, path=FILE, directory=False, renamed=START
     )
     await on_landing.take(world.services, [renamed])
-    assert world.publisher.ends == [("rejected", "unreadable")]
+    assert world.publisher.ends == [("rejected", "storage-refused")]
 
 
 async def test_a_refusal_that_may_be_fixed_ends_a_job_after_a_day() -> None:
@@ -71,7 +71,7 @@ async def test_a_refusal_that_may_be_fixed_ends_a_job_after_a_day() -> None:
     await world.ticks(DAY - HOUR, every=10 * MINUTE)
     assert world.publisher.ends == []
     await world.ticks(2 * HOUR, every=10 * MINUTE)
-    assert world.publisher.ends == [("rejected", "unreadable")]
+    assert world.publisher.ends == [("rejected", "storage-refused")]
 
 
 async def test_a_service_that_is_away_ends_no_job() -> None:
