@@ -223,6 +223,10 @@ FULL: dict[str, Any] = event(
     Outcome(status=Status.COMPLETED, batch_job=batch_job(studio=STUDIO), output=blob()),
     overwritten=False,
 )
+UNVERIFIED: dict[str, Any] = FULL | {
+    "data": FULL["data"]
+    | {"output": FULL["data"]["output"] | {"size": None, "etag": None, "verified": False}}
+}
 FAILED: dict[str, Any] = event(folder_job(), progress(**FOLDER_SEEN), ENDS["failed"])
 
 
@@ -273,7 +277,7 @@ WRONG: list[tuple[dict[str, Any], str, Any]] = [
     (FULL, "landfallversion", "0.1"),
     (FULL, "data.status", "done"),
     (FULL, "data.reason", {"code": "refused", "message": ""}),
-    (FULL, "data.batchJob", None),
+    (UNVERIFIED, "data.batchJob", None),
     (FULL, "data.output.verified", False),  # with size and etag
     (FULL, "data.output.size", None),  # though verified
     (FULL, "data.output.blobUrl", "https://x.blob.core.windows.net/c/scored/a/"),  # with a size
