@@ -142,11 +142,17 @@ async def test_a_file_deleted_before_its_turn_is_rejected(here: Site) -> None:
     assert (await here.event(path))["data"]["reason"]["code"] == "deleted"
 
 
-async def test_an_empty_file_is_rejected(here: Site) -> None:
-    await here.drop("landing/files/empty.txt", b"")
-    event = await here.event("landing/files/empty.txt")
-    assert event["type"] == "Landfall.LandingRejected"
-    assert event["data"]["reason"]["code"] == "empty"
+async def test_an_empty_file_waits_for_its_content(running: tuple[Site, Host]) -> None:
+    here, host = running
+    path = "landing/files/filled-later.txt"
+    await here.drop(path, b"")
+    await host.until("reason=empty")
+    await here.drop(path, b"12")
+    events = [await here.event(path, count=number) for number in (1, 2)]
+    assert {event["type"] for event in events} == {
+        "Landfall.JobCompleted",
+        "Landfall.LandingSuperseded",
+    }
 
 
 async def test_a_page_blob_is_rejected(here: Site) -> None:
