@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from local.changes import Changes
+from local.rules import Rule, first_applying
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,7 +29,7 @@ class Discardable(Protocol):
         """Let go of it."""
 
 
-class Fault(msgspec.Struct, forbid_unknown_fields=True):
+class Fault(Rule[web.Request], kw_only=True):
     """Something that goes wrong with the next requests that match."""
 
     kind: Literal[
@@ -43,26 +44,16 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     ]
     method: str = "*"
     path: str = ""  # a regular expression that is searched for in the path with its query
-    times: int = 1  # how many requests it meets; -1: all
     status: int = 503
-    headers: dict[str, str] = {}  # e.g. {"Retry-After": "3"}
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # e.g. {"Retry-After": "3"}
     body: str = ""
     seconds: float = 0.0
-    skip: int = 0  # how many matching requests pass before it begins
     met: int = 0  # how many requests it has met so far
 
-    def takes(self, request: web.Request) -> bool:
-        """Tell whether this fault meets the request, and count it."""
-        if self.times == 0 or self.method not in ("*", request.method):
-            return False
-        if not re.search(self.path, request.path_qs):
-            return False
-        if self.skip > 0:
-            self.skip -= 1
-            return False
-        if self.times > 0:
-            self.times -= 1
-        return True
+    def matches(self, subject: web.Request) -> bool:
+        """Tell whether a request has the method and the path."""
+        right_method = self.method in ("*", subject.method)
+        return right_method and bool(re.search(self.path, subject.path_qs))
 
 
 class Faults:
@@ -103,7 +94,7 @@ class Faults:
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == PATH or request.path.startswith(ADMIN):
             return await handler(request)
-        fault = next((one for one in self.pending if one.takes(request)), None)
+        fault = first_applying(self.pending, request)
         return await (handler(request) if fault is None else self._meet(fault, request, handler))
 
     async def _meet(self, fault: Fault, request: web.Request, handler: Handler) -> Any:

@@ -10,6 +10,8 @@
 """
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -19,6 +21,8 @@ from local.azureml.operations import OperationPlan
 from local.azureml.part import AzureMl
 from local.azureml.workspace import Positive
 from local.faults import ADMIN, Handler
+
+P = TypeVar("P", Plan, OperationPlan)
 
 
 class _Release(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,8 +47,8 @@ class Admin:
         """Add the paths to an app."""
         app.router.add_get(f"{ADMIN}jobs", self._jobs)
         for name, handler in (
-            ("plan", self._plan),
-            ("operation-plan", self._plan_operation),
+            ("plan", _adding(Plan, self._part.plan)),
+            ("operation-plan", _adding(OperationPlan, self._part.plan_operation)),
             ("release", self._release),
             ("hidden", self._hidden),
             ("switches", self._switch),
@@ -54,18 +58,6 @@ class Admin:
     async def _jobs(self, _: web.Request) -> web.Response:
         jobs = msgspec.json.encode(list(self._part.jobs.values()))
         return web.Response(body=jobs, content_type="application/json")
-
-    async def _plan(self, request: web.Request) -> web.Response:
-        plan = msgspec.json.decode(await request.read(), type=Plan)
-        re.compile(plan.match)
-        understood = msgspec.json.encode(self._part.plan(plan))
-        return web.Response(status=201, body=understood, content_type="application/json")
-
-    async def _plan_operation(self, request: web.Request) -> web.Response:
-        plan = msgspec.json.decode(await request.read(), type=OperationPlan)
-        re.compile(plan.match)
-        understood = msgspec.json.encode(self._part.plan_operation(plan))
-        return web.Response(status=201, body=understood, content_type="application/json")
 
     async def _release(self, request: web.Request) -> web.Response:
         self._part.release(msgspec.json.decode(await request.read(), type=_Release).job)
@@ -82,6 +74,18 @@ class Admin:
         for name, value in msgspec.to_builtins(switches).items():
             setattr(self._part, name, value)
         return web.Response(status=204)
+
+
+def _adding(kind: type[P], add: Callable[[P], P]) -> Handler:
+    """Return a handler that reads a plan, adds it and answers it as it was read."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        plan = msgspec.json.decode(await request.read(), type=kind)
+        re.compile(plan.match)
+        added = msgspec.json.encode(add(plan))
+        return web.Response(status=201, body=added, content_type="application/json")
+
+    return answer
 
 
 def _understood(handler: Handler) -> Handler:

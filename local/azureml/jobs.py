@@ -13,6 +13,7 @@ from local.azureml.invocation import Data, Invocation
 from local.azureml.workspace import Settings
 from local.changes import Changes
 from local.names import DATASTORE, TENANT, WORKSPACE_ID
+from local.rules import Rule
 
 ENDS = frozenset({"Completed", "Failed", "Canceled"})
 CANCEL_REQUESTED = "CancelRequested"
@@ -72,7 +73,7 @@ class BatchJob(msgspec.Struct, kw_only=True):
         return _spelled(data, pascal=self.pascal)
 
 
-class Plan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Plan(Rule[BatchJob], kw_only=True):
     """What is to become of the next jobs that match."""
 
     status: str = ""
@@ -83,15 +84,10 @@ class Plan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     hidden: bool = False  # not in listings, until it is released
     gone: bool = False  # GET answers 404 too, until it is released
     match: str = ""  # a regular expression that is searched for in endpoint, blank, input URI
-    times: int = 1  # how many jobs; -1: all
 
-    def takes(self, job: BatchJob) -> bool:
-        """Tell whether the plan is for this job, and count it."""
-        if self.times == 0 or not re.search(self.match, f"{job.endpoint} {job.input_uri}"):
-            return False
-        if self.times > 0:
-            self.times -= 1
-        return True
+    def matches(self, subject: BatchJob) -> bool:
+        """Tell whether the plan is for a job."""
+        return bool(re.search(self.match, f"{subject.endpoint} {subject.input_uri}"))
 
 
 class Jobs(dict[str, BatchJob]):

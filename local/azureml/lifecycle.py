@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from local.azureml.blobs import JobFailed
 from local.azureml.jobs import CANCEL_REQUESTED, ENDS, BatchJob, Jobs, Plan
 from local.azureml.workspace import Deployment
+from local.rules import first_applying
 
 _BEFORE_RUNNING = ("NotStarted", "Preparing", "Queued")
 _AFTERWARDS = "Finalizing"
@@ -46,7 +47,7 @@ class Lifecycle:
 
     def begin(self, job: BatchJob, deployment: Deployment) -> None:
         """Begin the life of a new job, as it is planned."""
-        plan = next((plan for plan in self.plans if plan.takes(job)), Plan())
+        plan = first_applying(self.plans, job) or Plan()
         if plan.hidden:
             self._jobs.hidden.add(job.name)
         if plan.gone:

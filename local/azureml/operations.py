@@ -21,6 +21,7 @@ from msgspec import Meta
 from local.azureml.resources import SUCCEEDED, now
 from local.changes import Changes
 from local.names import LOCATION, SUBSCRIPTION
+from local.rules import Rule, first_applying
 
 CANCELED = "Canceled"
 FAILED = "Failed"
@@ -44,21 +45,16 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return CANCELED if self.code == CANCELED else FAILED
 
 
-class OperationPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class OperationPlan(Rule[str], kw_only=True):
     """What is to become of the next operations that match."""
 
     match: str = ""  # a regular expression that is searched for in the path below the workspace
     fails: Failure | None = None  # with the code Canceled it is canceled
     seconds: Annotated[float, Meta(ge=0)] | None = None  # how long it lasts; None: as ever
-    times: int | None = 1  # how many operations; None: all
 
-    def takes(self, path: str) -> bool:
-        """Tell whether the plan is for the operation on a resource, and count it."""
-        if self.times == 0 or not re.search(self.match, path):
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
+    def matches(self, subject: str) -> bool:
+        """Tell whether the plan is for operations on the resource at a path."""
+        return bool(re.search(self.match, subject))
 
 
 @dataclass(kw_only=True)
@@ -141,7 +137,7 @@ class Operations:
         result: Callable[[], dict[str, Any] | None],
     ) -> Operation:
         """Begin an operation on a resource, as it is planned; `end` has its effect."""
-        plan = next((plan for plan in self.plans if plan.takes(path)), OperationPlan())
+        plan = first_applying(self.plans, path) or OperationPlan()
         seconds = self.seconds if plan.seconds is None else plan.seconds
         operation = Operation(path=path, verb=verb, seconds=seconds, result=result)
         self._all[operation.name] = operation

@@ -53,27 +53,27 @@ async def running(
         yield host
 
 
-class Seen(Fault, kw_only=True):
-    """No fault at all: it lets requests pass, and writes them down."""
+class Recorder(Fault, kw_only=True):
+    """A fault that never applies, but records the requests below its path."""
 
     requests: list[tuple[str, str]] = msgspec.field(default_factory=list)
 
-    def takes(self, request: web.Request) -> bool:
-        """Write a request down."""
-        if request.path_qs.startswith(self.path):
-            self.requests.append((request.method, request.path_qs.removeprefix(self.path)))
+    def matches(self, subject: web.Request) -> bool:
+        """Record a request."""
+        if subject.path_qs.startswith(self.path):
+            self.requests.append((subject.method, subject.path_qs.removeprefix(self.path)))
         return False
 
 
 @contextlib.contextmanager
 def requests_to(storage: Storage, queue: str) -> Iterator[list[tuple[str, str]]]:
     """Methods and paths of what is asked of a queue, and of those whose names begin as its."""
-    seen = Seen(kind="delay", path=f"/{APP_ACCOUNT}/{queue}")
-    storage.queue_faults.pending.insert(0, seen)
+    recorder = Recorder(kind="delay", path=f"/{APP_ACCOUNT}/{queue}")
+    storage.queue_faults.pending.insert(0, recorder)
     try:
-        yield seen.requests
+        yield recorder.requests
     finally:
-        storage.queue_faults.pending.remove(seen)
+        storage.queue_faults.pending.remove(recorder)
 
 
 @contextlib.contextmanager
