@@ -2,7 +2,7 @@
 
 * `POST /_admin/plan`: a `Plan`.
 * `POST /_admin/operation-plan`: an `OperationPlan`.
-* `POST /_admin/release`: `{"job": …}`, or `{}` for all jobs and operations.
+* `POST /_admin/resume`: `{"job": …}`, or `{}` for all jobs and operations.
 * `POST /_admin/hidden`: a list of the names of jobs that no listing is to show.
 * `POST /_admin/switches`: some of `paused`, `page_size`, `decode_percent`, `step_seconds`,
   `operation_seconds`.
@@ -25,7 +25,7 @@ from local.faults import ADMIN, Handler
 P = TypeVar("P", Plan, OperationPlan)
 
 
-class _Release(msgspec.Struct, forbid_unknown_fields=True):
+class _Resume(msgspec.Struct, forbid_unknown_fields=True):
     job: str | None = None
 
 
@@ -49,7 +49,7 @@ class Admin:
         for name, handler in (
             ("plan", _adding(Plan, self._part.plan)),
             ("operation-plan", _adding(OperationPlan, self._part.plan_operation)),
-            ("release", self._release),
+            ("resume", self._resume),
             ("hidden", self._hidden),
             ("switches", self._switch),
         ):
@@ -59,8 +59,8 @@ class Admin:
         jobs = msgspec.json.encode(list(self._part.jobs.values()))
         return web.Response(body=jobs, content_type="application/json")
 
-    async def _release(self, request: web.Request) -> web.Response:
-        self._part.release(msgspec.json.decode(await request.read(), type=_Release).job)
+    async def _resume(self, request: web.Request) -> web.Response:
+        self._part.resume(msgspec.json.decode(await request.read(), type=_Resume).job)
         return web.Response(status=204)
 
     async def _hidden(self, request: web.Request) -> web.Response:

@@ -78,11 +78,11 @@ class Plan(Rule[BatchJob], kw_only=True):
 
     status: str = ""
     """An end: the job ends so without running anything, so without an output.
-    Another state, known or invented: it stays there before it runs, until it is released.
+    Another state, known or invented: it stays there before it runs, until it is resumed.
     CancelRequested: it also ignores cancels until then. Empty: as ever."""
     message: str = ""  # why it failed
-    hidden: bool = False  # not in listings, until it is released
-    gone: bool = False  # GET answers 404 too, until it is released
+    hidden: bool = False  # not in listings, until it is resumed
+    gone: bool = False  # GET answers 404 too, until it is resumed
     match: str = ""  # a regular expression that is searched for in endpoint, blank, input URI
 
     def matches(self, subject: BatchJob) -> bool:

@@ -33,7 +33,7 @@ class Lifecycle:
         self._processors = asyncio.Semaphore(os.cpu_count() or 1)
         self._unpaused = asyncio.Event()
         self._unpaused.set()
-        self._released: dict[str, asyncio.Event] = {}
+        self._resumed: dict[str, asyncio.Event] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -52,18 +52,18 @@ class Lifecycle:
             self._jobs.hidden.add(job.name)
         if plan.gone:
             self._jobs.gone.add(job.name)
-        self._released[job.name] = asyncio.Event()
+        self._resumed[job.name] = asyncio.Event()
         self._jobs.change(job, _BEFORE_RUNNING[0])
         life = asyncio.create_task(self._live(job, deployment, plan))
         self._lives[job.name] = life
         life.add_done_callback(lambda _: self._lives.pop(job.name))
 
-    def release(self, name: str | None = None) -> None:
-        """Let a job go on that was held, hidden or gone; without a name all, and forget plans."""
+    def resume(self, name: str | None = None) -> None:
+        """Resume a job and show it again; without a name all jobs, and drop all plans."""
         if name is None:
             self.plans.clear()
         for one in [name] if name is not None else list(self._jobs):
-            self._released[one].set()
+            self._resumed[one].set()
             self._jobs.hidden.discard(one)
             self._jobs.gone.discard(one)
 
@@ -119,4 +119,4 @@ class Lifecycle:
         self._jobs.change(job, state)
         await asyncio.sleep(self.step_seconds)
         if plan.status == state:
-            await self._released[job.name].wait()
+            await self._resumed[job.name].wait()

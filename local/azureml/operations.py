@@ -111,7 +111,7 @@ class Operations:
         self.seconds = seconds  # that an operation lasts
         self.plans: list[OperationPlan] = []
         self._all: dict[str, Operation] = {}
-        self._released: dict[str, asyncio.Event] = {}  # of those in progress
+        self._resumed: dict[str, asyncio.Event] = {}  # of those in progress
         self._tasks: set[asyncio.Task[None]] = set()
         self._changes = Changes()
 
@@ -121,7 +121,7 @@ class Operations:
 
     def in_progress(self, path: str, *, below: bool = False) -> Operation | None:
         """Return an operation that runs on a resource, or on one below it."""
-        for name in self._released:
+        for name in self._resumed:
             operation = self._all[name]
             running, wanted = operation.path.lower(), path.lower()
             if running == wanted or (below and running.startswith(f"{wanted}/")):
@@ -141,17 +141,17 @@ class Operations:
         seconds = self.seconds if plan.seconds is None else plan.seconds
         operation = Operation(path=path, verb=verb, seconds=seconds, result=result)
         self._all[operation.name] = operation
-        self._released[operation.name] = asyncio.Event()
+        self._resumed[operation.name] = asyncio.Event()
         task = asyncio.create_task(self._run(operation, plan.fails, end))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return operation
 
-    def release(self) -> None:
-        """Let all operations end at once, and forget plans."""
+    def resume(self) -> None:
+        """End all operations at once, and drop all plans."""
         self.plans.clear()
-        for released in self._released.values():
-            released.set()
+        for resumed in self._resumed.values():
+            resumed.set()
 
     async def until(
         self, true_of: Callable[[list[Operation]], bool], *, seconds: float
@@ -172,10 +172,10 @@ class Operations:
     ) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(operation.seconds):
-                await self._released[operation.name].wait()
+                await self._resumed[operation.name].wait()
         operation.error = fails
         operation.status = fails.status if fails else SUCCEEDED
         operation.ended = now()
         end(operation)
-        del self._released[operation.name]
+        del self._resumed[operation.name]
         self._changes.happened()

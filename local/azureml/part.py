@@ -88,14 +88,14 @@ class AzureMl:
         self.operations.plans.append(plan)
         return plan
 
-    def release(self, name: str | None = None) -> None:
-        """Let a job go on that was held, hidden or gone.
+    def resume(self, name: str | None = None) -> None:
+        """Resume a job that a plan holds in a state, and show it again if it is hidden or gone.
 
-        Without a name let all go on, end all operations, and forget plans.
+        Without a name do so for all jobs, end all operations at once, and drop all plans.
         """
-        self.lifecycle.release(name)
+        self.lifecycle.resume(name)
         if name is None:
-            self.operations.release()
+            self.operations.resume()
 
     async def until(
         self, true_of: Callable[[list[BatchJob]], bool], *, seconds: float

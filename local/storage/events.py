@@ -83,7 +83,7 @@ class Events:
             return
         self.raised += 1
         self._held.append(event)
-        await self._release()
+        await self._deliver_held()
 
     async def behave(self, **changes: Any) -> None:
         """Change fields of the behaviour; events that need not wait any more are delivered.
@@ -92,15 +92,15 @@ class Events:
         """
         fields = msgspec.structs.asdict(self.behaviour) | changes
         self.behaviour = msgspec.convert(fields, Behaviour)
-        await self._release()
+        await self._deliver_held()
 
-    async def _release(self) -> None:
+    async def _deliver_held(self) -> None:
         if self.behaviour.hold:
             return
-        released, self._held = self._held, []
+        events, self._held = self._held, []
         if self.behaviour.order == "reversed":
-            released.reverse()
-        for event in released:
+            events.reverse()
+        for event in events:
             message = as_message(event, self.behaviour)
             for _ in range(self.behaviour.copies):
                 await self._deliver(message)

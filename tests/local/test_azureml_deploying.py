@@ -362,7 +362,7 @@ async def test_the_previous_deployment_scores_while_it_is_updated(site: Site) ->
     changed = deployment(environmentVariables={"GREETING": "new"})
     answer = await put(site, BLUE, changed)
     before = await scored(site)
-    site.ml.release()
+    site.ml.resume()
     await ended(site, answer)
     await site.run("mnist", OutputData={"o": second(site)})
     assert (before or "").splitlines()[0] == "hello w1 0.png None"
@@ -430,7 +430,7 @@ async def test_jobs_outlive_their_endpoint(site: Site) -> None:
     name = await site.invoke("mnist")
     await ended(site, await site.arm("DELETE", "batchEndpoints/mnist"))
     assert (await site.arm("GET", "batchEndpoints/mnist")).status_code == 404
-    site.ml.release()
+    site.ml.resume()
     assert (await site.end(name)).status == "Completed"
 
 

@@ -97,7 +97,7 @@ async def test_a_job_can_be_planned_to_stay_in_any_state_until_it_is_released(
     await site.until(name, state)
     await settled()
     assert (await site.shown("rows", name))["status"] == state
-    site.ml.release(name)
+    site.ml.resume(name)
     assert (await site.end(name)).status == "Completed"
 
 
@@ -106,7 +106,7 @@ async def test_a_job_can_be_planned_to_ignore_a_cancel(site: Site) -> None:
     name = await site.invoke("rows")
     await site.until(name, "CancelRequested")
     assert (await site.arm("POST", f"jobs/{name}/cancel")).status_code == 202
-    site.ml.release(name)
+    site.ml.resume(name)
     assert (await site.end(name)).status == "Completed"
 
 
@@ -124,7 +124,7 @@ async def test_a_job_can_disappear_and_come_back(site: Site) -> None:
     url = f"{site.ml.scoring_uri('rows')}/{name}"
     lost = await site.ml_request("GET", url)
     cancel = await site.arm("POST", f"jobs/{name}/cancel")
-    site.ml.release(name)
+    site.ml.resume(name)
     assert (lost.status_code, cancel.status_code) == (404, 404)
     assert (await site.ml_request("GET", url)).status_code == 200
 
@@ -139,13 +139,13 @@ async def test_a_plan_is_for_the_jobs_that_match(site: Site) -> None:
     assert ends == ["Completed", "Failed", "Failed"]
 
 
-async def test_releasing_everything_forgets_the_plans(site: Site) -> None:
+async def test_resuming_everything_forgets_the_plans(site: Site) -> None:
     site.ml.plan(Plan(status="Queued", hidden=True, times=-1))
     names = [await site.invoke("rows", OutputData=None) for _ in range(2)]
     for name in names:
         await site.until(name, "Queued")
     assert site.ml.hidden == set(names)
-    site.ml.release()
+    site.ml.resume()
     jobs = [await site.end(name) for name in [*names, await site.invoke("rows")]]
     assert {job.status for job in jobs} == {"Completed"}
     assert site.ml.hidden == set()
@@ -180,7 +180,7 @@ async def test_plans_and_switches_are_asked_for_over_http(site: Site) -> None:
     assert site.ml.hidden == {name}
     assert await ask("hidden", ["another"]) == 204
     assert site.ml.hidden == {"another"}
-    assert await ask("release", {"job": name}) == 204
+    assert await ask("resume", {"job": name}) == 204
     assert await ask("switches", {"paused": False, "step_seconds": 0}) == 204
     assert (await site.end(name)).status == "Failed"
 
@@ -190,7 +190,7 @@ async def test_plans_and_switches_are_asked_for_over_http(site: Site) -> None:
     [
         ("plan", {"colour": "red"}),
         ("plan", {"match": "("}),
-        ("release", {"job": "none"}),
+        ("resume", {"job": "none"}),
         ("hidden", "all"),
         ("switches", {"page_size": 0}),
     ],

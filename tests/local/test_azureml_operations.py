@@ -65,7 +65,7 @@ async def test_a_put_is_polled_where_its_headers_say(path: str, body: object, si
     assert meanwhile["status"] == "InProgress"
     assert waiting.status_code == 202
 
-    site.ml.release()
+    site.ml.resume()
     told = await ended(site, answer)
     result = await polled(site, location)
     assert told["status"] == "Succeeded"
@@ -92,7 +92,7 @@ async def test_a_second_put_answers_200_and_updates(site: Site) -> None:
     answer = await put(site, HEART.upper(), body)
     assert (answer.status_code, answer.json()["id"]) == (200, arm_id(HEART))
     assert answer.json()["properties"]["provisioningState"] == "Updating"
-    site.ml.release()
+    site.ml.resume()
     await ended(site, answer)
     assert (await shown(site, HEART))["properties"]["description"] == "Hearts"
 
@@ -104,7 +104,7 @@ async def test_a_delete_is_polled_until_the_resource_is_gone(site: Site) -> None
     answer = await site.arm("DELETE", path)
     meanwhile = await state(site, "computes/cluster")
     waiting = await polled(site, answer.headers["Location"])
-    site.ml.release()
+    site.ml.resume()
     told = await ended(site, answer)
 
     assert (answer.status_code, meanwhile, waiting.status_code) == (202, "Deleting", 202)
@@ -192,7 +192,7 @@ async def test_an_endpoint_is_not_deleted_while_a_deployment_is_made(site: Site)
     lasts(site, match="deployments")
     await put(site, "batchEndpoints/mnist/deployments/blue", deployment())
     refused = await site.arm("DELETE", "batchEndpoints/mnist")
-    site.ml.release()
+    site.ml.resume()
     await all_ended(site)
     assert refused.status_code == 409
     assert await state(site, "batchEndpoints/mnist/deployments/blue") == "Succeeded"
@@ -263,12 +263,12 @@ async def test_operations_are_planned_from_another_process(site: Site) -> None:
     switched = await site.client.post(f"{admin}/switches", json={"operation_seconds": FOREVER})
     told = [(await ended(site, await put(site, HEART, ENDPOINT)))["error"] for _ in range(2)]
     await put(site, "batchEndpoints/lung", ENDPOINT)
-    released = await site.client.post(f"{admin}/release", json={})
+    resumed = await site.client.post(f"{admin}/resume", json={})
     await all_ended(site)
 
     assert (answer.status_code, answer.json()) == (201, plan | {"skip": 0})
     assert mistakes == [400, 400, 400, 400]
-    assert (switched.status_code, released.status_code) == (204, 204)
+    assert (switched.status_code, resumed.status_code) == (204, 204)
     assert told == [{"code": "C", "message": "m"}] * 2
     assert await state(site, "batchEndpoints/lung") == "Succeeded"
 
