@@ -1,7 +1,4 @@
-"""Rules for what comes next: faults, and plans for batch jobs and long operations.
-
-Each rule names what it matches, and applies to the next `times` of these.
-"""
+"""Rules for the next requests, batch jobs or long operations: what faults and plans share."""
 
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
@@ -12,17 +9,17 @@ S = TypeVar("S")
 
 
 class Rule(msgspec.Struct, Generic[S], kw_only=True, forbid_unknown_fields=True):
-    """A rule for a kind of subject: a request, a batch job, an operation."""
+    """A rule for the next `times` subjects that match: requests, jobs or operations."""
 
     times: int | None = 1  # how many subjects it applies to; -1 or null: all
     skip: int = 0  # how many matching subjects pass before it begins
 
     def matches(self, subject: S) -> bool:
-        """Tell whether the rule is for this subject, whatever its counts are."""
+        """Return whether the rule is for this subject, regardless of its counts."""
         raise NotImplementedError
 
     def applies(self, subject: S) -> bool:
-        """Tell whether the rule applies to this subject, and count it."""
+        """Return whether the rule applies to this subject, and count it."""
         if self.times == 0 or not self.matches(subject):
             return False
         if self.skip > 0:

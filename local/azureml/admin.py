@@ -1,12 +1,12 @@
-"""What can be asked from another process, as tests in this one ask it of `AzureMl`.
+"""The admin paths: what tests do with an `AzureMl` object, for other processes.
 
-* `POST /_admin/plan`: a `Plan`.
-* `POST /_admin/operation-plan`: an `OperationPlan`.
-* `POST /_admin/resume`: `{"job": …}`, or `{}` for all jobs and operations.
-* `POST /_admin/hidden`: a list of the names of jobs that no listing is to show.
-* `POST /_admin/switches`: some of `paused`, `page_size`, `decode_percent`, `step_seconds`,
+* `POST /_admin/plan`: adds a `Plan`.
+* `POST /_admin/operation-plan`: adds an `OperationPlan`.
+* `POST /_admin/resume`: resumes a job, `{"job": …}`, or all jobs and operations, `{}`.
+* `POST /_admin/hidden`: sets the names of the jobs that listings leave out.
+* `POST /_admin/switches`: changes some of `paused`, `page_size`, `decode_percent`, `step_seconds`,
   `operation_seconds`.
-* `GET /_admin/jobs`: all jobs.
+* `GET /_admin/jobs`: returns all jobs.
 """
 
 import re
@@ -53,7 +53,7 @@ class Admin:
             ("hidden", self._hidden),
             ("switches", self._switch),
         ):
-            app.router.add_post(ADMIN + name, _understood(handler))
+            app.router.add_post(ADMIN + name, _refusing_mistakes(handler))
 
     async def _jobs(self, _: web.Request) -> web.Response:
         jobs = msgspec.json.encode(list(self._part.jobs.values()))
@@ -77,7 +77,7 @@ class Admin:
 
 
 def _adding(kind: type[P], add: Callable[[P], P]) -> Handler:
-    """Return a handler that reads a plan, adds it and answers it as it was read."""
+    """Return a handler that adds the plan in a request, and returns it as it was understood."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         plan = msgspec.json.decode(await request.read(), type=kind)
@@ -88,7 +88,9 @@ def _adding(kind: type[P], add: Callable[[P], P]) -> Handler:
     return answer
 
 
-def _understood(handler: Handler) -> Handler:
+def _refusing_mistakes(handler: Handler) -> Handler:
+    """Return a handler that answers 400 if the request cannot be understood."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)

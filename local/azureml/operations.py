@@ -1,4 +1,4 @@
-"""Long operations of the control plane, and what tests plan for them.
+"""Long operations of the control plane, and plans that tests make for them.
 
 ```
 InProgress → Succeeded
@@ -41,30 +41,30 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def status(self) -> str:
-        """How the operation ends."""
+        """The final status of the operation."""
         return CANCELED if self.code == CANCELED else FAILED
 
 
 class OperationPlan(Rule[str], kw_only=True):
-    """What is to become of the next operations that match."""
+    """What happens to the next operations that match."""
 
     match: str = ""  # a regular expression that is searched for in the path below the workspace
-    fails: Failure | None = None  # with the code Canceled it is canceled
-    seconds: Annotated[float, Meta(ge=0)] | None = None  # how long it lasts; None: as ever
+    fails: Failure | None = None  # the error; code Canceled: it is canceled
+    seconds: Annotated[float, Meta(ge=0)] | None = None  # how long it lasts; None: as usual
 
     def matches(self, subject: str) -> bool:
-        """Tell whether the plan is for operations on the resource at a path."""
+        """Return whether the plan is for operations on the resource at a path."""
         return bool(re.search(self.match, subject))
 
 
 @dataclass(kw_only=True)
 class Operation:
-    """One operation, as far as it has come."""
+    """An operation and its present status."""
 
     path: str  # of the resource, below the workspace
     verb: Verb
-    seconds: float  # that it lasts
-    result: Callable[[], dict[str, Any] | None]  # what became of the resource; None: it is gone
+    seconds: float  # its duration
+    result: Callable[[], dict[str, Any] | None]  # the resource afterwards; None: it is deleted
     status: str = "InProgress"
     error: Failure | None = None
     name: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -73,42 +73,42 @@ class Operation:
 
     @property
     def status_path(self) -> str:
-        """Where `Azure-AsyncOperation` says that it is polled."""
+        """The path in the header `Azure-AsyncOperation`."""
         return f"{STATUS}/{self.name}"
 
     @property
     def result_path(self) -> str:
-        """Where `Location` says that it is polled."""
+        """The path in the header `Location`."""
         return f"{RESULTS}/{self.name}"
 
     @property
     def retry_after(self) -> dict[str, str]:
-        """The header that says when to ask again, for an operation that takes its time."""
+        """The header Retry-After, for an operation of a second or more that is in progress."""
         left = self.seconds - (now() - self.started).total_seconds()
         if self.ended is not None or self.seconds < 1:
             return {}
         return {"Retry-After": str(max(1, min(int(left), _LONGEST_RETRY_AFTER)))}
 
     def document(self) -> dict[str, Any]:
-        """Return how ARM describes it."""
-        said: dict[str, Any] = {
+        """Return ARM's document of the operation."""
+        document: dict[str, Any] = {
             "id": self.status_path,
             "name": self.name,
             "status": self.status,
             "startTime": self.started.isoformat(),
         }
         if self.ended is not None:
-            said["endTime"] = self.ended.isoformat()
+            document["endTime"] = self.ended.isoformat()
         if self.error is not None:
-            said["error"] = msgspec.to_builtins(self.error)
-        return said
+            document["error"] = msgspec.to_builtins(self.error)
+        return document
 
 
 class Operations:
     """All operations by name."""
 
     def __init__(self, *, seconds: float) -> None:
-        self.seconds = seconds  # that an operation lasts
+        self.seconds = seconds  # the duration of an operation
         self.plans: list[OperationPlan] = []
         self._all: dict[str, Operation] = {}
         self._resumed: dict[str, asyncio.Event] = {}  # of those in progress
@@ -120,7 +120,7 @@ class Operations:
         return self._all.get(name)
 
     def in_progress(self, path: str, *, below: bool = False) -> Operation | None:
-        """Return an operation that runs on a resource, or on one below it."""
+        """Return the operation in progress on a resource, or on one below it."""
         for name in self._resumed:
             operation = self._all[name]
             running, wanted = operation.path.lower(), path.lower()
@@ -136,7 +136,7 @@ class Operations:
         end: Callable[[Operation], None],
         result: Callable[[], dict[str, Any] | None],
     ) -> Operation:
-        """Begin an operation on a resource, as it is planned; `end` has its effect."""
+        """Begin an operation on a resource, as planned; `end` is called to apply its effect."""
         plan = first_applying(self.plans, path) or OperationPlan()
         seconds = self.seconds if plan.seconds is None else plan.seconds
         operation = Operation(path=path, verb=verb, seconds=seconds, result=result)
@@ -154,14 +154,14 @@ class Operations:
             resumed.set()
 
     async def until(
-        self, true_of: Callable[[list[Operation]], bool], *, seconds: float
+        self, condition: Callable[[list[Operation]], bool], *, seconds: float
     ) -> list[Operation]:
-        """Wait until something is true of the operations; return them. Raises TimeoutError."""
-        await self._changes.until(lambda: true_of(list(self._all.values())), seconds=seconds)
+        """Wait until a condition holds for the operations; return them. Raises TimeoutError."""
+        await self._changes.until(lambda: condition(list(self._all.values())), seconds=seconds)
         return list(self._all.values())
 
     async def close(self) -> None:
-        """Drop what runs."""
+        """Cancel the operations in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
