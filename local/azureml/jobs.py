@@ -82,7 +82,7 @@ class Plan(Rule[BatchJob], kw_only=True):
     CancelRequested: until then the job also ignores cancels. Empty: the job runs as usual."""
     message: str = ""  # why it failed
     hidden: bool = False  # the job is left out of listings until it is resumed
-    gone: bool = False  # hidden, and GET and cancel answer 404 until the job is resumed
+    gone: bool = False  # hidden, and its endpoint answers 404 until it is resumed, cancels too
     match: str = ""  # a regular expression that is searched for in "<endpoint> <input URI>"
 
     def matches(self, subject: BatchJob) -> bool:

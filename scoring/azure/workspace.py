@@ -111,6 +111,7 @@ class AzureWorkspace:
         """Return why ARM says that a deployment cannot be invoked."""
         what = f"deployment {endpoint}/{deployment}"
         try:
+            await self._known()
             await self._refresh(what, False, lambda: self._ask_deployment(endpoint, deployment))
         except LandfallError:
             return None  # ARM is away: the endpoint itself has the last word

@@ -266,3 +266,26 @@ async def test_who_only_looks_uses_the_last_answers_and_keeps_none() -> None:
     assert kept.body == before
     arm.answer = lambda _: httpx.Response(503)
     assert "workspaceblobstore" in await arm.workspace(ReadOnlyMemory(kept)).places()
+
+
+@pytest.mark.parametrize("state", ["Failed", "Canceled", "Deleting"])
+async def test_a_deployment_in_a_state_that_cannot_run_is_a_problem(state: str) -> None:
+    deployment = {"name": "blue", "properties": {"provisioningState": state}}
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, json=deployment)
+    problem = await arm.workspace(Kept()).deployment_problem("heart", "blue")
+    assert problem is not None
+    assert state in problem
+
+
+@pytest.mark.parametrize("state", ["Succeeded", "Updating", "Scaling", "a new one", None])
+async def test_any_other_state_of_a_deployment_is_none(state: str | None) -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, json={"properties": {"provisioningState": state}})
+    assert await arm.workspace(Kept()).deployment_problem("heart", "blue") is None
+
+
+async def test_where_the_workspace_cannot_be_asked_the_endpoint_has_the_last_word() -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(503)
+    assert await arm.workspace(Kept()).deployment_problem("heart", "blue") is None

@@ -125,6 +125,27 @@ async def test_an_attempt_is_submitted_followed_and_found_by_its_marks(product: 
     assert await product.site.get("landfall-k-1.csv") == "a 1\n"
 
 
+async def test_the_workspace_knows_a_batch_job_that_its_endpoint_does_not(product: Product) -> None:
+    product.site.ml.plan(Plan(gone=True))
+    answer = await product.submit()
+    assert isinstance(answer, Accepted)
+    await product.site.end(answer.batch_job)
+    assert await product.endpoints.batch_job(await product.endpoint(), answer.batch_job) is None
+    known = await product.workspace.batch_job(answer.batch_job)
+    assert known is not None
+    assert (known.name, known.state) == (answer.batch_job, JobState.COMPLETED)
+    assert answer.batch_job in (known.studio or "")
+    assert await product.workspace.batch_job("batchjob-0") is None
+
+
+async def test_a_deployment_that_is_missing_is_reported_before_anything_is_sent(
+    product: Product,
+) -> None:
+    assert await product.workspace.deployment_problem("rows", "rows-1") is None
+    problem = await product.workspace.deployment_problem("rows", "rows-9")
+    assert problem == "batch endpoint 'rows' has no deployment 'rows-9'"
+
+
 async def test_a_failure_has_its_message(product: Product) -> None:
     product.site.ml.plan(Plan(status="Failed", message="no nodes left"))
     await product.submit()
