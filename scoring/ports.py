@@ -148,8 +148,7 @@ class Messages(Protocol):
 class LandingStorage(Protocol):
     """The storage where files land, and outputs and receipts are written.
 
-    `blob`, `folder` and `newest` raise `UnreadableBlob` where the storage refuses permanently to
-    show a blob, as one with a customer-provided key. Contents are never read, and nothing but receipts is written by Landfall itself.
+    Contents are never read, and nothing but receipts is written by Landfall itself.
     """
 
     async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from scoring.concurrency import time_limit
-from scoring.errors import UnreadableBlob
+from scoring.errors import Refused
 from scoring.events.correlation import correlation
 from scoring.jobs.blobs import Blob, Forbidden, Seen, Unreadable, folder_digest
 from scoring.jobs.job import Job
@@ -31,8 +31,8 @@ async def look_at_input(storage: LandingStorage, job: Job, timing: Timing) -> Se
         if job.route.input == "file":
             return Seen(trigger=await trigger)
         blob, files = await asyncio.gather(trigger, _listed(storage, job, timing))
-    except UnreadableBlob as refusal:
-        return Seen(trigger=Unreadable(message=str(refusal)))
+    except Refused as refusal:
+        return Seen(trigger=Unreadable(message=f"{refusal.code}: {refusal}"))
     return Seen(trigger=blob, files=files)
 
 
@@ -51,8 +51,8 @@ async def look_at_output(
         if job.route.output_kind == "folder":
             return await _in_time(storage.newest(job.place, path), timing.look_at_folder)
         return await _in_time(storage.blob(job.place, path), timing.look)
-    except UnreadableBlob as refusal:
-        return Unreadable(message=str(refusal))
+    except Refused as refusal:
+        return Unreadable(message=f"{refusal.code}: {refusal}")
 
 
 async def _listed(storage: LandingStorage, job: Job, timing: Timing) -> list[Blob] | Forbidden:

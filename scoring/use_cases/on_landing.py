@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from scoring.concurrency import for_each_then_raise, time_limit
-from scoring.errors import SetupError, Unavailable, UnreadableBlob, UnreadableMessage
+from scoring.errors import Refused, SetupError, Unavailable, UnreadableMessage
 from scoring.events.storage import Ignored, Renamed, read_message
 from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef, folder_of, job_for
@@ -126,7 +126,7 @@ async def _look(storage: LandingStorage, place: ContainerRef, path: str) -> Blob
     """Look at a blob; a listing shows the version also of one that is refused permanently."""
     try:
         return await storage.blob(place, path)
-    except UnreadableBlob:
+    except Refused:
         page = await storage.page(place, path, "")
         return next((one for one in page.blobs if one.path == path), None)
 

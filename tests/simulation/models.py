@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.errors import SetupError, UnreadableBlob
+from scoring.errors import Refused, SetupError
 from scoring.jobs.batch_job import BatchEndpoint, BatchJob
 from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef, Job, attempt_tag
@@ -110,7 +110,7 @@ class SimStorage(FakeStorage):
     async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
         found = await super().blob(place, path)
         if isinstance(found, Blob) and found.etag in self.unreadable:
-            raise UnreadableBlob("409: BlobUsesCustomerSpecifiedEncryption")
+            raise Refused("409", code="BlobUsesCustomerSpecifiedEncryption")
         if not self._faults.over and self._clock.now < self.refused_until.get(path, START):
             raise SetupError("400: refused for a while")
         return found

@@ -205,7 +205,7 @@ SABOTAGES = [
     Sabotage(
         "a permanent refusal to show a blob waited out",
         "use_cases/observe.py",
-        "        return Seen(trigger=Unreadable(message=str(refusal)))\n",
+        '        return Seen(trigger=Unreadable(message=f"{refusal.code}: {refusal}"))\n',
         "        raise\n",
     ),
     Sabotage(

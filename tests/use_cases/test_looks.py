@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring.errors import SetupError, Unavailable, UnreadableBlob
+from scoring.errors import Refused, SetupError, Unavailable
 from scoring.events.storage import Renamed
 from scoring.jobs.batch_job import ErrorAnswer
 from scoring.jobs.progress import State
@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 FILE, OTHER = "landing/a.csv", "landing/b.csv"
-KEY = UnreadableBlob("409: BlobUsesCustomerSpecifiedEncryption")
+KEY = Refused("409: it has a key of its own", code="BlobUsesCustomerSpecifiedEncryption")
 
 
 def refuse(world: World, *paths: str, by: Exception) -> None:
