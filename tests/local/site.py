@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,13 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+async def until_ended(pids: Collection[int]) -> None:
+    """Wait until processes have ended that are not ours: also what is killed takes a moment."""
+    async with asyncio.timeout(SECONDS):
+        while any(map(running, pids)):  # noqa: ASYNC110 - they are nobody's children
+            await asyncio.sleep(0.01)
 
 
 def tells(file: Path) -> str:

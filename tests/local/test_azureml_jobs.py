@@ -23,6 +23,7 @@ from tests.local.site import (
     pids_in,
     running,
     tells,
+    until_ended,
 )
 
 
@@ -285,7 +286,7 @@ async def test_nothing_is_left_behind_at_the_end(
         await site.put(**{"in/a": "1"})
         name = await site.invoke(site.deploy(tells(tmp_path / "pids")))
         pids = await pids_in(tmp_path / "pids")
-    assert [running(pid) for pid in pids] == [False, False]
+    await until_ended(pids)
     assert [path.suffix for path in (folder.path / "jobs").glob(f"{name}*")] == [".log"]
     assert "azureml" not in folder.addresses()
 
@@ -320,6 +321,4 @@ async def test_what_runs_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert [running(pid) for pid in pids] == [True, True]
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(SECONDS):
-        while any(running(pid) for pid in pids):  # noqa: ASYNC110 - they are nobody's children
-            await asyncio.sleep(0.01)
+    await until_ended(pids)
