@@ -178,7 +178,7 @@ def run(mini_batch): ...
 async def opened(folder: RunFolder, storage: Storage, scripts: Path) -> AsyncIterator[Site]:
     secret = storage.connection_string(LANDING_ACCOUNT)
     async with (
-        azureml.start(folder, endpoints(), step_seconds=0) as ml,
+        azureml.start(folder, endpoints(), step_seconds=0, operation_seconds=0.02) as ml,
         BlobServiceClient.from_connection_string(secret) as service,
         httpx.AsyncClient(verify=folder.client_tls()) as client,
     ):
