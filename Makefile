@@ -1,7 +1,7 @@
 # Two commands for a new machine: `make demo` and `make test`. Python 3.11 or newer is all they need.
 PYTHON ?= python3
 HOST ?= local
-# What one needs while editing: the tests of decisions and use cases. They do without npm's packages.
+# Decisions, use cases, and what belongs to no room (documents, settings): they do without npm's packages.
 QUICK := tests/test_*.py tests/routes tests/jobs tests/events tests/use_cases
 
 VENV := .venv

@@ -88,6 +88,12 @@ var charts = [
     visualization: 'table'
   }
   {
+    name: 'versions'
+    title: 'Versions of the app'
+    query: loadTextContent('monitoring/queries/versions.kql')
+    visualization: 'table'
+  }
+  {
     name: 'jobs-by-state'
     title: 'Jobs by state'
     query: loadTextContent('monitoring/queries/jobs-by-state.kql')

@@ -57,6 +57,7 @@ class Action(enum.StrEnum):
     ANNOUNCED = "announced"
     NOT_ANNOUNCED = "not-announced"
     # the app itself
+    STARTED = "started"
     ROUTE_BROKEN = "route-broken"
     JOB_ERROR = "job-error"
     POLL_CUT = "poll-cut"

@@ -221,6 +221,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: BatchEndpoints
     publisher: Publisher
     routes: Sequence[Route]
+    version: str  # of Landfall
     source: str  # of the events
     escaping: Escaping
     metadata_prefix: str  # of the landed blob's metadata that stand in its event

@@ -22,7 +22,7 @@ from scoring.azure.ledger.messages import BlobMessages
 from scoring.azure.workspace import AzureWorkspace, ReadOnlyMemory
 from scoring.errors import SetupError
 from scoring.jobs.job import ContainerRef
-from scoring.log import Action, error
+from scoring.log import Action, error, info
 from scoring.ports import Services
 from scoring.routes.file import read_routes
 from scoring.routes.route import Route
@@ -30,6 +30,7 @@ from scoring.routes.rules import Mistake, without_loops
 from scoring.settings import Settings, read_settings
 from scoring.timing import Timing
 from scoring.use_cases.quiet_folders import Touches
+from scoring.version import VERSION
 
 ROUTES_FILE = Path(__file__).parent.parent / "routes.toml"
 
@@ -54,7 +55,10 @@ def _made() -> tuple[Services, list[Mistake]]:
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = read_settings(os.environ)
     routes, mistakes = read_routes_file(ROUTES_FILE, os.environ)
-    return make(settings, routes, Clients(settings)), mistakes
+    made = make(settings, routes, Clients(settings))
+    # Here, and not at import: what is logged there the host drops.
+    info(Action.STARTED, version=made.version, routes=len(routes))
+    return made, mistakes
 
 
 @functools.lru_cache(maxsize=1)
@@ -151,6 +155,7 @@ def make(
         endpoints=AzureBatchEndpoints(clients.ml, post_seconds=timing.post.total_seconds()),
         publisher=clients.closing(EventGridTopic(settings.topic_endpoint, clients.identity)),
         routes=routes,
+        version=VERSION,
         source=settings.workspace_id,
         escaping=settings.escaping,
         metadata_prefix=settings.metadata_prefix,

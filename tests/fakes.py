@@ -487,6 +487,7 @@ def services(routes: Sequence[Route], clock: Callable[[], float], **ports: Any) 
     nonces = itertools.count(1)
     return Services(
         routes=routes,
+        version="1.2.3",
         source="/workspace",
         escaping="literal",
         metadata_prefix="landfall_",

@@ -4,6 +4,10 @@ import pytest
 
 from scoring.jobs.outcome import Status
 from scoring.log import Action, line
+from tests.infra import logged
+from tests.pages import ROOT
+
+RELEASED = (ROOT / "tests" / "payloads" / "log-lines-0.1.0.txt").read_text("utf-8").splitlines()
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,13 @@ def test_what_is_not_known_is_left_out_and_what_is_long_is_cut() -> None:
 @pytest.mark.parametrize("status", Status)
 def test_every_end_has_its_action(status: Status) -> None:
     assert Action(status)
+
+
+def test_what_a_release_logs_keeps_its_actions_and_their_fields_in_their_order() -> None:
+    """Queries read the lines of two versions at once. A line may get more fields; `*`: any action."""
+    assert [line for line in RELEASED if not _is_logged(*line.split())] == []
+
+
+def _is_logged(action: str, *fields: str) -> bool:
+    calls = [iter(passed) for name, passed in logged.lines() if name == action]
+    return any(all(field in passed for field in fields) for passed in calls)

@@ -36,6 +36,7 @@ def test_a_secret_that_a_service_quotes_reaches_no_event(text: str) -> None:
         overwritten=None,
         ended=NOW,
         source="/workspace",
+        version="1.2.3",
     )
     assert SECRET not in event.decode()
 

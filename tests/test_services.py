@@ -12,6 +12,7 @@ from scoring.azure.clients import Clients
 from scoring.errors import SetupError
 from scoring.ports import Services
 from scoring.settings import Settings, read_settings
+from scoring.version import VERSION
 from tests.factories import place, route
 
 SETTINGS = {
@@ -107,6 +108,17 @@ async def test_mistakes_are_told_once_for_each_change_of_the_datastores(
         services = composition._with_good_routes(found)
     assert first == len(caplog.records) == 3, "the demo's three routes, whose datastore was missing"
     assert len(services.routes) == 3
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_process_logs_once_which_version_it_is_and_how_many_routes_it_works_with(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO):
+        for datastores in (frozenset(), frozenset({("workspaceblobstore", place())})):
+            composition._with_good_routes(datastores)
+    assert caplog.messages[0] == f"started version={VERSION} routes=3"
+    assert [line for line in caplog.messages[1:] if line.startswith("started")] == []
 
 
 def test_settings_show_no_secret() -> None:

@@ -1,4 +1,4 @@
-"""What of the workspace is there from the start, and cancelling a job."""
+"""The workspace, its datastores, and the cancel of a job."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from local.names import LOCATION, WORKSPACE
 
 
 class ControlPlane:
-    """The datastores and jobs of the workspace."""
+    """The paths of the workspace, its datastores and its jobs."""
 
     def __init__(self, part: AzureMl) -> None:
         self._part = part

@@ -30,11 +30,13 @@ from scoring.cli.session import (
     opened_ledger,
 )
 from scoring.errors import LandfallError
+from scoring.version import VERSION
 
 app = App(
     name="python -m scoring",
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
-    version_flags=[],
+    version=VERSION,
+    version_flags=[],  # what commands have; `--version` of `data create` is the asset's
     default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
 )
 app.command(deploy)
@@ -46,6 +48,7 @@ app.command(delete)
 app.command(doctor)
 app.command(route)
 app.command(ledger.app)
+app.version_flags = ["--version"]  # last, so that no command has it
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ class Reason(msgspec.Struct, kw_only=True):
 
 
 class CloudEvent(msgspec.Struct, kw_only=True):
-    """A CloudEvent in structured mode."""
+    """A CloudEvent in structured mode, but for its `data`."""
 
     specversion: str = "1.0"
     id: str
@@ -23,4 +23,3 @@ class CloudEvent(msgspec.Struct, kw_only=True):
     time: Aware
     datacontenttype: str = "application/json"
     dataschema: str
-    data: msgspec.Struct

@@ -77,6 +77,13 @@ class Data(msgspec.Struct, kw_only=True, rename="camel"):
     times: Times
 
 
+class CompletionEvent(CloudEvent, kw_only=True):
+    """The event of a job's end."""
+
+    landfallversion: str  # of the code that wrote the end down, whichever publishes it
+    data: Data
+
+
 def completion_event(
     *,
     job: Job,
@@ -85,6 +92,7 @@ def completion_event(
     overwritten: bool | None,
     ended: datetime,
     source: str,
+    version: str,
 ) -> bytes:
     """Return the event of a job's end as the bytes that every copy consists of.
 
@@ -92,13 +100,14 @@ def completion_event(
     """
     folder = job.route.input == "folder"
     return msgspec.json.encode(
-        CloudEvent(
+        CompletionEvent(
             id=job.key,
             source=source,
             type=TYPES[outcome.status],
             subject=subject(job.landing.container, f"{job.path}/" if folder else job.path),
             time=ended,
             dataschema=DATA_SCHEMA,
+            landfallversion=version,
             data=Data(
                 job=job.key,
                 route=job.route.name,

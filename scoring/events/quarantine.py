@@ -21,13 +21,19 @@ class Data(msgspec.Struct, kw_only=True):
     entry: str
 
 
+class QuarantineEvent(CloudEvent, kw_only=True):
+    """The event. It has no version: each publication makes it anew, and copies must be the same."""
+
+    data: Data
+
+
 def quarantine_event(kept: DeadLetter, source: str) -> bytes:
     """Return the event of a message in quarantine as the bytes that every copy consists of.
 
     The same bytes are kept once, so their digest is the event's id.
     """
     return msgspec.json.encode(
-        CloudEvent(
+        QuarantineEvent(
             id=kept.digest,
             source=source,
             type=TYPE,

@@ -65,6 +65,7 @@ async def finish(
         overwritten=changed,
         ended=now,
         source=services.source,
+        version=services.version,
     )
     written = await services.ledger.conclude(job.key, event)
     if written == event:

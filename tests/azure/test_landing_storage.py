@@ -262,7 +262,7 @@ async def test_a_listing_is_gone_through_page_by_page_and_shows_no_directories(
     place: ContainerRef,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scoring.landing_storage.PAGE", 2)
+    monkeypatch.setattr("scoring.azure.landing_storage.PAGE", 2)
     folder = f"landing/{uuid.uuid4()}/"
     for name in ("1.csv", "2.csv", "deep/3.csv", "😀.csv"):
         await container.upload_blob(folder + name, b"1")

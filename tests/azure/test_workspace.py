@@ -181,7 +181,7 @@ async def test_an_arm_that_hangs_is_waited_for_once_by_all_and_not_asked_again_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else each of many landings would wait for it, one after the other."""
-    monkeypatch.setattr("scoring.workspace._ANSWERS_WITHIN", 0.05)
+    monkeypatch.setattr("scoring.azure.workspace._ANSWERS_WITHIN", 0.05)
     arm = Arm()
 
     async def hang(_: httpx.Request) -> httpx.Response:

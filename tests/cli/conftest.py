@@ -116,4 +116,4 @@ async def site(azure: Azure, tmp_path: Path) -> AsyncIterator[Site]:
     ):
         yield Site(azure.azureml, container, client, tmp_path)
     azure.azureml.faults.forget()
-    azure.azureml.release()
+    azure.azureml.resume()

@@ -42,7 +42,7 @@ async def path(azure: Azure, request: pytest.FixtureRequest) -> AsyncIterator[st
     """Where an endpoint may be made; nothing is planned for it afterwards."""
     yield f"batchEndpoints/arm-{abs(hash(request.node.name)) % 10**8}"
     azure.azureml.faults.forget()
-    azure.azureml.release()
+    azure.azureml.resume()
 
 
 @contextmanager

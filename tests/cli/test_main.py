@@ -8,6 +8,7 @@ import pytest
 
 from scoring.cli.landfall.ledger.commands import State
 from scoring.cli.landfall.ledger.rows import ENDS, OPEN_STATES
+from scoring.version import VERSION
 from tests.cli.conftest import Commands
 
 START = """
@@ -37,6 +38,20 @@ def test_what_ends_it_before_its_libraries_are_read_is_one_line(
     assert ended.returncode == code
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+async def test_the_version_is_printed_and_nothing_else(command: Commands) -> None:
+    ended = await command("--version")
+
+    assert (ended.code, ended.out, ended.err) == (0, f"{VERSION}\n", "")
+
+
+@pytest.mark.parametrize("of", [("deploy", "model.yml"), ("ledger", "list"), ("job",)])
+async def test_a_command_has_no_version_of_its_own(command: Commands, of: tuple[str, ...]) -> None:
+    """`--version 3` after a file would be taken for an asset's, and seem to have been done."""
+    ended = await command(*of, "--version", "3")
+
+    assert ended.code == 2
 
 
 async def test_a_mistake_on_the_command_line_says_what_to_do(command: Commands) -> None:

@@ -15,8 +15,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from scoring.cli.landfall.ledger import operators
-from scoring.events.cloud_event import CloudEvent
-from scoring.events.completion import DATA_SCHEMA, TYPES, completion_event, receipt
+from scoring.events.completion import (
+    DATA_SCHEMA,
+    TYPES,
+    CompletionEvent,
+    completion_event,
+    receipt,
+)
 from scoring.jobs.batch_job import ErrorAnswer, JobState, Unclear
 from scoring.jobs.blobs import Seen
 from scoring.jobs.job import ContainerRef, Job
@@ -25,6 +30,7 @@ from scoring.jobs.progress import Progress, State
 from scoring.jobs.submission import before_submission
 from scoring.routes.route import Ready, Route
 from scoring.use_cases.on_landing import land
+from scoring.version import VERSION
 from tests.events.completion_events import (
     LENIENT,
     SCHEMA,
@@ -87,6 +93,7 @@ def event(
             overwritten=overwritten,
             ended=NOW + timedelta(minutes=3),
             source=SOURCE,
+            version="0.1.0",
         )
     )
     return document
@@ -239,6 +246,10 @@ def test_an_event_without_one_of_its_fields_or_with_a_wrong_kind_of_value_is_non
     assert accepted == ALLOWED.get(path[-1], [])
 
 
+def test_the_version_of_the_code_is_one_that_the_schema_allows() -> None:
+    check_event(changed(FULL, ("landfallversion",), VERSION))
+
+
 WRONG: list[tuple[dict[str, Any], str, Any]] = [
     (FULL, "id", "not-a-key"),
     (FULL, "source", "with a space"),
@@ -249,6 +260,7 @@ WRONG: list[tuple[dict[str, Any], str, Any]] = [
     (FULL, "time", "2026-11-24T12:00:00+01:00"),
     (FULL, "time", "2026-13-24T12:00:00Z"),
     (FULL, "dataschema", "urn:landfall:completion-event:2"),
+    (FULL, "landfallversion", "0.1"),
     (FULL, "data.status", "done"),
     (FULL, "data.reason", {"code": "refused", "message": ""}),
     (FULL, "data.batchJob", None),
@@ -603,7 +615,7 @@ def test_the_schema_requires_each_field_that_the_code_writes_and_no_other() -> N
     for name in ("data", "input", "output", "reason", "times"):
         of = SCHEMA["$defs"][name]
         assert of["required"] == list(of["properties"])
-    assert SCHEMA["required"] == [*CloudEvent.__struct_fields__]
+    assert SCHEMA["required"] == [*CompletionEvent.__struct_fields__]
 
 
 def _fields_of_the_schema(within: str, schema: dict[str, Any]) -> Iterator[str]:

@@ -9,9 +9,8 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from scoring.events.cloud_event import CloudEvent
 from scoring.events.dead_letters import DeadLetter, DeadLetterKind
-from scoring.events.quarantine import DATA_SCHEMA, TYPE, quarantine_event
+from scoring.events.quarantine import DATA_SCHEMA, TYPE, QuarantineEvent, quarantine_event
 from tests.events.completion_events import (
     QUARANTINE_LENIENT,
     QUARANTINE_SCHEMA,
@@ -46,7 +45,7 @@ def test_the_event_validates_and_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(strict(QUARANTINE_SCHEMA))
     check_quarantine_event(EVENT)
     assert QUARANTINE_SCHEMA["$id"] == DATA_SCHEMA
-    assert QUARANTINE_SCHEMA["required"] == [*CloudEvent.__struct_fields__]
+    assert QUARANTINE_SCHEMA["required"] == [*QuarantineEvent.__struct_fields__]
 
 
 def test_every_copy_has_the_same_bytes_before_the_mark_and_after_it() -> None:

@@ -22,6 +22,7 @@ _COLUMNS = {
     _MESSAGE: "VARCHAR",
     "Properties": "JSON",
     "_ResourceId": "VARCHAR",
+    "AppRoleInstance": "VARCHAR",
 }
 
 _AGGREGATES = {
@@ -45,8 +46,9 @@ def answer(name: str, traces: Sequence[Trace], *, file: str = "") -> list[dict[s
             trace.message,
             {"Category": trace.category},
             trace.component,
+            trace.instance,
         ]
-        ours.execute("INSERT INTO AppTraces VALUES (?, ?, ?, ?)", row)
+        ours.execute("INSERT INTO AppTraces VALUES (?, ?, ?, ?, ?)", row)
     sql, parameters = _translated(kql.deployed(kql.text(name)).replace("{file}", file))
     found = ours.execute(sql, parameters)
     columns = [column for column, *_ in found.description]

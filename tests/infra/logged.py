@@ -4,22 +4,38 @@ import ast
 import functools
 from collections.abc import Iterator
 
+from scoring.log import Action
 from tests.pages import ROOT
 
 SOURCE = ROOT / "scoring"
 
-_SAY = {"info", "warning", "error", "say"}
+_SAY = {"info", "warning", "error", "log"}
 
 
 @functools.cache
-def fields() -> set[str]:
-    """Return all fields that calls of the log's functions pass."""
+def lines() -> list[tuple[str, list[str]]]:
+    """Return the action and the fields of each call of the log's functions, in their order.
+
+    An action that is chosen at run time is `*`.
+    """
     trees = [
         ast.parse(file.read_text("utf-8"))
         for file in sorted(SOURCE.rglob("*.py"))
         if file.name != "log.py"
     ]
-    return {name for tree in trees for call in _calls(tree) for name in _passed(call, tree, trees)}
+    return [
+        (_action(call), list(_passed(call, tree, trees))) for tree in trees for call in _calls(tree)
+    ]
+
+
+def fields() -> set[str]:
+    """Return all fields that calls of the log's functions pass."""
+    return {name for _, passed in lines() for name in passed}
+
+
+def _action(call: ast.Call) -> str:
+    _, _, name = ast.unparse(call.args[0]).rpartition("Action.")
+    return Action[name].value if name in Action.__members__ else "*"
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

@@ -48,6 +48,10 @@ def announced(ago: float, job: str) -> Trace:
     return said(ago, Action.ANNOUNCED, job=job, type="Landfall.JobCompleted", subject="/blob")
 
 
+def started(ago: float, version: str, instance: str) -> Trace:
+    return said(ago, Action.STARTED, version=version, routes=3)._replace(instance=instance)
+
+
 def not_announced(ago: float, job: str, error: str = "503") -> Trace:
     return said(ago, Action.NOT_ANNOUNCED, job=job, type="Landfall.JobCompleted", error=error)
 
@@ -66,6 +70,7 @@ def test_an_answer_has_the_columns_that_microsofts_language_service_foretells(na
         *(claimed(200, "b"), submitted(190, "b"), failed(90, "b"), not_announced(80, "b")),
         *(said(60, Action.STUCK, digest="d1", error="503"), ran(30, "on_poison")),
         said(60, Action.ROUTE_BROKEN, route="heart", problem="no such field"),
+        started(60, "0.1.0", "a"),
     ]
     first, *_ = answer(name, everything, file="a.csv")
     assert list(first) == list(kql.analysed()[name].columns)
@@ -187,6 +192,18 @@ def test_heartbeat_tells_how_long_ago_the_last_run_came_through() -> None:
     poll, sweep = sorted(asked("heartbeat", [*traces, ran(31, "sweep")], *HEARTBEAT))
     assert poll == ("poll", at(7), 7, 3)
     assert sweep == ("sweep", at(31), 31, 1)
+
+
+def test_versions_has_those_that_started_and_on_how_many_instances() -> None:
+    traces = [
+        *(started(90, "0.1.0", "a"), started(80, "0.1.0", "b"), started(60, "0.1.0", "b")),
+        *(started(50, "0.2.0", "c"), claimed(5, "a"), ran(1, "poll")),
+    ]
+    columns = ("version", "instances", "first_seen", "last_seen")
+    assert asked("versions", traces, *columns) == [
+        ("0.2.0", 1, at(50), at(50)),
+        ("0.1.0", 2, at(90), at(60)),
+    ]
 
 
 def test_jobs_by_state_counts_each_job_in_the_state_of_each_quarter() -> None:

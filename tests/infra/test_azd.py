@@ -1,10 +1,15 @@
 """azure.yaml: what azd deploys, and what it must not delete."""
 
+import json
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from scoring.version import VERSION
 from tests.infra.deployment import the
 from tests.pages import ROOT, page, section
 
@@ -30,3 +35,14 @@ def test_azd_down_is_stopped_and_says_what_to_do_instead() -> None:
     assert ran.stderr.strip() in said
     assert last == "exit 1"
     assert not PREDOWN["windows"].get("continueOnError")
+
+
+def test_what_azd_restores_has_the_apps_version(tmp_path: Path) -> None:
+    """It runs `pip install .`; pip builds in the folder, so it is given a copy."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "scoring", tmp_path / "scoring")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    only_tell = ["--dry-run", "--ignore-installed", "--no-deps", "--report", "-"]
+    ran = subprocess.run([*install, *only_tell, tmp_path], capture_output=True, check=True)
+    (metadata,) = [one["metadata"] for one in json.loads(ran.stdout)["install"]]
+    assert (metadata["name"], metadata["version"]) == ("landfall", VERSION)

@@ -16,6 +16,7 @@ class Trace(NamedTuple):
     message: str
     category: str
     component: str = kql.COMPONENT.lower()  # as Azure Monitor writes it
+    instance: str = "host-1"
 
 
 def at(ago: float) -> datetime:

@@ -39,7 +39,7 @@ from tests.local.site import Site, opened
 
 
 class Forgetful:
-    """A memory of the workspace's answers that keeps nothing."""
+    """A cache of the workspace's answers that stores nothing."""
 
     async def recall(self, _: str) -> tuple[bytes | None, str | None]:
         return None, None
@@ -97,7 +97,7 @@ def _identity(audience: str) -> Identity:
     return Identity(lambda: StaticCredential(issue(audience, client="landfall")))
 
 
-async def test_the_workspace_says_where_everything_is(product: Product) -> None:
+async def test_the_workspace_names_its_datastores_and_endpoints(product: Product) -> None:
     product.site.ml.page_size = 1
     places = await product.workspace.places()
     assert places == {
@@ -125,7 +125,7 @@ async def test_an_attempt_is_submitted_followed_and_found_by_its_marks(product: 
     assert await product.site.get("landfall-k-1.csv") == "a 1\n"
 
 
-async def test_a_failure_says_why(product: Product) -> None:
+async def test_a_failure_has_its_message(product: Product) -> None:
     product.site.ml.plan(Plan(status="Failed", message="no nodes left"))
     await product.submit()
     (job,) = product.site.ml.jobs.values()
@@ -142,7 +142,7 @@ async def test_a_listing_is_followed_to_its_last_page(product: Product) -> None:
     assert [job.name for job in jobs] == list(product.site.ml.jobs)
 
 
-async def test_an_answer_that_was_lost_leaves_a_job_that_is_found(product: Product) -> None:
+async def test_a_job_whose_answer_was_lost_is_found(product: Product) -> None:
     product.site.ml.paused = True
     product.site.ml.faults.add(Fault(kind="drop-after", method="POST"))
     assert isinstance(await product.submit(), Unclear)
@@ -174,7 +174,7 @@ async def test_a_refusal_is_understood(product: Product) -> None:
     assert (busy.status, busy.retry_after) == (429, 7)
 
 
-async def test_a_validation_error_is_told_in_full(product: Product) -> None:
+async def test_a_validation_error_is_reported_in_full(product: Product) -> None:
     answer = await product.endpoints.submit(
         await product.endpoint(),
         Submission(

@@ -33,7 +33,10 @@ class Host:
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = world.chance.uniform(0, 1e6)
         ports = {port: Port(self, port, getattr(world.services, port)) for port in PORTS}
-        self.services = host(world.services, routes=routes, clock=self.clock, **ports)
+        version = "2.0.0" if newer else world.services.version
+        self.services = host(
+            world.services, routes=routes, clock=self.clock, version=version, **ports
+        )
 
     def clock(self) -> float:
         """Return seconds since whenever."""

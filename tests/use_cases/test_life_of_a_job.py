@@ -14,7 +14,7 @@ from scoring.jobs.batch_job import Answer, ErrorAnswer, JobState, NotSent, Uncle
 from scoring.jobs.progress import State
 from scoring.use_cases import cancels, ledger_writes, on_landing, poll, submit
 from tests.factories import DIGITS, job, route
-from tests.fakes import World
+from tests.fakes import World, host
 
 FILE = "landing/heart/a.csv"
 HEART = route(name="heart", match="landing/heart/**/*.csv", input="file")
@@ -846,6 +846,20 @@ async def test_while_the_topic_refuses_ended_jobs_ask_nothing_of_azure_ml() -> N
     assert world.endpoints.questions == asked
     assert world.publisher.ends == [("completed", None)] * 3
     assert world.ledger.open == {}
+
+
+async def test_a_copy_that_another_version_publishes_names_the_one_that_ended_the_job() -> None:
+    world = World(HEART)
+    await world.land(FILE)
+    world.complete("batchjob-1")
+    world.publisher.refuses = True
+    await world.tick()
+    world.publisher.refuses = False
+    world.services = host(world.services, version="2.0.0")
+    await world.tick()
+    (event,) = world.publisher.events
+    assert event["landfallversion"] == "1.2.3"
+    assert world.publisher.published == list(world.ledger.done.values())
 
 
 async def test_two_polls_at_once_end_a_job_once_and_copies_are_identical() -> None:

@@ -18,7 +18,7 @@ from scoring.jobs.landing import Landing
 from scoring.use_cases import on_landing, on_poison
 from tests.events.completion_events import check_quarantine_event
 from tests.factories import created, landing, route
-from tests.fakes import PLACE, World
+from tests.fakes import PLACE, World, host
 
 HEART = route(name="heart", match="landing/heart/**")
 FILE = "landing/heart/a.csv"
@@ -187,6 +187,7 @@ async def test_what_could_not_be_announced_the_next_sweep_announces_with_the_sam
     await world.sweep()
     assert len(world.publisher.published) == 1
     world.publisher.refuses = False
+    world.services = host(world.services, version="2.0.0")
     for _ in range(2):
         await world.sweep()
     first, second = world.publisher.published

@@ -24,7 +24,7 @@ async def samples(azure: Azure, session: Session, tmp_path: Path) -> AsyncIterat
     await deploy(session, made.all(), set_default=True)
     yield made
     azure.azureml.faults.forget()
-    azure.azureml.release()
+    azure.azureml.resume()
 
 
 async def is_there(session: Session, samples: Samples) -> bool:

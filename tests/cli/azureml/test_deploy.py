@@ -21,7 +21,7 @@ async def samples(azure: Azure, tmp_path: Path) -> AsyncIterator[Samples]:
     yield Samples(tmp_path)
     azure.azureml.faults.forget()
     azure.storage.blob_faults.forget()
-    azure.azureml.release()
+    azure.azureml.resume()
 
 
 async def test_each_resource_is_a_row(command: Commands, samples: Samples) -> None:

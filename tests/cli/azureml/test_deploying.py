@@ -36,7 +36,7 @@ async def samples(azure: Azure, tmp_path: Path) -> AsyncIterator[Samples]:
     yield Samples(tmp_path)
     azure.azureml.faults.forget()
     azure.storage.blob_faults.forget()
-    azure.azureml.release()
+    azure.azureml.resume()
 
 
 def kinds(done: Deployed) -> dict[str, str]:

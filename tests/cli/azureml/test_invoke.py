@@ -175,7 +175,7 @@ async def test_an_output_that_comes_to_exist_fails_the_batch_job(
     site.ml.plan(Plan(status="Queued", match=f"^{endpoint} "))
     invoked = await invoke_by_hand(session, work(endpoint, site, output=site.uri("mine.csv")))
     await site.put(**{"mine.csv": "precious"})
-    site.ml.release()
+    site.ml.resume()
     with pytest.raises(JobFailed, match=r"failed: the output file .*mine\.csv exists already"):
         await scored(session, invoked)
     assert await site.get("mine.csv") == "precious"

@@ -112,7 +112,7 @@ async def test_the_states_are_shown_until_the_end(
     waiting_ = asyncio.ensure_future(waited(session, endpoint, name))
     while "Queued" not in capsys.readouterr().err:  # noqa: ASYNC110 - nobody tells what is printed
         await asyncio.sleep(0.01)
-    site.ml.release()
+    site.ml.resume()
     states = await waiting_
     assert states[0] == "Queued"
     assert states[-1] == "Completed"
@@ -141,7 +141,7 @@ async def test_a_state_that_is_not_yet_invented_is_no_end(
     waiting_ = asyncio.ensure_future(waited(session, endpoint, name))
     done, _ = await asyncio.wait([waiting_], timeout=0.3)
     assert not done
-    site.ml.release()
+    site.ml.resume()
     assert (await waiting_)[0] == "Pondering"
 
 
@@ -257,7 +257,7 @@ async def test_only_those_in_a_state_are_listed(
     session: Session, site: Site, endpoint: str, said: Said
 ) -> None:
     jobs = await three(site, endpoint)
-    site.ml.release(jobs[0].name)
+    site.ml.resume(jobs[0].name)
     await site.end(jobs[0].name)
     await list_(endpoint=endpoint, state="completed", session=session)
     assert [one["batch_job"] for one in said()["batch_jobs"]] == [jobs[0].name]

@@ -20,7 +20,7 @@ from scoring.uris import datastore_path
 
 _NEVER_CUT = 3  # columns of a listing
 
-job = App(name="job", help="Look after an endpoint's batch jobs.")
+job = App(name="job", help="Look after an endpoint's batch jobs.", version_flags=[])
 
 
 @job.command

@@ -11,7 +11,7 @@ from scoring.cli.azureml.deploying.yaml_files import YamlFile, refuse
 from scoring.cli.azureml.deploying.yaml_schema import Data
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 
-app = App(name="data", help="Register data that can be scored.")
+app = App(name="data", help="Register data that can be scored.", version_flags=[])
 
 DataType = Literal["uri_file", "uri_folder"]
 

@@ -19,7 +19,9 @@ from scoring.durations import read_duration
 from scoring.ports import Services
 from scoring.routes.route import Route
 
-app = App(name="ledger", help="Landfall's jobs, to look at and to act on by hand.")
+app = App(
+    name="ledger", help="Landfall's jobs, to look at and to act on by hand.", version_flags=[]
+)
 
 
 def _moment(_: Any, tokens: Sequence[Token]) -> datetime:

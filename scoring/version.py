@@ -1,0 +1,6 @@
+"""The version of Landfall: here, and nowhere else.
+
+The package's metadata, the log's line `started`, completion events and `--version` have it from here.
+"""
+
+VERSION = "0.1.0"
