@@ -77,7 +77,7 @@ async def azure(
 ) -> AsyncIterator[Azure]:
     """A local Azure beside the session's storage, which has a run folder of its own."""
     own = with_certificates_of(folder, tmp_path_factory.mktemp("cli") / "azure")
-    async with local_azure.start(own, step_seconds=0.05) as running:
+    async with local_azure.start(own, step_seconds=0.05, operation_seconds=0.05) as running:
         yield running
 
 

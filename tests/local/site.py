@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,13 @@ def running(pid: int) -> bool:
         return False
 
 
+async def until_ended(pids: Collection[int]) -> None:
+    """Wait until processes that are not our children have ended: also a SIGKILL takes a moment."""
+    async with asyncio.timeout(SECONDS):
+        while any(map(running, pids)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 def pids_script(file: Path) -> str:
     """Return a script that writes its process id and a child's to a file, and sleeps."""
     return f"""
@@ -171,7 +178,7 @@ def run(mini_batch): ...
 async def opened(folder: RunFolder, storage: Storage, scripts: Path) -> AsyncIterator[Site]:
     secret = storage.connection_string(LANDING_ACCOUNT)
     async with (
-        azureml.start(folder, endpoints(), step_seconds=0) as ml,
+        azureml.start(folder, endpoints(), step_seconds=0, operation_seconds=0.02) as ml,
         BlobServiceClient.from_connection_string(secret) as service,
         httpx.AsyncClient(verify=folder.client_tls()) as client,
     ):

@@ -17,7 +17,7 @@ from local.names import (
 )
 from local.run_folder import RunFolder
 from local.storage import Storage
-from tests.local.site import Site, bearer, opened, pids_in, pids_script, running
+from tests.local.site import Site, bearer, opened, pids_in, pids_script, until_ended
 
 
 @pytest.fixture
@@ -136,4 +136,4 @@ async def test_a_cancel_ends_a_job_and_its_processes(site: Site, tmp_path: Path)
     assert (answers, seen, after.status_code) == ([202, 202], "CancelRequested", 200)
     assert site.ml.jobs[name].status == "Canceled"
     assert await site.get("out.csv") is None
-    assert [running(pid) for pid in pids] == [False, False]
+    await until_ended(pids)

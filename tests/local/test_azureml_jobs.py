@@ -23,6 +23,7 @@ from tests.local.site import (
     pids_in,
     pids_script,
     running,
+    until_ended,
 )
 
 
@@ -289,7 +290,7 @@ async def test_nothing_is_left_behind_at_the_end(
         await site.put(**{"in/a": "1"})
         name = await site.invoke(site.deploy(pids_script(tmp_path / "pids")))
         pids = await pids_in(tmp_path / "pids")
-    assert [running(pid) for pid in pids] == [False, False]
+    await until_ended(pids)
     assert [path.suffix for path in (folder.path / "jobs").glob(f"{name}*")] == [".log"]
     assert "azureml" not in folder.addresses()
 
@@ -324,6 +325,4 @@ async def test_the_worker_and_its_children_end_when_the_parent_is_killed(tmp_pat
     assert [running(pid) for pid in pids] == [True, True]
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(SECONDS):
-        while any(running(pid) for pid in pids):  # noqa: ASYNC110 - they are not our children
-            await asyncio.sleep(0.01)
+    await until_ended(pids)
