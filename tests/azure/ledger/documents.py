@@ -246,6 +246,12 @@ async def written(container: ContainerClient) -> dict[str, Document]:
     return found
 
 
+def newest() -> dict[str, Document]:
+    """Return what is written today: a release's folder has what it writes otherwise than before."""
+    releases = sorted(PAYLOADS.glob("ledger-*"))
+    return {title: one for release in releases for title, one in kept(release).items()}
+
+
 async def put(container: ContainerClient, document: Document) -> None:
     """Put a document where it was."""
     await container.upload_blob(document.name, document.body, metadata=document.metadata)
@@ -257,12 +263,15 @@ async def _written_anywhere(run: RunFolder) -> dict[str, Document]:
 
 
 def main(version: str) -> None:
-    """Keep what the code writes today."""
+    """Keep what the code writes today, where that is new."""
     folder = PAYLOADS / f"ledger-{version}"
     folder.mkdir()
     with tempfile.TemporaryDirectory(prefix="landfall-") as run:
         documents = asyncio.run(_written_anywhere(RunFolder(Path(run))))
+    before = newest()
     for title, document in documents.items():
+        if before.get(title) == document:
+            continue
         text = msgspec.json.format(msgspec.json.encode(document))
         (folder / f"{title}.json").write_bytes(text + b"\n")
 
