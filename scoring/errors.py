@@ -3,6 +3,7 @@
     LandfallError
     ├── Unavailable        wait and try again: a service did not answer, or not usably
     ├── UnreadableMessage  give this message up: it will never be understood
+    ├── Refused            give this one blob up: it will never be shown, or written
     └── SetupError         somebody must mend the set-up: settings, routes, roles
         └── Denied         … a role, to be exact
 
@@ -21,6 +22,14 @@ class Unavailable(LandfallError):
 
 class UnreadableMessage(LandfallError):
     """A queue message holds something that is no storage event."""
+
+
+class Refused(LandfallError):
+    """A service refuses one thing, and always will; `code` is its own word for why."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SetupError(LandfallError):

@@ -82,7 +82,8 @@ async def test_the_run_folder_says_where_arm_and_the_endpoints_are(
 ) -> None:
     said = folder.addresses()["azureml"]
     assert said["arm"] == site.ml.url
-    assert said["endpoints"]["rows"] == f"{site.ml.url}/endpoints/rows/jobs"
+    assert said["endpoints"]["rows"] == f"{site.ml.scoring_url}/endpoints/rows/jobs"
+    assert site.ml.scoring_url != site.ml.url, "a token for the one must not go to the other"
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(ML_AUDIENCE), bearer(ARM_AUDIENCE, lifetime=-1)])

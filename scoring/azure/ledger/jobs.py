@@ -11,18 +11,14 @@ tells whose write stands.
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, properties, read
+from scoring.azure.errors import translating_errors
+from scoring.azure.ledger.blobs import Written, change, delete, listed, properties, put, read
 from scoring.errors import Unavailable
 from scoring.jobs.job import Job
 from scoring.jobs.landing import normal_etag
@@ -47,34 +43,26 @@ class BlobLedger:
         """Create open/."""
         blob = self._open(job.key)
         body, metadata = msgspec.json.encode(job), progress.metadata()
-        with ledger_errors():
-            for _ in range(_CLAIMS):
-                try:
-                    answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
-                    return _written(job.key, progress, answer)
-                except (ResourceExistsError, ResourceModifiedError):
-                    stands = await self._stands(job.key)
-                    if stands is not None:
-                        return stands
+        for _ in range(_CLAIMS):
+            written = await put(blob, body, metadata)
+            if written is not None:
+                return _as_written(job.key, progress, written)
+            stands = await self._stands(job.key)
+            if stands is not None:
+                return stands
         raise Unavailable(f"the ledger: entry {job.key} came and went {_CLAIMS} times")
 
     async def save(self, opened: OpenJob, progress: Progress) -> OpenJob | None:
         """Replace the metadata of open/."""
-        with ledger_errors():
-            try:
-                answer = await self._open(opened.key).set_blob_metadata(
-                    progress.metadata(), **only_if(opened.version)
-                )
-                return _written(opened.key, progress, answer)
-            except ResourceModifiedError:
-                return await self._stands(opened.key)
-            except ResourceNotFoundError:
-                return None
+        written = await change(self._open(opened.key), progress.metadata(), opened.version)
+        if written is not None:
+            return _as_written(opened.key, progress, written)
+        return await self._stands(opened.key)
 
     async def job(self, key: str) -> Job | None:
         """Read the body of open/."""
-        body = await read(self._open(key))
-        return None if body is None else msgspec.json.decode(body, type=Job)
+        found = await read(self._open(key))
+        return None if found is None else msgspec.json.decode(found[0], type=Job)
 
     async def open_jobs(self) -> OpenJobs:
         """List open/."""
@@ -94,22 +82,18 @@ class BlobLedger:
 
     async def end(self, key: str) -> bytes | None:
         """Read done/."""
-        return await read(self._container.get_blob_client(_DONE + key))
+        found = await read(self._container.get_blob_client(_DONE + key))
+        return None if found is None else found[0]
 
     async def conclude(self, key: str, event: bytes) -> bytes:
         """Create done/; the first creator wins."""
-        with ledger_errors():
-            try:
-                await self._container.get_blob_client(_DONE + key).upload_blob(
-                    event, overwrite=False
-                )
-            except (ResourceExistsError, ResourceModifiedError):
-                return await self.end(key) or event
-        return event
+        if await put(self._container.get_blob_client(_DONE + key), event) is not None:
+            return event
+        return await self.end(key) or event
 
     async def ended(self) -> AsyncIterator[tuple[str, datetime]]:
         """Yield the keys of the jobs that have ended, and when; in no order that means anything."""
-        with ledger_errors():
+        with translating_errors("the ledger"):
             async for found in self._container.list_blobs(name_starts_with=_DONE):
                 yield found.name.removeprefix(_DONE), found.last_modified
 
@@ -131,23 +115,13 @@ class BlobLedger:
 
     async def recall(self, name: str) -> tuple[bytes | None, str | None]:
         """Read control/; return the body and its version, None each if there is none."""
-        with ledger_errors():
-            try:
-                download = await self._container.get_blob_client(_CONTROL + name).download_blob()
-                return await download.readall(), normal_etag(download.properties.etag)
-            except ResourceNotFoundError:
-                return None, None
+        found = await read(self._container.get_blob_client(_CONTROL + name))
+        return (found[0], normal_etag(found[1].etag)) if found else (None, None)
 
     async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
         """Write control/ unless somebody did since `version` was read; return what stands."""
-        condition = {"overwrite": version is not None, **(only_if(version) if version else {})}
-        with ledger_errors():
-            try:
-                blob = self._container.get_blob_client(_CONTROL + name)
-                answer = await blob.upload_blob(body, **condition)
-            except (ResourceExistsError, ResourceModifiedError):
-                return (await self.recall(name))[1]
-        return normal_etag(answer["etag"])
+        written = await put(self._container.get_blob_client(_CONTROL + name), body, version=version)
+        return written.version if written else (await self.recall(name))[1]
 
     async def _mark(self, name: str, none_yet: Mark) -> Mark:
         body, version = await self.recall(name)
@@ -166,13 +140,8 @@ class BlobLedger:
         return _listed(found) if found else None
 
 
-def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:
-    return OpenJob(
-        key=key,
-        progress=progress,
-        version=normal_etag(answer["etag"]),
-        changed=answer["last_modified"],
-    )
+def _as_written(key: str, progress: Progress, written: Written) -> OpenJob:
+    return OpenJob(key=key, progress=progress, version=written.version, changed=written.changed)
 
 
 def _listed(found: BlobProperties) -> OpenJob:
