@@ -149,6 +149,11 @@ class LandingStorage(Protocol):
     """The storage where files land, and outputs and receipts are written.
 
     Contents are never read, and nothing but receipts is written by Landfall itself.
+
+    Looks raise `Refused` where the storage will never show this one blob, such as one that was
+    written with a key that only its writer has. `code` is the storage's word for it. Every other
+    definite refusal is a `SetupError`, whatever is over after a while `Unavailable`; so is a look
+    that takes longer than a minute.
     """
 
     async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
@@ -164,7 +169,7 @@ class LandingStorage(Protocol):
         """Return the newest of the blobs at any depth of a folder; None: there is none."""
 
     async def leave(self, place: ContainerRef, path: str, content: bytes) -> None:
-        """Create a blob of JSON unless there is one."""
+        """Create a blob of JSON unless there is one; `SetupError` where there can never be one."""
 
 
 # --- the workspace ------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def make(
             clock=time.monotonic,
         ),
         endpoints=AzureBatchEndpoints(clients.ml, post_seconds=timing.post.total_seconds()),
-        publisher=clients.closing(EventGridTopic(settings.topic_endpoint, clients.identity)),
+        publisher=EventGridTopic(clients.topic, settings.topic_endpoint),
         routes=routes,
         version=VERSION,
         source=settings.workspace_id,

@@ -63,10 +63,12 @@ async def start(
     with folder.alone("azureml"):
         part.files.clear()
         try:
-            async with serve(_app(part), tls=folder.server_tls()) as url:
-                part.url = url
+            async with (
+                serve(_app(part), tls=folder.server_tls()) as part.url,
+                serve(_app(part), tls=folder.server_tls()) as part.scoring_url,
+            ):
                 uris = {name: part.scoring_uri(name) for name in workspace.endpoints}
-                with folder.announced("azureml", arm=url, endpoints=uris):
+                with folder.announced("azureml", arm=part.url, endpoints=uris):
                     yield part
         finally:
             await part.operations.close()

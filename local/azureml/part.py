@@ -28,7 +28,8 @@ class AzureMl:
         step_seconds: float,
         operation_seconds: float,
     ) -> None:
-        self.url = ""  # of ARM; the scoring URIs are below it
+        self.url = ""  # of ARM
+        self.scoring_url = ""  # what the scoring URIs begin with: another host, as in Azure
         self.workspace = workspace
         self.data = workspace.data  # data assets by name and version
         self.resources = Resources()  # that were PUT
@@ -105,7 +106,7 @@ class AzureMl:
 
     def scoring_uri(self, endpoint: str) -> str:
         """Return the address where an endpoint is invoked."""
-        return f"{self.url}/endpoints/{endpoint}/jobs"
+        return f"{self.scoring_url}/endpoints/{endpoint}/jobs"
 
     async def _score(self, job: BatchJob, deployment: Deployment) -> None:
         decode = self.decode_percent

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from scoring.azure.http import AuthorizedHttp, json_in, retry_after
+from scoring.azure.answers import json_in, retry_after
+from scoring.azure.http import AuthorizedHttp
 from scoring.azure.workspace import API_VERSION
 from scoring.cli.failures import Refused
 from scoring.cli.patient_http import PatientHttp, document_in

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import httpx
-from azure.core.exceptions import AzureError
 
-from scoring.azure.batch_endpoint import MOST_PAGES
-from scoring.azure.errors import translating_errors
-from scoring.azure.http import AuthorizedHttp, json_in, retry_after, what_it_says
+from scoring.azure.answers import as_kind, json_in, parts, retry_after
+from scoring.azure.errors import ANOTHER_SHAPE
+from scoring.azure.http import AuthorizedHttp
+from scoring.azure.reasons import what_it_says
 from scoring.cli.failures import Refused
 from scoring.errors import Unavailable
 
@@ -51,11 +52,8 @@ class PatientHttp:
             asked_to_wait = 0.0
             try:
                 answer = await self._http.send(method, url, json=json)
-            except (httpx.HTTPError, TimeoutError, OSError) as failure:
+            except (httpx.HTTPError, OSError, *ANOTHER_SHAPE) as failure:
                 last = f"{type(failure).__name__}: {failure}".rstrip(": ")
-            except AzureError:
-                with translating_errors(f"{method} {url}"):
-                    raise
             else:
                 missing = answer.status_code == httpx.codes.NOT_FOUND
                 if answer.is_success or (missing and missing_is_fine):
@@ -79,15 +77,9 @@ class PatientHttp:
 
     async def listed(self, url: str) -> AsyncIterator[dict[str, Any]]:
         """Yield what a listing shows, page by page."""
-        page = url
-        for _ in range(MOST_PAGES):
-            document = document_in(await self.send("GET", page))
-            for one in document.get("value") or []:
-                yield one
-            if not document.get("nextLink"):
-                return
-            page = document["nextLink"]
-        raise Unavailable(f"the listing of {url} has more than {MOST_PAGES} pages")
+        async for part in parts(partial(self.send, "GET"), url, f"GET {url}"):
+            for one in part:
+                yield as_kind(one, dict[str, Any], f"GET {url}")
 
 
 def document_in(answer: httpx.Response) -> dict[str, Any]:
@@ -104,17 +96,9 @@ def refusal(answer: httpx.Response) -> Refused:
     error = document.get("error") if isinstance(document, dict) else None
     url = answer.request.url.path
     path = url.rpartition("/workspaces/")[2].partition("/")[2] or url
-    details = [
-        f"{one.get('target') or one.get('code')}: {one.get('message')}"
-        for one in (error.get("details") or [] if isinstance(error, dict) else [])
-    ]
-    # Some services say the same twice, with the target in the message as well.
-    message = what_it_says(answer)
-    more = [one for one in details if one.partition(": ")[2] not in message]
-    said = "; ".join([message, *more])
     kind = Conflict if answer.status_code == httpx.codes.CONFLICT else Refused
     return kind(
-        f"{answer.request.method} {path}: {answer.status_code}: {said}",
+        f"{answer.request.method} {path}: {answer.status_code}: {what_it_says(answer)}",
         status=answer.status_code,
         code=error.get("code") if isinstance(error, dict) else None,
     )

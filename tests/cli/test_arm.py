@@ -10,11 +10,9 @@ import pytest
 
 from local.azure import Azure
 from local.azureml.operations import Failure, OperationPlan
-from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import ARM_AUDIENCE
 from scoring.azure.http import AuthorizedHttp
-from scoring.azure.identity import Identity
 from scoring.cli import arm as arm_module
 from scoring.cli import patient_http
 from scoring.cli.arm import Arm, provisioning
@@ -22,6 +20,7 @@ from scoring.cli.failures import Refused
 from scoring.cli.patient_http import Conflict
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
+from tests.azure.access import access
 
 ENDPOINT = {"location": "local", "properties": {"authMode": "aadToken"}}
 STATUS = "mfeOperationsStatus"
@@ -193,17 +192,15 @@ async def test_to_delete_what_is_not_there_is_no_mistake(session: Session, path:
 @pytest.fixture
 async def against() -> AsyncIterator[Make]:
     clients: list[httpx.AsyncClient] = []
-    identity = Identity(lambda: StaticCredential("token"))
 
     def make(handler: Handler, **options: Any) -> Arm:
         clients.append(httpx.AsyncClient(transport=httpx.MockTransport(handler)))
-        http = AuthorizedHttp(clients[-1], identity, "scope", ("management.azure.com",))
+        http = AuthorizedHttp(clients[-1], access(hosts=["management.azure.com"]))
         return Arm(http, "https://management.azure.com", "/subscriptions/s/workspaces/w", **options)
 
     yield make
     for client in clients:
         await client.aclose()
-    await identity.close()
 
 
 class Operation:

@@ -82,7 +82,8 @@ async def test_the_run_folder_has_the_addresses_of_arm_and_the_endpoints(
 ) -> None:
     addresses = folder.addresses()["azureml"]
     assert addresses["arm"] == site.ml.url
-    assert addresses["endpoints"]["rows"] == f"{site.ml.url}/endpoints/rows/jobs"
+    assert addresses["endpoints"]["rows"] == f"{site.ml.scoring_url}/endpoints/rows/jobs"
+    assert site.ml.scoring_url != site.ml.url, "a token for the one must not go to the other"
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(ML_AUDIENCE), bearer(ARM_AUDIENCE, lifetime=-1)])

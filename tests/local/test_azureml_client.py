@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from local.azureml import Plan
-from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import (
     ARM_AUDIENCE,
@@ -22,7 +21,6 @@ from local.storage import Storage
 from local.tokens import issue
 from scoring.azure.batch_endpoint import AzureBatchEndpoints
 from scoring.azure.http import AuthorizedHttp, new_client
-from scoring.azure.identity import Identity
 from scoring.azure.workspace import AzureWorkspace
 from scoring.jobs.batch_job import (
     Accepted,
@@ -35,6 +33,7 @@ from scoring.jobs.batch_job import (
     Unclear,
 )
 from scoring.jobs.job import ContainerRef
+from tests.azure.access import access
 from tests.local.site import Site, opened
 
 
@@ -87,14 +86,10 @@ async def product(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncI
     async with opened(folder, storage, tmp_path) as site, new_client() as client:
         await site.put(**{"in/a": "1"})
         arm, ml = (
-            AuthorizedHttp(client, _identity(audience), "scope", ("localhost",))
+            AuthorizedHttp(client, access(issue(audience, client="landfall")))
             for audience in (ARM_AUDIENCE, ML_AUDIENCE)
         )
         yield Product(site, arm, ml)
-
-
-def _identity(audience: str) -> Identity:
-    return Identity(lambda: StaticCredential(issue(audience, client="landfall")))
 
 
 async def test_the_workspace_names_its_datastores_and_endpoints(product: Product) -> None:

@@ -18,8 +18,8 @@ from local.run_folder import RunFolder
 from local.serving import serve
 from local.tokens import issue
 from local.topic import Topic, Webhook
-from scoring.azure.event_grid import EventGridTopic
 from scoring.errors import SetupError, Unavailable
+from tests.azure.access import publisher
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "T", "subject": "/a/b.csv"}
 
@@ -99,19 +99,14 @@ async def test_a_misspelt_filter_is_refused(topic: Topic, folder: RunFolder) -> 
 # --- the product's own publisher ----------------------------------------------------------------
 
 
-def publisher(topic: Topic, audience: str = EVENT_GRID_AUDIENCE) -> EventGridTopic:
-    return EventGridTopic(topic.url, StaticCredential(issue(audience, client="test")))
-
-
 async def test_a_topic_that_refuses_is_unavailable_and_one_that_forbids_is_a_setup(
     topic: Topic,
 ) -> None:
     topic.faults.add(Fault(kind="refuse", status=500, times=-1))
-    made, other = publisher(topic), publisher(topic, "https://storage.azure.com")
-    with pytest.raises(Unavailable):
-        await made.publish(json.dumps(EVENT).encode())
+    async with publisher(topic.url) as made:
+        with pytest.raises(Unavailable):
+            await made.publish(json.dumps(EVENT).encode())
     topic.faults.forget()
-    with pytest.raises(SetupError):
-        await other.publish(json.dumps(EVENT).encode())
-    await made.close()
-    await other.close()
+    async with publisher(topic.url, audience="https://storage.azure.com") as other:
+        with pytest.raises(SetupError):
+            await other.publish(json.dumps(EVENT).encode())

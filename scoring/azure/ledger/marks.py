@@ -5,19 +5,11 @@ control/<name>                        what else the app keeps, as the workspace'
 """
 
 from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
 
 import msgspec
-from azure.core.exceptions import (
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
 from azure.storage.blob.aio import ContainerClient
 
-from scoring.azure.ledger.blobs import ledger_errors, only_if
+from scoring.azure.ledger.blobs import put, read_at
 from scoring.jobs.landing import normal_etag
 from scoring.jobs.marks import PollMark, SweepMark
 
@@ -59,36 +51,14 @@ class BlobMarks:
 
     async def remember(self, name: str, body: bytes, version: str | None) -> str | None:
         """Write control/ unless another host did since `version` was read; return the version now."""
-        condition = {"overwrite": version is not None, **(only_if(version) if version else {})}
-        with ledger_errors():
-            try:
-                blob = self._container.get_blob_client(_CONTROL + name)
-                answer = await blob.upload_blob(body, **condition)
-            except (ResourceExistsError, ResourceModifiedError):
-                return (await self.recall(name))[1]
-        return normal_etag(answer["etag"])
+        written = await put(self._container.get_blob_client(_CONTROL + name), body, version=version)
+        return written.version if written else (await self.recall(name))[1]
 
     async def _read(self, name: str) -> tuple[bytes | None, str | None, datetime]:
         """Read control/; return the body, its version, and the storage's time."""
-        dates: list[str] = []
-        blob = self._container.get_blob_client(_CONTROL + name)
-        with ledger_errors():
-            try:
-                download = await blob.download_blob(
-                    raw_response_hook=lambda answer: dates.append(
-                        answer.http_response.headers["Date"]
-                    )
-                )
-                body = await download.readall()
-            except ResourceNotFoundError as missing:
-                return None, None, parsedate_to_datetime(_date_of(missing))
-        return body, normal_etag(download.properties.etag), parsedate_to_datetime(dates[0])
+        found, now = await read_at(self._container.get_blob_client(_CONTROL + name))
+        return (found[0], normal_etag(found[1].etag), now) if found else (None, None, now)
 
     async def _leave(self, name: str, mark: PollMark | SweepMark) -> None:
         body = msgspec.json.encode(msgspec.structs.replace(mark, version=None))
         await self.remember(name, body, mark.version)
-
-
-def _date_of(answer: HttpResponseError) -> str:
-    headers: Any = getattr(answer.response, "headers", {})
-    return str(headers["Date"])

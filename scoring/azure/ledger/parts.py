@@ -13,7 +13,8 @@ from typing import NamedTuple
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import ContainerClient
 
-from scoring.azure.ledger.blobs import ledger_errors
+from scoring.azure.errors import Missing, asking, translating_errors
+from scoring.azure.ledger.blobs import LEDGER, no_container
 from scoring.concurrency import run_workers
 
 PAGE = 5_000  # blobs of a page, the most that the service gives
@@ -75,10 +76,14 @@ async def _first_page(
         results_per_page=PAGE,
         raw_response_hook=lambda page: dates.append(page.http_response.headers["Date"]),
     ).by_page()
-    with ledger_errors():
-        blobs = [blob async for blob in await anext(pages)]
+    try:
+        async with asking(LEDGER):
+            blobs = [blob async for blob in await anext(pages)]
+            now = parsedate_to_datetime(dates[0])
+    except Missing as missing:
+        raise no_container(missing) from None
     more = bool(getattr(pages, "continuation_token", None)) and bool(blobs)
-    return parsedate_to_datetime(dates[0]), blobs, more
+    return now, blobs, more
 
 
 async def _fill(
@@ -100,7 +105,7 @@ async def _fill(
 
 
 async def _blobs(container: ContainerClient, prefix: str) -> AsyncIterator[BlobProperties]:
-    with ledger_errors():
+    with translating_errors(LEDGER):
         async for blob in container.list_blobs(
             name_starts_with=prefix, include=["metadata"], results_per_page=PAGE
         ):

@@ -18,12 +18,10 @@ import msgspec
 from azure.storage.blob.aio import ContainerClient
 
 from local import storage as storage_part
-from local.credential import StaticCredential
 from local.names import APP_ACCOUNT
 from local.run_folder import RunFolder
 from local.storage import Storage
 from scoring.azure.http import AuthorizedHttp
-from scoring.azure.identity import Identity
 from scoring.azure.ledger.folders import BlobFolders
 from scoring.azure.ledger.jobs import BlobLedger
 from scoring.azure.ledger.marks import BlobMarks
@@ -34,6 +32,7 @@ from scoring.events.dead_letters import DeadLetterKind
 from scoring.jobs.job import Folder, Job, attempt_tag
 from scoring.jobs.outcome import Outcome
 from scoring.jobs.progress import Progress
+from tests.azure.access import access
 from tests.azure.ledger.records import MARKED, MINUTE, POLL_MARK, QUIET, SWEEP_MARK, ends, entries
 from tests.factories import NOW, place
 from tests.pages import ROOT
@@ -162,10 +161,9 @@ def _last_answers() -> Case:
 
 
 def _workspace(container: ContainerClient, arm: httpx.MockTransport) -> AzureWorkspace:
-    identity = Identity(lambda: StaticCredential("t"))
     client = httpx.AsyncClient(transport=arm)
     return AzureWorkspace(
-        AuthorizedHttp(client, identity, "scope", ("management.azure.com",)),
+        AuthorizedHttp(client, access(hosts=["management.azure.com"])),
         "https://management.azure.com/workspaces/w",
         BlobMarks(container),
         account_url=lambda account, suffix: f"https://{account}.blob.{suffix}",

@@ -235,7 +235,7 @@ async def test_each_mistake_in_the_settings_is_a_line_and_what_does_not_need_the
     found = await doctor(LANDFALL_POLL_SECONDS="25", CompletionTopic__topicEndpointUri=None)
     mistakes = {one.message for one in found.found if one.check == "settings"}
     assert mistakes == {
-        "LANDFALL_POLL_SECONDS: must be a divisor of 60 up to 30, not '25'",
+        "LANDFALL_POLL_SECONDS: must be a divisor of 60 up to 30",
         "CompletionTopic__topicEndpointUri is missing",
     }
     assert found.of("topic").state == found.of("ledger").state == "not-checked"
@@ -557,9 +557,10 @@ async def test_what_is_not_provisioned_is_named(
 async def test_a_scoring_uri_that_may_not_be_sent_a_token_is_named(doctor: Doctor) -> None:
     """Sovereign clouds and private DNS have hosts of their own."""
     own = doctor.azure.azureml
-    before, own.url = own.url, own.url.replace("localhost", "127.0.0.1")
+    before = own.scoring_url
+    own.scoring_url = before.replace("localhost", "127.0.0.1")
     found = await doctor()
-    own.url = before
+    own.scoring_url = before
     assert found.wrong == [("scoring URI", "cancer")]
     assert "LANDFALL_ALLOWED_HOSTS" in found.of("scoring URI").message
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from azure.core.exceptions import ResourceNotFoundError
-
-from scoring.azure.errors import translating_errors
+from scoring.azure.errors import Missing, translating_errors
 from scoring.cli.azureml.batch_jobs.endpoint_jobs import Described
 from scoring.cli.azureml.batch_jobs.outputs import DatastoreFiles, datastore_files
 from scoring.cli.console import Bar, Console
@@ -159,7 +157,7 @@ async def _stream(files: DatastoreFiles, blob: Blob, into: BinaryIO, bar: Bar) -
             async for chunk in stream.chunks():
                 into.write(chunk)
                 bar.advance(len(chunk))
-    except ResourceNotFoundError:
+    except Missing:
         raise Refused(f"{files.url(blob.path)}: it was deleted meanwhile") from None
     except Denied as refusal:
         raise Denied(f"{refusal}: {_ROLE}") from None

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from scoring.azure.errors import translating_errors
+from scoring.azure.errors import Missing, translating_errors
 from scoring.cli.azureml.deploying.contents import CHUNK, Content, File, content_of
 from scoring.cli.azureml.deploying.references import long_uri
 from scoring.cli.console import Bar
@@ -88,7 +87,7 @@ async def send(session: Session, content: Content, store: Datastore) -> Uploaded
             total = sum(file.size for file in missing)
             with session.console.bar(f"uploading {content.name}", total, bytes_=True) as bar:
                 await _Sending(container, target.path, bar).all(missing)
-    except ResourceNotFoundError:
+    except Missing:
         raise Refused(f"{where}: there is no such container") from None
     except Denied as refusal:
         raise Denied(f"{refusal}: {_ROLE}") from None

@@ -7,16 +7,13 @@ from typing import Any, TypeVar
 
 from azure.storage.blob.aio import BlobServiceClient
 
-from scoring.azure.clients import Clients
+from scoring.azure.clients import EVENT_GRID_SCOPE, STORAGE_SCOPE, Clients
 from scoring.azure.http import AuthorizedHttp
 from scoring.cli.arm import Arm
 from scoring.cli.landfall.doctor.checks.findings import NotChecked
 from scoring.jobs.job import ContainerRef
 from scoring.routes.route import Route
 from scoring.settings import AzureSettings, Connection, Settings
-
-STORAGE_SCOPE = "https://storage.azure.com/.default"  # in every cloud
-EVENT_GRID_SCOPE = "https://eventgrid.azure.net/.default"  # as its client asks
 
 # A person waits: what is not there at once is told.
 AT_ONCE: dict[str, Any] = {"retry_total": 0}
@@ -65,17 +62,29 @@ class Facts:
         """Return all settings."""
         return _known(self.settings, "settings are wrong")
 
-    def http(self, scope: str) -> AuthorizedHttp:
-        """Return what sends requests with a token."""
-        clients = self.clients()
-        self._has_token(scope)
-        return clients.authorized(scope)
-
     def arm(self) -> Arm:
         """Return the way to the workspace's resources."""
-        settings = self.workspace_settings()
-        http = self.http(settings.arm_scope)
-        return Arm(http, settings.arm_url, settings.workspace_id)
+        settings, clients = self.workspace_settings(), self.clients()
+        self._has_token(settings.arm_scope)
+        return Arm(clients.arm, settings.arm_url, settings.workspace_id)
+
+    def ml(self) -> AuthorizedHttp:
+        """Return the way to batch endpoints."""
+        clients = self.clients()
+        self._has_token(self.workspace_settings().ml_scope)
+        return clients.ml
+
+    def topic(self) -> AuthorizedHttp:
+        """Return the way to the topic."""
+        clients = self.clients()
+        self._has_token(EVENT_GRID_SCOPE)
+        return clients.topic
+
+    def queues(self, address: str) -> AuthorizedHttp:
+        """Return the way to the app's own queues."""
+        clients = self.clients()
+        self._has_token(STORAGE_SCOPE)
+        return clients.queues(address)
 
     def blob_service(self, connection: Connection) -> BlobServiceClient:
         """Return a client for the blobs of an account."""

@@ -18,7 +18,8 @@ import httpx
 import msgspec
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from scoring.azure.http import what_it_says
+from scoring.azure.errors import code_of
+from scoring.azure.reasons import what_it_says
 from scoring.cli.failures import Failure, Refused
 from scoring.errors import LandfallError
 
@@ -96,12 +97,6 @@ def refused(answer: httpx.Response) -> Refused:
     code = answer.headers.get("x-ms-error-code")
     said = f"{answer.status_code}: {code or what_it_says(answer)}".rstrip(": ")
     return Refused(said, status=answer.status_code, code=code)
-
-
-def code_of(failure: HttpResponseError) -> str | None:
-    """Return the code that the storage gave an error."""
-    code = getattr(failure, "error_code", None)
-    return None if code is None else str(getattr(code, "value", code))
 
 
 def describe(failure: BaseException, mend: Mend = _NO_MORE) -> str:

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import httpx
 
-from scoring.cli.landfall.doctor.checks.facts import STORAGE_SCOPE, Facts
+from scoring.cli.landfall.doctor.checks.facts import Facts
 from scoring.cli.landfall.doctor.checks.findings import (
     ROLES_TAKE_TIME,
     Doubtful,
@@ -64,7 +64,7 @@ async def _messages(facts: Facts, queue: str) -> int | None:
     base = facts.environment.get(_ADDRESS, "").rstrip("/")
     if not base:
         raise Wrong(f"{_ADDRESS} is missing: the Functions host reads the queues there")
-    answer = await facts.http(STORAGE_SCOPE).send(
+    answer = await facts.queues(base).send(
         "GET",
         f"{base}/{queue}",
         params={"comp": "metadata"},

@@ -5,8 +5,10 @@ import binascii
 import json
 from collections.abc import AsyncIterator
 
-from scoring.cli.landfall.doctor.checks.facts import EVENT_GRID_SCOPE, STORAGE_SCOPE, Facts
-from scoring.cli.landfall.doctor.checks.findings import Finding, Wrong, describe, findings
+from scoring.azure.clients import EVENT_GRID_SCOPE, STORAGE_SCOPE
+from scoring.azure.identity import NoToken
+from scoring.cli.landfall.doctor.checks.facts import Facts
+from scoring.cli.landfall.doctor.checks.findings import Finding, Wrong, findings
 
 _HOLDER = ("upn", "unique_name", "appid", "azp", "oid")
 _MEND = (
@@ -32,11 +34,11 @@ async def tokens(facts: Facts) -> AsyncIterator[Finding]:
 async def _token(facts: Facts, scope: str) -> str:
     audience = scope.removesuffix("/.default")
     try:
-        token = await facts.clients().identity.get_token(scope)
-    except Exception as failure:  # noqa: BLE001 - credentials raise many things
-        raise Wrong(f"none for {audience}: {describe(failure)}; {_MEND}") from None
+        token = await facts.clients().token(scope)
+    except NoToken as failure:
+        raise Wrong(f"none for {audience}: {failure}; {_MEND}") from None
     facts.tokens.add(scope)
-    return f"for {audience}{_holder(token.token)}"
+    return f"for {audience}{_holder(token)}"
 
 
 def _holder(token: str) -> str:

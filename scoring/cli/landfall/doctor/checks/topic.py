@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from scoring.azure.http import what_it_says
-from scoring.cli.landfall.doctor.checks.facts import EVENT_GRID_SCOPE, Facts
+from scoring.azure.event_grid import API_VERSION, HEADERS
+from scoring.azure.reasons import what_it_says
+from scoring.cli.landfall.doctor.checks.facts import Facts
 from scoring.cli.landfall.doctor.checks.findings import (
     ROLES_TAKE_TIME,
     Finding,
@@ -20,7 +21,6 @@ from scoring.cli.landfall.doctor.checks.findings import (
     refused,
 )
 
-_API_VERSION = "2018-01-01"
 _ROLE = f"give the identity the role EventGrid Data Sender on the topic {ROLES_TAKE_TIME}"
 _MEND: Mend = {
     401: _ROLE,
@@ -37,12 +37,8 @@ async def topic(facts: Facts) -> AsyncIterator[Finding]:
 
 
 async def _answers(facts: Facts, endpoint: str) -> str:
-    answer = await facts.http(EVENT_GRID_SCOPE).send(
-        "POST",
-        endpoint,
-        params={"api-version": _API_VERSION},
-        content=b"[]",
-        headers={"Content-Type": "application/cloudevents-batch+json; charset=utf-8"},
+    answer = await facts.topic().send(
+        "POST", endpoint, params={"api-version": API_VERSION}, content=b"[]", headers=HEADERS
     )
     if answer.is_success:
         return "takes an empty batch"

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from scoring.azure.http import json_in
+from scoring.azure.answers import json_in
 from scoring.cli.arm import provisioning, well
 from scoring.cli.datastores import places_of, registered
 from scoring.cli.landfall.doctor.checks.facts import Facts
@@ -98,7 +98,7 @@ async def _jobs(facts: Facts, name: str) -> str:
     uri = facts.endpoints[name].get("scoringUri")
     if not isinstance(uri, str):
         raise Wrong("the workspace names none: is the endpoint still being made?")
-    answer = await facts.http(facts.workspace_settings().ml_scope).send("GET", uri)
+    answer = await facts.ml().send("GET", uri)
     document = json_in(answer)
     if answer.is_success and isinstance(document, dict) and "value" in document:
         return f"lists its batch jobs, at {httpx.URL(uri).host}"
