@@ -8,17 +8,17 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from scoring.cli.azureml.batch_jobs.invoke import invoke
-from scoring.cli.azureml.batch_jobs.job import job
-from scoring.cli.azureml.deploying import data
-from scoring.cli.azureml.deploying.delete import delete
-from scoring.cli.azureml.deploying.deploy import deploy
+from scoring.cli.azureml import data
+from scoring.cli.azureml.delete import delete
+from scoring.cli.azureml.deploy.command import deploy
+from scoring.cli.azureml.invoke.command import invoke
+from scoring.cli.azureml.job.commands import job
 from scoring.cli.azureml.walk import walk
 from scoring.cli.console import Console
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
 from scoring.cli.landfall.doctor.command import doctor
 from scoring.cli.landfall.ledger import commands as ledger
-from scoring.cli.landfall.route.route import route
+from scoring.cli.landfall.route.command import route
 from scoring.cli.session import (
     DEFAULTS,
     AppSettings,

@@ -19,7 +19,7 @@ from local.app_settings import app_settings
 from local.azure import APP, Azure
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
-from scoring.cli.azureml.deploying.contents import CHUNK
+from scoring.cli.azureml.deploy.contents import CHUNK
 from scoring.cli.console import Console
 from scoring.cli.session import Session, opened
 from tests.end_to_end.site import with_certificates_of

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from scoring.cli.azureml.batch_jobs.by_hand import Work, invoke_by_hand
-from scoring.cli.azureml.batch_jobs.inputs import source
-from scoring.cli.azureml.batch_jobs.job import fetched
-from scoring.cli.azureml.batch_jobs.waiting import completed
-from scoring.cli.azureml.deploying import deploy
-from scoring.cli.azureml.deploying.state import apply, said_in
-from scoring.cli.azureml.deploying.yaml_files import YamlFile
-from scoring.cli.azureml.deploying.yaml_schema import Deployment
+from scoring.cli.azureml.deploy import command as deploy
+from scoring.cli.azureml.deploy.apply import apply, said_in
+from scoring.cli.azureml.deploy.yaml_files import YamlFile
+from scoring.cli.azureml.deploy.yaml_schema import Deployment
+from scoring.cli.azureml.invoke.by_hand import Work, invoke_by_hand
+from scoring.cli.azureml.invoke.inputs import source
+from scoring.cli.azureml.job.commands import fetched
+from scoring.cli.azureml.job.waiting import completed
 from scoring.cli.failures import UsageError
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from local.names import DATASTORE, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
-from scoring.cli.azureml.batch_jobs import job
-from scoring.cli.azureml.batch_jobs.invoke import invoke
-from scoring.cli.azureml.batch_jobs.output_options import OutputOptions
+from scoring.cli.azureml.invoke.command import invoke
+from scoring.cli.azureml.invoke.output_options import OutputOptions
+from scoring.cli.azureml.job import commands as job
 from scoring.cli.session import Session
 from tests.cli.azureml.session_requests import record
 from tests.cli.conftest import once

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from local.azure import Azure
-from scoring.cli.azureml.deploying.contents import content_of
-from scoring.cli.azureml.deploying.data import register
-from scoring.cli.azureml.deploying.yaml_schema import Data
+from scoring.cli.azureml.data import register
+from scoring.cli.azureml.deploy.contents import content_of
+from scoring.cli.azureml.deploy.yaml_schema import Data
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.azureml.samples import Samples

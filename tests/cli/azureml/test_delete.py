@@ -9,8 +9,8 @@ import pytest
 from local.azure import Azure
 from local.azureml.operations import OperationPlan
 from local.faults import Fault
-from scoring.cli.azureml.deploying.delete import delete_endpoint, deployments_of
-from scoring.cli.azureml.deploying.state import deploy
+from scoring.cli.azureml.delete import delete_endpoint, deployments_of
+from scoring.cli.azureml.deploy.apply import deploy
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.azureml.samples import Samples

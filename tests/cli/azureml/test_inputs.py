@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs.inputs import DataAsset, source
+from scoring.cli.azureml.invoke.inputs import DataAsset, source
 from scoring.cli.failures import UsageError
 
 LONG = "azureml://subscriptions/s/resourceGroups/g/workspaces/w/datastores/d/paths/in/"

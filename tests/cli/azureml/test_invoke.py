@@ -21,10 +21,10 @@ from local.names import (
     WORKSPACE,
     WORKSPACE_ID,
 )
-from scoring.cli.azureml.batch_jobs.by_hand import Invoked, NobodyKnows, Work, invoke_by_hand
-from scoring.cli.azureml.batch_jobs.inputs import source
-from scoring.cli.azureml.batch_jobs.invoke import pairs
-from scoring.cli.azureml.batch_jobs.waiting import Pace, completed
+from scoring.cli.azureml.invoke.by_hand import Invoked, NobodyKnows, Work, invoke_by_hand
+from scoring.cli.azureml.invoke.command import pairs
+from scoring.cli.azureml.invoke.inputs import source
+from scoring.cli.azureml.job.waiting import Pace, completed
 from scoring.cli.failures import Exit, Interrupted, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable

@@ -16,11 +16,11 @@ from local.azure import Azure
 from local.azureml import Plan
 from local.azureml.jobs import BatchJob
 from local.faults import Fault
-from scoring.cli.azureml.batch_jobs import results, waiting
-from scoring.cli.azureml.batch_jobs.endpoint_jobs import EndpointJobs, endpoint_jobs
-from scoring.cli.azureml.batch_jobs.job import cancel, list_, show
-from scoring.cli.azureml.batch_jobs.job import results as job_results
-from scoring.cli.azureml.batch_jobs.waiting import Pace, completed
+from scoring.cli.azureml.job import results, waiting
+from scoring.cli.azureml.job.commands import cancel, list_, show
+from scoring.cli.azureml.job.commands import results as job_results
+from scoring.cli.azureml.job.endpoint_jobs import EndpointJobs, endpoint_jobs
+from scoring.cli.azureml.job.waiting import Pace, completed
 from scoring.cli.failures import Exit, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable

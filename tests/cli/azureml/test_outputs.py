@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs.output_options import OutputOptions
-from scoring.cli.azureml.batch_jobs.outputs import checked, unique
+from scoring.cli.azureml.invoke.output_options import OutputOptions
+from scoring.cli.azureml.invoke.outputs import checked, unique
 from scoring.cli.failures import UsageError
 from scoring.routes.route import OutputKind
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs.outputs import DatastoreFiles
-from scoring.cli.azureml.batch_jobs.results import Output, download, read_output
+from scoring.cli.azureml.job.datastore_files import DatastoreFiles
+from scoring.cli.azureml.job.results import Output, download, read_output
 from scoring.cli.console import Console
 from scoring.cli.failures import Refused
 from tests.factories import blob

@@ -14,9 +14,9 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from local.azure import Azure
 from local.faults import Fault
 from local.names import CONTAINER, LANDING_ACCOUNT
-from scoring.cli.azureml.deploying import contents
-from scoring.cli.azureml.deploying.contents import CHUNK, content_of
-from scoring.cli.azureml.deploying.uploads import Uploaded, send, upload
+from scoring.cli.azureml.deploy import contents
+from scoring.cli.azureml.deploy.contents import CHUNK, content_of
+from scoring.cli.azureml.deploy.uploads import Uploaded, send, upload
 from scoring.cli.datastores import default_datastore
 from scoring.cli.failures import UsageError
 from scoring.cli.session import Session

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scoring.cli.azureml.deploying.preparation import prepare, secret_in
-from scoring.cli.azureml.deploying.yaml_files import read
-from scoring.cli.azureml.deploying.yaml_schema import (
+from scoring.cli.azureml.deploy.preparation import prepare, secret_in
+from scoring.cli.azureml.deploy.yaml_files import read
+from scoring.cli.azureml.deploy.yaml_schema import (
     Compute,
     Data,
     Deployment,

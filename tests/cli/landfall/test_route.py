@@ -9,8 +9,8 @@ import pytest
 
 from local.names import CONTAINER, DATASTORE, LANDING_ACCOUNT
 from scoring.cli.failures import Refused, UsageError
-from scoring.cli.landfall.route.route import located, takes_of
-from scoring.cli.landfall.route.takes import Dropped, Take, take
+from scoring.cli.landfall.route.command import located, takes_of
+from scoring.cli.landfall.route.matching import Dropped, Take, take
 from scoring.jobs.job import folder_of, job_for, job_of_folder
 from scoring.routes.route import Ready, Route
 from scoring.routes.rules import Mistake

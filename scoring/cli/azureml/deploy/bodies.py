@@ -7,7 +7,7 @@ always sends is sent always.
 from datetime import timedelta
 from typing import Any
 
-from scoring.cli.azureml.deploying.yaml_schema import (
+from scoring.cli.azureml.deploy.yaml_schema import (
     Compute,
     Data,
     Deployment,

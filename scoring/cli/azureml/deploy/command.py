@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from rich.filesize import decimal
 from rich.table import Table
 
-from scoring.cli.azureml.deploying.applying import Request
-from scoring.cli.azureml.deploying.state import Deployed, Outcome
-from scoring.cli.azureml.deploying.state import deploy as bring_there
+from scoring.cli.azureml.deploy.apply import Deployed, Outcome
+from scoring.cli.azureml.deploy.apply import deploy as bring_there
+from scoring.cli.azureml.deploy.resources import Request
 from scoring.cli.console import Console
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 

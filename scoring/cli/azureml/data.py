@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from scoring.cli.azureml.deploying.deploy import plain, show
-from scoring.cli.azureml.deploying.state import Deployed, apply
-from scoring.cli.azureml.deploying.yaml_files import YamlFile, refuse
-from scoring.cli.azureml.deploying.yaml_schema import Data
+from scoring.cli.azureml.deploy.apply import Deployed, apply
+from scoring.cli.azureml.deploy.command import plain, show
+from scoring.cli.azureml.deploy.yaml_files import YamlFile, refuse
+from scoring.cli.azureml.deploy.yaml_schema import Data
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 
 app = App(name="data", help="Register data that can be scored.", version_flags=[])

@@ -12,10 +12,10 @@ from typing import Literal
 
 from scoring.azure.workspace import API_VERSION
 from scoring.cli.arm import Tell, well
-from scoring.cli.azureml.deploying.bodies import Body
-from scoring.cli.azureml.deploying.comparison import covers, leaves_behind
-from scoring.cli.azureml.deploying.contents import Content
-from scoring.cli.azureml.deploying.uploads import Uploaded, destination, send
+from scoring.cli.azureml.deploy.bodies import Body
+from scoring.cli.azureml.deploy.comparison import covers, leaves_behind
+from scoring.cli.azureml.deploy.contents import Content
+from scoring.cli.azureml.deploy.uploads import Uploaded, destination, send
 from scoring.cli.datastores import Datastore, default_datastore
 from scoring.cli.failures import Refused
 from scoring.cli.patient_http import Conflict

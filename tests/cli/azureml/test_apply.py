@@ -14,8 +14,8 @@ from local.azureml.resources import Resource
 from local.faults import Fault
 from scoring.cli import arm as arm_module
 from scoring.cli import patient_http
-from scoring.cli.azureml.deploying import applying
-from scoring.cli.azureml.deploying.state import Deployed, deploy
+from scoring.cli.azureml.deploy import resources
+from scoring.cli.azureml.deploy.apply import Deployed, deploy
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.azureml.recording import recording
@@ -27,7 +27,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of no use to a test are short."""
     monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
     monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
-    monkeypatch.setattr(applying, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(resources, "_FIRST_WAIT", 0.01)
 
 
 @pytest.fixture

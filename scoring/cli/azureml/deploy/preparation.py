@@ -11,16 +11,15 @@ from typing import Any
 import msgspec
 import yaml
 
-from scoring.cli.azureml.deploying.applying import Kind, Version
-from scoring.cli.azureml.deploying.bodies import (
+from scoring.cli.azureml.deploy.bodies import (
     Body,
     code_body,
     data_body,
     environment_body,
     model_body,
 )
-from scoring.cli.azureml.deploying.contents import Content, content_of
-from scoring.cli.azureml.deploying.references import (
+from scoring.cli.azureml.deploy.contents import Content, content_of
+from scoring.cli.azureml.deploy.references import (
     Reference,
     asset_reference,
     compute_reference,
@@ -28,9 +27,10 @@ from scoring.cli.azureml.deploying.references import (
     is_uri,
     long_uri,
 )
-from scoring.cli.azureml.deploying.uploads import Uploaded
-from scoring.cli.azureml.deploying.yaml_files import YamlFile, refuse
-from scoring.cli.azureml.deploying.yaml_schema import (
+from scoring.cli.azureml.deploy.resources import Kind, Version
+from scoring.cli.azureml.deploy.uploads import Uploaded
+from scoring.cli.azureml.deploy.yaml_files import YamlFile, refuse
+from scoring.cli.azureml.deploy.yaml_schema import (
     Code,
     Compute,
     Data,

@@ -3,9 +3,9 @@
 import re
 from typing import Annotated
 
-from scoring.cli.azureml.deploying.applying import waiting
-from scoring.cli.azureml.deploying.deploy import plain, show
-from scoring.cli.azureml.deploying.state import Deployed, Outcome
+from scoring.cli.azureml.deploy.apply import Deployed, Outcome
+from scoring.cli.azureml.deploy.command import plain, show
+from scoring.cli.azureml.deploy.resources import waiting
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.patient_http import Conflict
 from scoring.cli.session import DEFAULTS, Needs, Options, Session

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from scoring.cli.azureml.deploying.yaml_schema import (
+from scoring.cli.azureml.deploy.yaml_schema import (
     Compute,
     Data,
     Deployment,

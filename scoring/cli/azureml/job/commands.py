@@ -9,10 +9,10 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from scoring.cli.azureml.batch_jobs.endpoint_jobs import Described, EndpointJobs, endpoint_jobs
-from scoring.cli.azureml.batch_jobs.results import download, found
-from scoring.cli.azureml.batch_jobs.rows import first_rows
-from scoring.cli.azureml.batch_jobs.waiting import completed
+from scoring.cli.azureml.job.endpoint_jobs import Described, EndpointJobs, endpoint_jobs
+from scoring.cli.azureml.job.results import download, found
+from scoring.cli.azureml.job.rows import first_rows
+from scoring.cli.azureml.job.waiting import completed
 from scoring.cli.failures import Refused
 from scoring.cli.session import DEFAULTS, Limit, Needs, Options, Session
 from scoring.jobs.batch_job import JobState

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from scoring.cli.azureml.deploying.applying import Applier, Change, Request, Version
-from scoring.cli.azureml.deploying.bodies import (
+from scoring.cli.azureml.deploy.bodies import (
     compute_body,
     default_of,
     deployment_body,
     endpoint_again,
     endpoint_body,
 )
-from scoring.cli.azureml.deploying.preparation import Asset, Wanted, WantedDeployment, prepare
-from scoring.cli.azureml.deploying.references import Reference
-from scoring.cli.azureml.deploying.uploads import Uploaded
-from scoring.cli.azureml.deploying.yaml_files import YamlFile, read
-from scoring.cli.azureml.deploying.yaml_schema import Compute, Endpoint
+from scoring.cli.azureml.deploy.preparation import Asset, Wanted, WantedDeployment, prepare
+from scoring.cli.azureml.deploy.references import Reference
+from scoring.cli.azureml.deploy.resources import Applier, Change, Request, Version
+from scoring.cli.azureml.deploy.uploads import Uploaded
+from scoring.cli.azureml.deploy.yaml_files import YamlFile, read
+from scoring.cli.azureml.deploy.yaml_schema import Compute, Endpoint
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 

@@ -2,15 +2,13 @@
 
 from datetime import UTC, datetime
 
-from scoring.azure.landing_storage import AzureLandingStorage
-from scoring.cli.datastores import place_of
+from scoring.cli.azureml.job.datastore_files import datastore_files
 from scoring.cli.failures import UsageError
 from scoring.cli.session import Session
 from scoring.errors import LandfallError
-from scoring.jobs.blobs import Blob, Forbidden
-from scoring.jobs.job import ContainerRef
+from scoring.jobs.blobs import Blob
 from scoring.routes.route import OutputKind
-from scoring.uris import blob_url, datastore_path, datastore_uri, safe_name
+from scoring.uris import datastore_path, datastore_uri, safe_name
 
 FILE_NAME = "predictions.csv"  # Azure ML's default
 _FOLDER = "scored-by-hand"
@@ -40,44 +38,6 @@ def unique(datastore: str, endpoint: str, file_name: str, now: datetime, nonce: 
     run = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{nonce}"
     path = f"{_FOLDER}/{safe_name(endpoint)}/{run}/{file_name}"
     return datastore_uri(datastore, path, "literal")
-
-
-class DatastoreFiles:
-    """The blobs on one datastore."""
-
-    def __init__(self, session: Session, place: ContainerRef) -> None:
-        self.place = place
-        self.service = session.clients.landing_storage(place.account, place.account_url)
-        self._storage = AzureLandingStorage(lambda _: self.service)
-
-    def url(self, path: str) -> str:
-        """Return the https URL of a path."""
-        return blob_url(self.place.account_url, self.place.container, path)
-
-    async def file(self, path: str) -> Blob | Forbidden | None:
-        """Return what is known of a file; None: there is none."""
-        return await self._storage.blob(self.place, path)
-
-    async def below(self, folder: str) -> list[Blob]:
-        """List all files of a folder, at any depth."""
-        blobs: list[Blob] = []
-        start = ""
-        while True:
-            page = await self._storage.page(self.place, f"{folder.rstrip('/')}/", start)
-            blobs += page.blobs
-            if not page.next:
-                return blobs
-            start = page.next
-
-
-async def datastore_files(session: Session, datastore: str) -> DatastoreFiles:
-    """Ask ARM where a datastore is.
-
-    Raises:
-        Refused: there is none of that name in blob storage.
-    """
-    place = await place_of(session.arm, datastore, session.clients)
-    return DatastoreFiles(session, place)
 
 
 async def is_there(session: Session, uri: str) -> bool:

@@ -17,8 +17,8 @@ from azure.storage.blob import BlobBlock
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from scoring.azure.errors import translating_errors
-from scoring.cli.azureml.deploying.contents import CHUNK, Content, File, content_of
-from scoring.cli.azureml.deploying.references import long_uri
+from scoring.cli.azureml.deploy.contents import CHUNK, Content, File, content_of
+from scoring.cli.azureml.deploy.references import long_uri
 from scoring.cli.console import Bar
 from scoring.cli.datastores import Datastore, default_datastore
 from scoring.cli.failures import Refused, UsageError

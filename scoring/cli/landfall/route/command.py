@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from scoring.cli.console import Console
 from scoring.cli.datastores import places_of, registered
 from scoring.cli.failures import Exit, Refused, UsageError
-from scoring.cli.landfall.route.takes import Dropped, Take, left_out, take
+from scoring.cli.landfall.route.matching import Dropped, Take, left_out, take
 from scoring.cli.session import DEFAULTS, AppSettings, Needs, Options, opened
 from scoring.jobs.job import ContainerRef
 from scoring.jobs.landing import normal_etag

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from scoring.cli.azureml.batch_jobs.by_hand import Invoked, LoggingLevel, Work, invoke_by_hand
-from scoring.cli.azureml.batch_jobs.inputs import source
-from scoring.cli.azureml.batch_jobs.output_options import DEFAULTS, OutputOptions
-from scoring.cli.azureml.batch_jobs.waiting import completed, how_to_wait
+from scoring.cli.azureml.invoke.by_hand import Invoked, LoggingLevel, Work, invoke_by_hand
+from scoring.cli.azureml.invoke.inputs import source
+from scoring.cli.azureml.invoke.output_options import DEFAULTS, OutputOptions
+from scoring.cli.azureml.job.waiting import completed, how_to_wait
 from scoring.cli.console import Console
 from scoring.cli.failures import UsageError
 from scoring.cli.session import Needs, Session

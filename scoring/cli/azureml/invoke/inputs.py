@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from scoring.cli.azureml.deploying.uploads import upload
+from scoring.cli.azureml.deploy.uploads import upload
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from scoring.routes.route import Kind

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from scoring.azure.batch_endpoint import AzureBatchEndpoints
 from scoring.azure.invoke_body import data, given, overrides
-from scoring.cli.azureml.batch_jobs import outputs
-from scoring.cli.azureml.batch_jobs.endpoint_jobs import EndpointJobs, endpoint_jobs
-from scoring.cli.azureml.batch_jobs.inputs import Source, resolved
+from scoring.cli.azureml.invoke import outputs
+from scoring.cli.azureml.invoke.inputs import Source, resolved
+from scoring.cli.azureml.job.endpoint_jobs import EndpointJobs, endpoint_jobs
 from scoring.cli.datastores import default_datastore
 from scoring.cli.failures import Exit, Failure, Interrupted, Refused, UsageError
 from scoring.cli.session import Session

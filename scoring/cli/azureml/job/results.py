@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from azure.core.exceptions import ResourceNotFoundError
 
 from scoring.azure.errors import translating_errors
-from scoring.cli.azureml.batch_jobs.endpoint_jobs import Described
-from scoring.cli.azureml.batch_jobs.outputs import DatastoreFiles, datastore_files
+from scoring.cli.azureml.job.datastore_files import DatastoreFiles, datastore_files
+from scoring.cli.azureml.job.endpoint_jobs import Described
 from scoring.cli.console import Bar, Console
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from scoring.cli.azureml.batch_jobs.endpoint_jobs import Described, EndpointJobs
+from scoring.cli.azureml.job.endpoint_jobs import Described, EndpointJobs
 from scoring.cli.console import Bar, Console
 from scoring.cli.failures import Interrupted, JobFailed, Refused
 from scoring.errors import Unavailable

@@ -1,0 +1,1 @@
+"""`invoke`: one batch job by hand. `command` is the command; `by_hand` submits the job."""
