@@ -11,13 +11,12 @@ import httpx
 
 from scoring.azure.http import AuthorizedHttp, json_in, retry_after
 from scoring.azure.workspace import API_VERSION
+from scoring.cli import backoff
 from scoring.cli.failures import Refused
 from scoring.cli.patient_http import PatientHttp, document_in
 
 Tell = Callable[[str], None]  # is told the state of a long operation whenever it is asked for
 
-_LONGEST_WAIT = 15.0  # seconds
-_FIRST_LOOK = 0.2  # at a long operation; doubles, unless Retry-After says otherwise
 _GOOD_ENDS = frozenset({"succeeded", "completed"})
 _BAD_ENDS = frozenset({"failed", "canceled", "cancelled"})
 
@@ -97,15 +96,14 @@ class Arm:
 
     async def wait_until_done(self, path: str, tell: Tell = silent) -> dict[str, Any] | None:
         """Return a resource when no operation runs on it any more; None if there is none."""
-        wait = _FIRST_LOOK
+        waits = backoff.OPERATIONS.waits()
         while True:
             stands = await self.get(path)
             state = provisioning(stands or {})
             if not state or state.lower() in _GOOD_ENDS | _BAD_ENDS:
                 return stands
             tell(state)
-            await self._sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+            await self._sleep(next(waits))
 
     async def post(self, path: str) -> None:
         """Ask for an action on a resource, e.g. `jobs/x/cancel`."""
@@ -126,10 +124,8 @@ class Arm:
             await self._follow(path, answer.headers["Location"], answer, tell)
 
     async def _follow(self, path: str, url: str, answer: httpx.Response, tell: Tell) -> None:
-        wait = _FIRST_LOOK
-        while True:
+        for wait in backoff.OPERATIONS.waits():
             await self._sleep(retry_after(answer) or wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
             answer = await self._patient.send("GET", url, missing_is_fine=True)
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return  # what has ended may be forgotten; the resource itself tells

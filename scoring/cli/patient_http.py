@@ -10,19 +10,26 @@ from azure.core.exceptions import AzureError
 from scoring.azure.batch_endpoint import MOST_PAGES
 from scoring.azure.errors import translating_errors
 from scoring.azure.http import AuthorizedHttp, json_in, retry_after, what_it_says
+from scoring.cli import backoff
 from scoring.cli.failures import Refused
 from scoring.errors import Unavailable
 
 _TRIES = 6
-_FIRST_WAIT = 0.5  # seconds; doubles
-_LONGEST_WAIT = 15.0
-_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Conflict(Refused):
     """409: something else happens to the resource, or it cannot be changed so."""
 
     maybe_ours = False  # whether an earlier try, whose answer was lost, may be what happens
+
+
+class _TransientFailure(Exception):
+    """There was no usable answer; another try may get one."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds that the service asks to wait
 
 
 class PatientHttp:
@@ -46,31 +53,37 @@ class PatientHttp:
         missing_is_fine: bool = False,
     ) -> httpx.Response:
         """Send a request until there is a usable answer."""
-        wait, last = _FIRST_WAIT, "no answer"
+        waits = backoff.RETRIES.waits()
         for try_ in range(1, _TRIES + 1):
-            asked_to_wait = 0.0
             try:
-                answer = await self._http.send(method, url, json=json)
-            except (httpx.HTTPError, TimeoutError, OSError) as failure:
-                last = f"{type(failure).__name__}: {failure}".rstrip(": ")
-            except AzureError:
-                with translating_errors(f"{method} {url}"):
-                    raise
-            else:
-                missing = answer.status_code == httpx.codes.NOT_FOUND
-                if answer.is_success or (missing and missing_is_fine):
-                    return answer
-                if answer.status_code not in _TRY_AGAIN:
-                    refused = refusal(answer)
-                    if isinstance(refused, Conflict):
-                        refused.maybe_ours = try_ > 1
-                    raise refused
-                last = f"{answer.status_code}: {what_it_says(answer)}"
-                asked_to_wait = retry_after(answer)
-            if try_ < _TRIES:
-                await self._sleep(max(wait, asked_to_wait))
-            wait = min(wait * 2, _LONGEST_WAIT)
-        raise Unavailable(f"{method} {url}: {last}, also after {_TRIES} tries")
+                return await self._try(method, url, json, missing_is_fine=missing_is_fine)
+            except _TransientFailure as failure:
+                if try_ == _TRIES:
+                    message = f"{method} {url}: {failure}, after {_TRIES} tries"
+                    raise Unavailable(message) from None
+                await self._sleep(max(next(waits), failure.retry_after))
+            except Conflict as conflict:
+                conflict.maybe_ours = try_ > 1
+                raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _try(
+        self, method: str, url: str, json: dict[str, Any] | None, *, missing_is_fine: bool
+    ) -> httpx.Response:
+        try:
+            answer = await self._http.send(method, url, json=json)
+        except (httpx.HTTPError, TimeoutError, OSError) as failure:
+            raise _TransientFailure(f"{type(failure).__name__}: {failure}".rstrip(": ")) from None
+        except AzureError:
+            with translating_errors(f"{method} {url}"):
+                raise
+        missing = answer.status_code == httpx.codes.NOT_FOUND
+        if answer.is_success or (missing and missing_is_fine):
+            return answer
+        if answer.status_code in _TRANSIENT:
+            message = f"{answer.status_code}: {what_it_says(answer)}"
+            raise _TransientFailure(message, retry_after(answer))
+        raise refusal(answer)
 
     async def get(self, url: str) -> dict[str, Any] | None:
         """Return the document at an address, None if there is none."""

@@ -19,7 +19,9 @@ from local.app_settings import app_settings
 from local.azure import APP, Azure
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
+from scoring.cli import backoff
 from scoring.cli.azureml.deploy.contents import CHUNK
+from scoring.cli.backoff import Backoff
 from scoring.cli.console import Console
 from scoring.cli.session import Session, opened
 from tests.end_to_end.site import with_certificates_of
@@ -95,6 +97,13 @@ async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         monkeypatch.setenv(name, value)
     async with opened(Console(), settings) as session:
         yield session
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are tried again, and operations looked at, after a few milliseconds."""
+    monkeypatch.setattr(backoff, "RETRIES", Backoff(first=0.01, longest=1))
+    monkeypatch.setattr(backoff, "OPERATIONS", Backoff(first=0.01, longest=1))
 
 
 def once(session: Session) -> Session:

@@ -15,8 +15,6 @@ from local.faults import Fault
 from local.names import ARM_AUDIENCE
 from scoring.azure.http import AuthorizedHttp
 from scoring.azure.identity import Identity
-from scoring.cli import arm as arm_module
-from scoring.cli import patient_http
 from scoring.cli.arm import Arm, provisioning
 from scoring.cli.failures import Refused
 from scoring.cli.patient_http import Conflict
@@ -30,11 +28,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 Make = Callable[..., Arm]
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits of no use to a test are short."""
-    monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
@@ -161,7 +155,7 @@ async def test_a_service_that_is_down_is_told_after_all_tries(
 ) -> None:
     with (
         fault(azure, kind="refuse", method="PUT", path=path, times=-1, status=503, body="asleep"),
-        pytest.raises(Unavailable, match=r"503: asleep, also after 6 tries"),
+        pytest.raises(Unavailable, match=r"503: asleep, after 6 tries"),
     ):
         await session.arm.put(path, ENDPOINT)
 

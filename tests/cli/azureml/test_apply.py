@@ -12,22 +12,13 @@ from local.azure import Azure
 from local.azureml.operations import Failure, OperationPlan
 from local.azureml.resources import Resource
 from local.faults import Fault
-from scoring.cli import arm as arm_module
-from scoring.cli import patient_http
-from scoring.cli.azureml.deploy import resources
 from scoring.cli.azureml.deploy.apply import Deployed, deploy
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.azureml.recording import recording
 from tests.cli.azureml.samples import IMAGE, Samples
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits of no use to a test are short."""
-    monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
-    monkeypatch.setattr(resources, "_FIRST_WAIT", 0.01)
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from local.names import (
 from scoring.cli.azureml.invoke.by_hand import Invoked, NobodyKnows, Work, invoke_by_hand
 from scoring.cli.azureml.invoke.command import pairs
 from scoring.cli.azureml.invoke.inputs import source
-from scoring.cli.azureml.job.waiting import Pace, completed
+from scoring.cli.azureml.job.waiting import completed
+from scoring.cli.backoff import Backoff
 from scoring.cli.failures import Exit, Interrupted, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
@@ -33,7 +34,7 @@ from tests.cli.azureml.session_requests import record
 from tests.cli.conftest import Commands
 from tests.local.site import Site
 
-BRISK = Pace(first=0.05, longest=0.1)
+BRISK = Backoff(first=0.05, longest=0.1)
 IN_WORKSPACE = (
     f"subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/workspaces/{WORKSPACE}"
 )

@@ -20,14 +20,15 @@ from scoring.cli.azureml.job import results, waiting
 from scoring.cli.azureml.job.commands import cancel, list_, show
 from scoring.cli.azureml.job.commands import results as job_results
 from scoring.cli.azureml.job.endpoint_jobs import EndpointJobs, endpoint_jobs
-from scoring.cli.azureml.job.waiting import Pace, completed
+from scoring.cli.azureml.job.waiting import completed
+from scoring.cli.backoff import Backoff
 from scoring.cli.failures import Exit, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
 from tests.cli.conftest import Commands, once
 from tests.local.site import Site
 
-BRISK = Pace(first=0.02, longest=0.05)
+BRISK = Backoff(first=0.02, longest=0.05)
 Said = Callable[[], Any]
 
 
@@ -180,16 +181,8 @@ async def test_who_is_never_answered_is_told_how_to_wait_again(
             raise Unavailable("no answer")
 
     with pytest.raises(Unavailable, match=r"job wait batchjob-1 --endpoint heart` waits again"):
-        await completed(Silent(), "batchjob-1", session.console, Pace(first=0, longest=0))
+        await completed(Silent(), "batchjob-1", session.console, Backoff(first=0, longest=0))
     assert asked == ["batchjob-1"] * 3
-
-
-def test_the_questions_become_rarer() -> None:
-    waits = Pace().waits()
-    first = [next(waits) for _ in range(10)]
-    assert first[0] == 2
-    assert first == sorted(first)
-    assert first[-1] == 30
 
 
 async def test_the_exit_code_says_whether_it_has_completed(

@@ -203,7 +203,7 @@ def test_what_the_service_wrote_into_a_file_is_no_warning(samples: Samples) -> N
             {"mini_batch_size": 3, "settings": {"mini_batch_size": 4}},
             "mini_batch_size: is said twice",
         ),
-        ({"environment_variables": {"A": None}}, "environment_variables: Expected"),
+        ({"environment_variables": {"A": None}}, "environment_variables[...]: Expected"),
         ({"model": {"path": "model", "version": "1"}}, "model.version: is for what has a name"),
         ({"model": {"path": "model", "name": "../up"}}, "model.name: '../up' must be letters"),
     ],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scoring.azure.workspace import API_VERSION
+from scoring.cli import backoff
 from scoring.cli.arm import Tell, well
 from scoring.cli.azureml.deploy.bodies import Body
 from scoring.cli.azureml.deploy.comparison import covers, leaves_behind
@@ -26,8 +27,6 @@ Kind = Literal["codes", "models", "environments", "data"]
 Wanted = Callable[[Body | None], Body]  # from what is there to what is to be there
 
 _TRIES = 8
-_FIRST_WAIT = 0.5  # seconds before a resource in conflict is tried again; doubles
-_LONGEST_WAIT = 15.0
 _DEPLOYMENT = re.compile(r"(?P<endpoint>batchEndpoints/[^/]+)/deployments/[^/]+")
 
 
@@ -97,7 +96,7 @@ class Applier:
         What happens to it meanwhile is waited for, and looked at again: two who deploy at once
         build on what the other did.
         """
-        arm, first, wait = self.session.arm, None, _FIRST_WAIT
+        arm, first, waits = self.session.arm, None, backoff.RETRIES.waits()
         with waiting(self.session, path) as tell:
             for try_ in range(1, _TRIES + 1):
                 there = await self._settled(path, tell)
@@ -115,8 +114,7 @@ class Applier:
                         raise
                     first = (first or change) if conflict.maybe_ours else first
                     await self._others(path, tell)
-                    await asyncio.sleep(wait)
-                    wait = min(wait * 2, _LONGEST_WAIT)
+                    await asyncio.sleep(next(waits))
                 else:
                     return first or change
         raise AssertionError("the last try returns or raises")

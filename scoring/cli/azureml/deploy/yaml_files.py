@@ -22,6 +22,7 @@ from scoring.cli.azureml.deploy.yaml_schema import (
     Part,
 )
 from scoring.cli.failures import UsageError
+from scoring.field_errors import field_error
 
 _SCHEMAS: dict[str, type[Document]] = {
     "amlCompute": Compute,
@@ -149,7 +150,8 @@ class _Reader:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as mistake:
-            self._mistake(at, str(mistake).replace(" - at `$`", ""))
+            error = field_error(mistake)
+            self._mistake(f"{at}{error.field}", error.message)
             return None
 
     def _mistake(self, at: str, what: str) -> None:

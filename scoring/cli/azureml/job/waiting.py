@@ -1,12 +1,12 @@
 """Waiting for the end of a batch job."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from scoring.cli.azureml.job.endpoint_jobs import Described, EndpointJobs
+from scoring.cli.backoff import BATCH_JOBS, Backoff
 from scoring.cli.console import Bar, Console
 from scoring.cli.failures import Interrupted, JobFailed, Refused
 from scoring.errors import Unavailable
@@ -30,21 +30,6 @@ _STAGES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How often a batch job is asked about; seconds."""
-
-    first: float = 2.0
-    longest: float = 30.0
-
-    def waits(self) -> Iterator[float]:
-        """Yield the waits between the questions: each is half as long again as the last."""
-        wait = self.first
-        while True:
-            yield wait
-            wait = min(wait * 1.5, self.longest)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Ended:
     """A batch job that has ended, and its states with the times when they were first seen."""
 
@@ -63,7 +48,7 @@ def how_to_wait(endpoint: str, name: str) -> str:
 
 
 async def completed(
-    jobs: EndpointJobs, name: str, console: Console, pace: Pace | None = None
+    jobs: EndpointJobs, name: str, console: Console, looks: Backoff = BATCH_JOBS
 ) -> Ended:
     """Wait until a batch job has completed, and show its states.
 
@@ -74,7 +59,7 @@ async def completed(
     """
     again = f"the batch job runs on; {how_to_wait(jobs.endpoint, name)} waits again"
     try:
-        ended = await _ended(jobs, name, console, pace or Pace())
+        ended = await _ended(jobs, name, console, looks)
     except asyncio.CancelledError:
         raise Interrupted(f"interrupted: {again}", batch_job=name, endpoint=jobs.endpoint) from None
     except Unavailable as failure:
@@ -87,11 +72,11 @@ async def completed(
     return ended
 
 
-async def _ended(jobs: EndpointJobs, name: str, console: Console, pace: Pace) -> Ended:
+async def _ended(jobs: EndpointJobs, name: str, console: Console, looks: Backoff) -> Ended:
     states: list[tuple[str, datetime]] = []
     failures = 0
     with console.bar(name, max(_STAGES.values())) as bar:
-        for wait in pace.waits():
+        for wait in looks.waits():
             try:
                 found = await jobs.get(name)
             except (Unavailable, Refused) as failure:
