@@ -23,7 +23,7 @@ from scoring.cli import backoff
 from scoring.cli.azureml.deploy.contents import CHUNK
 from scoring.cli.backoff import Backoff
 from scoring.cli.console import Console
-from scoring.cli.session import Session, opened
+from scoring.cli.session import Session, open_session
 from tests.end_to_end.site import with_certificates_of
 from tests.local.site import Site
 
@@ -77,7 +77,7 @@ class Commands:
 async def azure(
     folder: RunFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Azure]:
-    """A local Azure beside the session's storage, which has a run folder of its own."""
+    """A local Azure beside the session's storage, with its own run folder."""
     own = with_certificates_of(folder, tmp_path_factory.mktemp("cli") / "azure")
     async with local_azure.start(own, step_seconds=0.05) as running:
         yield running
@@ -95,7 +95,7 @@ async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     settings = app_settings(azure.folder)
     for name, value in settings.items():  # the credential reads them there
         monkeypatch.setenv(name, value)
-    async with opened(Console(), settings) as session:
+    async with open_session(Console(), settings) as session:
         yield session
 
 
@@ -107,7 +107,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def once(session: Session) -> Session:
-    """Return the session with a console of its own: a command gives one result to it."""
+    """Return the session with a new console: each prints one result."""
     console = Console()
     console.as_json = session.console.as_json
     return dataclasses.replace(session, console=console)

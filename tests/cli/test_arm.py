@@ -17,7 +17,7 @@ from scoring.azure.http import AuthorizedHttp
 from scoring.azure.identity import Identity
 from scoring.cli.arm import Arm, provisioning
 from scoring.cli.failures import Refused
-from scoring.cli.patient_http import Conflict
+from scoring.cli.retrying_http import Conflict
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
 
@@ -96,7 +96,7 @@ async def test_what_failed_can_be_put_again(azure: Azure, session: Session, path
 async def test_an_answer_that_is_lost_is_asked_for_again(
     azure: Azure, session: Session, path: str
 ) -> None:
-    """The first PUT works on: the second one meets it, and tells that it may be ours."""
+    """The first PUT still runs: the second one meets it, and says that it may be ours."""
     with (
         fault(azure, kind="drop-after", method="PUT", path=path),
         pytest.raises(Conflict) as conflict,
@@ -104,9 +104,9 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
         await session.arm.put(path, ENDPOINT)
 
     assert conflict.value.maybe_ours
-    stands = await session.arm.wait_until_done(path)
-    assert stands is not None
-    assert provisioning(stands) == "Succeeded"
+    resource = await session.arm.wait_until_done(path)
+    assert resource is not None
+    assert provisioning(resource) == "Succeeded"
 
 
 async def test_a_conflict_with_others_is_not_taken_for_ours(
@@ -201,7 +201,7 @@ async def against() -> AsyncIterator[Make]:
 
 
 class Operation:
-    """A PUT whose operation is told in one way only."""
+    """A PUT that names its operation in one way only."""
 
     def __init__(self, answer: httpx.Response, polls: list[httpx.Response]) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""`data create`."""
+"""The commands `data …`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from scoring.cli.azureml.deploy.yaml_files import YamlFile, refuse
 from scoring.cli.azureml.deploy.yaml_schema import Data
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 
-app = App(name="data", help="Register data that can be scored.", version_flags=[])
+app = App(name="data", help="Register data assets to score.", version_flags=[])
 
 DataType = Literal["uri_file", "uri_folder"]
 
@@ -32,10 +32,10 @@ async def create(
 
     Args:
         name: Name of the asset.
-        path: A file or folder on this machine, which is uploaded, or a URI: azureml://, https://…
+        path: A file or folder on this machine, which is uploaded; or a URI: azureml://, https://…
         type: By default what the path is; for a URI uri_folder.
         version: By default the latest one if it has the same content, else the next.
-        description: What the data is.
+        description: A description of the data.
     """
     data = Data(
         name=name,
@@ -50,11 +50,11 @@ async def create(
 
 
 async def register(session: Session, data: Data) -> Deployed:
-    """Register a data asset, unless it is there, as if a file in this folder described it.
+    """Register a data asset, unless it is registered. Relative paths are those of this folder.
 
     Raises:
-        UsageError: it cannot be registered so.
-        Refused: its version exists with other content, or the service does not take it.
+        UsageError: a field is wrong.
+        Refused: its version exists with other content, or the service refuses it.
     """
     refuse([f"{field}: {what}" for field, what in data.mistakes()])
     return await apply(session, [YamlFile(path=Path("data create"), document=data)])

@@ -1,13 +1,13 @@
-"""`delete ENDPOINT`."""
+"""The command `delete`."""
 
 import re
 from typing import Annotated
 
 from scoring.cli.azureml.deploy.apply import Deployed, Outcome
 from scoring.cli.azureml.deploy.command import plain, show
-from scoring.cli.azureml.deploy.resources import waiting
+from scoring.cli.azureml.deploy.resources import showing_states
 from scoring.cli.failures import Refused, UsageError
-from scoring.cli.patient_http import Conflict
+from scoring.cli.retrying_http import Conflict
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
 
 _TRIES = 3
@@ -27,7 +27,7 @@ async def delete(
 
     Args:
         endpoint: Its name.
-        yes: Do not ask.
+        yes: Do not ask for confirmation.
     """
     deployments = await deployments_of(session, endpoint)
     if not yes:
@@ -57,11 +57,11 @@ async def deployments_of(session: Session, endpoint: str) -> list[str]:
     """Return the names of an endpoint's deployments.
 
     Raises:
-        UsageError: it is no name of an endpoint.
-        Refused: there is no such endpoint.
+        UsageError: it is not a name of an endpoint.
+        Refused: the workspace has no such endpoint.
     """
     if not re.fullmatch(r"[A-Za-z0-9-]+", endpoint):
-        raise UsageError(f"{endpoint!r} is no name of an endpoint")
+        raise UsageError(f"{endpoint!r} is not a name of an endpoint")
     path = f"batchEndpoints/{endpoint}"
     await session.arm.existing(path, f"batch endpoint {endpoint}")
     return [str(one["name"]) async for one in session.arm.listed(f"{path}/deployments")]
@@ -70,19 +70,19 @@ async def deployments_of(session: Session, endpoint: str) -> list[str]:
 async def delete_endpoint(session: Session, endpoint: str) -> None:
     """Delete an endpoint, and wait until it is gone.
 
-    Operations that run on it are waited for.
+    If another operation runs on it, wait for that first.
     """
     path = f"batchEndpoints/{endpoint}"
-    with waiting(session, path) as tell:
+    with showing_states(session, path) as on_state:
         for try_ in range(1, _TRIES + 1):
             try:
-                await session.arm.delete(path, tell)
-            except Conflict:  # also with this deletion, if its answer was lost
+                await session.arm.delete(path, on_state)
+            except Conflict:  # perhaps with this deletion itself, if its answer was lost
                 if try_ == _TRIES:
                     raise
-            left = await session.arm.wait_until_done(path, tell)
+            left = await session.arm.wait_until_done(path, on_state)
             if left is None:
                 return
             async for one in session.arm.listed(f"{path}/deployments"):
-                await session.arm.wait_until_done(f"{path}/deployments/{one['name']}", tell)
-    raise Refused(f"{path} is still there after {_TRIES} tries")
+                await session.arm.wait_until_done(f"{path}/deployments/{one['name']}", on_state)
+    raise Refused(f"{path} still exists after {_TRIES} tries")

@@ -225,12 +225,13 @@ async def test_all_that_is_missing_is_told_at_once(session: Session, samples: Sa
     with pytest.raises(Refused) as refused:
         await deploy(session, files)
 
-    said = str(refused.value).splitlines()
-    assert "the workspace has no model nowhere version 1" in said[0]
+    problems = str(refused.value).splitlines()
+    assert "the workspace has no model nowhere version 1" in problems[0]
     assert (
-        f"the workspace has no compute {samples.compute_name}: create it by a YAML file" in said[1]
+        f"the workspace has no compute {samples.compute_name}: create it by a YAML file"
+        in problems[1]
     )
-    assert "its default deployment third does not exist" in said[2]
+    assert "its default deployment third does not exist" in problems[2]
     assert await session.arm.get(f"batchEndpoints/{samples.endpoint_name}") is None
 
 
@@ -364,7 +365,7 @@ async def test_what_an_interrupted_run_began_is_waited_for(
 async def test_lost_answers_do_no_harm(
     azure: Azure, session: Session, samples: Samples, kind: Any
 ) -> None:
-    """Each PUT's answer is lost once; what was made is told as made."""
+    """Each PUT's answer is lost once; what was created is reported as created."""
     for path in ("computes", "codes", "models", "environments", "deployments/"):
         azure.azureml.faults.add(Fault(kind=kind, method="PUT", path=f"/{path}"))
     azure.azureml.faults.add(
@@ -419,7 +420,7 @@ async def test_two_who_deploy_the_same_at_once_both_end_well(
 async def test_who_comes_second_builds_on_what_the_first_did(
     azure: Azure, session: Session, samples: Samples
 ) -> None:
-    """What it looked at is older than the default that it must not take away.
+    """What it compared with is older than the default that it must not remove.
 
     look ── PUT (slow) ───────► 409 ── wait ── look ── PUT
               PUT of a default ──── runs ───┘
@@ -442,7 +443,7 @@ async def test_who_comes_second_builds_on_what_the_first_did(
 async def test_two_models_of_one_name_at_once_get_two_versions(
     azure: Azure, session: Session, samples: Samples, tmp_path: Path
 ) -> None:
-    """Both chose version 1: who comes second looks again."""
+    """Both chose version 1: the second one compares again."""
     other = Samples(tmp_path / "other")
     name = f"both-{samples.number}"
     files = [samples.model(name=name), other.model(name=name)]

@@ -73,8 +73,8 @@ async def test_each_request_is_made_as_the_article_makes_it(
     session.console.as_json = True
     recording = record(session)
     for name, arguments in WALK:
-        said = {"input_name": "mnistInput", "output_kind": "none", **arguments}
-        await invoke(endpoint=endpoint, session=once(session), **said)
+        given = {"input_name": "mnistInput", "output_kind": "none", **arguments}
+        await invoke(endpoint=endpoint, session=once(session), **given)
         looks = ["get_datastore"] if name == "invoke_output" else []
         steps = ["get_endpoint", *looks, name]
         assert recording.requests == list(map(expected, steps))

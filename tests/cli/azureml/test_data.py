@@ -88,7 +88,7 @@ async def test_a_secret_is_not_registered_and_not_repeated(command: Commands) ->
     ended = await command("data", "create", "leak", f"{URI}?sv=2024&sp=r&sig=c2VjcmV0")
 
     assert ended.code == 2
-    assert "holds a secret" in ended.err
+    assert "contains a secret" in ended.err
     assert "c2VjcmV0" not in ended.err + ended.out
 
 

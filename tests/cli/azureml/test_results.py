@@ -71,7 +71,7 @@ async def test_nothing_is_written_outside(tmp_path: Path, path: str) -> None:
 
 
 async def test_two_files_that_would_be_one_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="two files that would both be"):
+    with pytest.raises(Refused, match="two files that would both become"):
         await downloaded(tmp_path / "job", "out/a//b", "out/a/b")
 
 

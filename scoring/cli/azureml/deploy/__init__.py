@@ -1,6 +1,7 @@
-"""Files of the Azure ML CLI v2, and what they ask of the workspace: `deploy`, `data create`, `delete`.
+"""`deploy`: brings a workspace to the state that YAML files of the Azure ML CLI v2 describe.
 
-`yaml_files` reads (`yaml_schema`), `preparation` adds what lies on this machine (`contents`), `state`
-brings the workspace there, one resource at a time (`applying`), by `bodies` that are PUT unless
-`comparison` finds them there; `uploads` sends files.
+`yaml_files` reads them by `yaml_schema`. `preparation` adds the local files that they name
+(`contents`) and what they refer to (`references`). `apply` goes through all resources, `resources`
+changes one: it compares (`comparison`), uploads (`uploads`) and PUTs (`bodies`). Other commands use
+some of this, too.
 """

@@ -1,4 +1,4 @@
-"""Bringing the workspace to the state that files of the Azure ML CLI v2 describe."""
+"""Applies files of the Azure ML CLI v2 to the workspace: all resources, in the right order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -31,14 +31,14 @@ _KINDS: dict[str, Kind] = {
     "environments": "environment",
     "data": "data",
 }
-_ORDER = tuple(_KINDS)  # as in the article
+_ORDER = tuple(_KINDS)  # the order of the REST article
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one resource."""
+    """What was done to one resource."""
 
-    kind: Kind  # default: the default deployment of an endpoint
+    kind: Kind  # default: an endpoint's default deployment
     name: str
     version: str | None = None
     id: str  # of ARM
@@ -48,40 +48,43 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """What became of everything."""
+    """What was done to all resources."""
 
     resources: list[Outcome]
-    requests: list[Request] = field(default_factory=list)  # that a dry run did not make
+    requests: list[Request] = field(
+        default_factory=list
+    )  # only of a dry run, which does not send them
 
     @property
     def changed(self) -> bool:
-        """Whether anything is, or would be, other than before."""
+        """Whether anything was changed, or would be."""
         return any(one.change != "unchanged" for one in self.resources)
 
 
 async def deploy(
     session: Session, files: list[Path], *, set_default: bool = False, dry_run: bool = False
 ) -> Deployed:
-    """Read files, and bring the workspace to the state that they describe: see `apply`.
+    """Read files, and apply them.
 
     Args:
-        session: the way to the workspace.
+        session: the workspace.
         files: YAML files of the Azure ML CLI v2.
         set_default: make each deployment the default one of its endpoint.
-        dry_run: change nothing; `requests` tells what would be done.
+        dry_run: change nothing; `requests` is what would be sent.
 
     Raises:
-        UsageError: the files have mistakes; it names all.
+        UsageError: the files have mistakes; it lists all of them.
         Refused: the service, or the state of the workspace, does not allow it.
     """
-    return await apply(session, said_in(session, files), set_default=set_default, dry_run=dry_run)
+    parsed = parse(session, files)
+    return await apply(session, parsed, set_default=set_default, dry_run=dry_run)
 
 
-def said_in(session: Session, files: Iterable[Path]) -> list[YamlFile]:
-    """Read files, and warn of what is passed over in them.
+def parse(session: Session, files: Iterable[Path]) -> list[YamlFile]:
+    """Read files, and warn of fields without effect.
 
     Raises:
-        UsageError: there are mistakes; it names all.
+        UsageError: there are mistakes; it lists all of them.
     """
     reading = read(files)
     for warning in reading.warnings:
@@ -92,18 +95,18 @@ def said_in(session: Session, files: Iterable[Path]) -> list[YamlFile]:
 async def apply(
     session: Session, files: list[YamlFile], *, set_default: bool = False, dry_run: bool = False
 ) -> Deployed:
-    """Bring the workspace to the state that files describe; wait until it is there.
+    """Bring the workspace to the state that files describe, and wait until it is reached.
 
-    What cannot be is found by asking before anything is changed.
+    A dry run comes first, so that what the workspace lacks is reported before anything is changed.
 
     Raises:
-        UsageError: the files name what cannot be; it names all.
+        UsageError: the files have mistakes; it lists all of them.
         Refused: the service, or the state of the workspace, does not allow it.
     """
     with session.console.bar("reading files"):
         wanted = await asyncio.to_thread(prepare, files, session.arm.workspace_id)
     defaults = _defaults(wanted, set_default=set_default)
-    plan = Applier(session=session, dry=True, patient=not dry_run)
+    plan = Applier(session=session, dry=True, wait_for_others=not dry_run)
     planned = await _Deploying(applier=plan).all(wanted, defaults)
     if dry_run or not planned.changed:
         return planned
@@ -111,7 +114,7 @@ async def apply(
 
 
 def _defaults(wanted: Wanted, *, set_default: bool) -> dict[str, str]:
-    """Return the default deployment that each endpoint is to have."""
+    """Return the default deployment that each endpoint should have."""
     defaults = {
         one.name: one.defaults.deployment_name
         for one in wanted.endpoints
@@ -120,23 +123,23 @@ def _defaults(wanted: Wanted, *, set_default: bool) -> dict[str, str]:
     if not set_default:
         return defaults
     named: dict[str, str] = {}
-    for one in wanted.deployments:
-        other = named.setdefault(one.said.endpoint_name, one.said.name)
-        if other != one.said.name:
+    for deployment in (one.fields for one in wanted.deployments):
+        other = named.setdefault(deployment.endpoint_name, deployment.name)
+        if other != deployment.name:
             raise UsageError(
-                f"--set-default: {other} and {one.said.name} cannot both be the default"
-                f" deployment of {one.said.endpoint_name}: deploy one at a time"
+                f"--set-default: {other} and {deployment.name} cannot both be the default"
+                f" deployment of {deployment.endpoint_name}: deploy one at a time"
             )
     return defaults | named
 
 
 class _Consequence(Exception):
-    """It fails because of something that was refused before it."""
+    """It fails because something before it was refused, which is reported already."""
 
 
 @dataclass(kw_only=True)
 class _Deploying:
-    """One pass over all that is wanted, in the order of what refers to what."""
+    """One pass over everything that is wanted; what others refer to comes first."""
 
     applier: Applier
     outcomes: list[Outcome] = field(default_factory=list)
@@ -162,7 +165,7 @@ class _Deploying:
         return Deployed(resources=self.outcomes, requests=self.applier.requests)
 
     async def _try(self, do: Callable[..., Awaitable[None]], what: object) -> None:
-        """Do it; a dry run goes on after a refusal, to find all of them."""
+        """Run a step. A dry run continues after a refusal, to find all of them."""
         try:
             await do(what)
         except _Consequence:
@@ -175,14 +178,14 @@ class _Deploying:
     async def _compute(self, compute: Compute) -> None:
         location = await self.applier.location()
         path = f"computes/{compute.name}"
-        change = await self.applier.bring(path, lambda _: compute_body(compute, location))
-        self._tell("compute", compute.name, path, change)
+        change = await self.applier.apply(path, lambda _: compute_body(compute, location))
+        self._record("compute", compute.name, path, change)
 
     async def _version(self, wanted: Version) -> None:
         done = await self.applier.register(wanted)
         path = f"{wanted.kind}/{wanted.name}/versions/{done.version}"
         self.ids[wanted.key] = self.applier.session.arm.id(path)
-        self._tell(
+        self._record(
             _KINDS[wanted.kind],
             wanted.name,
             path,
@@ -192,33 +195,33 @@ class _Deploying:
         )
 
     async def _endpoint(self, endpoint: Endpoint) -> None:
-        """An existing default deployment stays; another one is set when it is there."""
+        """Apply an endpoint. Its default deployment stays: a new one may not exist yet."""
         location = await self.applier.location()
         path = f"batchEndpoints/{endpoint.name}"
-        change = await self.applier.bring(
+        change = await self.applier.apply(
             path, lambda there: endpoint_body(endpoint, location, default_of(there), there)
         )
-        self._tell("endpoint", endpoint.name, path, change)
+        self._record("endpoint", endpoint.name, path, change)
 
     async def _deployment(self, wanted: WantedDeployment) -> None:
-        said, location = wanted.said, await self.applier.location()
-        endpoint = f"batchEndpoints/{said.endpoint_name}"
+        fields, location = wanted.fields, await self.applier.location()
+        endpoint = f"batchEndpoints/{fields.endpoint_name}"
         if await self.applier.look(endpoint) is None:
             raise Refused(
-                f"deployment {said.name}: the workspace has no batch endpoint {said.endpoint_name}:"
-                " deploy its YAML file in the same call"
+                f"deployment {fields.name}: the workspace has no batch endpoint"
+                f" {fields.endpoint_name}: deploy its YAML file in the same call"
             )
         body = deployment_body(
-            said,
+            fields,
             location,
             model=await self._id("model", wanted.model, "models"),
             code=await self._id("code", wanted.code, "codes"),
             environment=await self._id("environment", wanted.environment, "environments"),
             compute=await self._compute_id(wanted.compute),
         )
-        path = f"{endpoint}/deployments/{said.name}"
-        change = await self.applier.bring(path, lambda _: body)
-        self._tell("deployment", f"{said.endpoint_name}/{said.name}", path, change)
+        path = f"{endpoint}/deployments/{fields.name}"
+        change = await self.applier.apply(path, lambda _: body)
+        self._record("deployment", f"{fields.endpoint_name}/{fields.name}", path, change)
 
     async def _default(self, what: tuple[str, str, Endpoint | None]) -> None:
         name, default, yaml = what
@@ -228,7 +231,7 @@ class _Deploying:
                 f"endpoint {name}: its default deployment {default} does not exist: deploy its"
                 " YAML file in the same call"
             )
-        change = await self.applier.bring(
+        change = await self.applier.apply(
             path,
             lambda there: (
                 endpoint_body(yaml, location, default, there)
@@ -236,7 +239,7 @@ class _Deploying:
                 else endpoint_again(there or {}, default)
             ),
         )
-        self._tell("default", f"{name}/{default}", path, change)
+        self._record("default", f"{name}/{default}", path, change)
 
     async def _id(self, what: str, asset: Asset | None, kind: str) -> str | None:
         if asset is None:
@@ -263,13 +266,13 @@ class _Deploying:
         path = f"computes/{compute.name}"
         if await self.applier.look(path) is None:
             raise Refused(
-                f"the workspace has no compute {compute.name}: create it by a YAML file with `$schema:"
-                " https://azuremlschemas.azureedge.net/latest/amlCompute.schema.json`, name and"
+                f"the workspace has no compute {compute.name}: create it by a YAML file with"
+                " `$schema: https://azuremlschemas.azureedge.net/latest/amlCompute.schema.json`, name and"
                 " size in the same call"
             )
         return self.applier.session.arm.id(path)
 
-    def _tell(
+    def _record(
         self,
         kind: Kind,
         name: str,

@@ -1,7 +1,7 @@
-"""What is PUT: the shapes of the REST article, with the names of api-version 2025-12-01.
+"""The bodies of PUT requests: those of the REST article, with the names of api-version 2025-12-01.
 
-What a file does not say is not sent, so that the service's own defaults hold; what the article
-always sends is sent always.
+Fields that a file leaves out are not sent, so the service's defaults apply. Only what the article
+always sends is always sent.
 """
 
 from datetime import timedelta
@@ -25,23 +25,23 @@ Body = dict[str, Any]
 _TIERS = {"dedicated": "Dedicated", "low_priority": "LowPriority"}
 _OUTPUT_ACTIONS = {"append_row": "AppendRow", "summary_only": "SummaryOnly"}
 _PORTS = {None: "NotSpecified", True: "Enabled", False: "Disabled"}
-_OPERATION = "AzureAsyncOperationUri"  # the service puts it among an endpoint's properties
+_OPERATION = "AzureAsyncOperationUri"  # the service adds it to an endpoint's properties
 
 
 def compute_body(compute: Compute, location: str) -> Body:
     """Return the body of a cluster."""
     idle = compute.idle_time_before_scale_down
-    return _said(
+    return _given(
         location=compute.location or location,
         tags=_texts(compute.tags),
-        properties=_said(
+        properties=_given(
             computeType="AmlCompute",
             description=compute.description,
-            properties=_said(
+            properties=_given(
                 osType="Linux",
                 vmSize=compute.size,
                 vmPriority=_TIERS.get(compute.tier or ""),
-                scaleSettings=_said(
+                scaleSettings=_given(
                     minNodeCount=compute.min_instances,
                     maxNodeCount=compute.max_instances,
                     nodeIdleTimeBeforeScaleDown=_seconds(idle),
@@ -60,24 +60,24 @@ def code_body(url: str) -> Body:
 
 def model_body(model: Model, uri: str) -> Body:
     """Return the body of a version of a model, at an `azureml://` URI."""
-    said = _said(**_asset(model), modelType=model.type, stage=model.stage, modelUri=uri)
-    return {"properties": said}
+    properties = _given(**_asset(model), modelType=model.type, stage=model.stage, modelUri=uri)
+    return {"properties": properties}
 
 
 def environment_body(environment: Environment, conda_file: str | None) -> Body:
     """Return the body of a version of an environment; `conda_file` is the file's content."""
-    said = _said(
+    properties = _given(
         **_asset(environment),
         condaFile=conda_file,
         image=environment.image,
         osType="Linux" if environment.os_type else None,
     )
-    return {"properties": said}
+    return {"properties": properties}
 
 
 def data_body(data: Data, uri: str) -> Body:
     """Return the body of a version of a data asset."""
-    return {"properties": _said(dataType=data.type, dataUri=uri, **_asset(data))}
+    return {"properties": _given(dataType=data.type, dataUri=uri, **_asset(data))}
 
 
 def endpoint_body(
@@ -85,13 +85,13 @@ def endpoint_body(
 ) -> Body:
     """Return the body of an endpoint with this default deployment.
 
-    The identity of one that is there stays: no file can name it.
+    `there` is the endpoint if it exists; it keeps its identity, which a file cannot set.
     """
-    return _said(
+    return _given(
         location=endpoint.location or location,
         tags=_texts(endpoint.tags),
         identity=_identity((there or {}).get("identity")),
-        properties=_said(
+        properties=_given(
             authMode="aadToken",
             description=endpoint.description,
             properties=_texts(endpoint.properties),
@@ -101,14 +101,14 @@ def endpoint_body(
 
 
 def endpoint_again(there: Body, default: str) -> Body:
-    """Return the body that changes nothing of an endpoint but its default deployment."""
+    """Return the body that changes only the default deployment of an endpoint."""
     properties = there["properties"]
     own = {k: v for k, v in (properties.get("properties") or {}).items() if k != _OPERATION}
-    return _said(
+    return _given(
         location=there["location"],
         tags=there.get("tags"),
         identity=_identity(there.get("identity")),
-        properties=_said(
+        properties=_given(
             authMode=properties.get("authMode") or "aadToken",
             description=properties.get("description"),
             properties=own or None,
@@ -118,7 +118,7 @@ def endpoint_again(there: Body, default: str) -> Body:
 
 
 def default_of(endpoint: Body | None) -> str | None:
-    """Return the default deployment of an endpoint that is there."""
+    """Return the default deployment of an existing endpoint."""
     defaults = ((endpoint or {}).get("properties") or {}).get("defaults") or {}
     return defaults.get("deploymentName") or None
 
@@ -142,17 +142,17 @@ def deployment_body(
         **((deployment.settings and deployment.settings.environment_variables) or {}),
     }
     action = settings["output_action"]
-    return _said(
+    return _given(
         location=location,
         tags=_texts(deployment.tags),
-        properties=_said(
+        properties=_given(
             description=deployment.description,
             model=model and {"referenceType": "Id", "assetId": model},
-            codeConfiguration=script and _said(codeId=code, scoringScript=script.scoring_script),
+            codeConfiguration=script and _given(codeId=code, scoringScript=script.scoring_script),
             environmentId=environment,
             environmentVariables=_texts(variables or None),
             compute=compute,
-            resources=_said(
+            resources=_given(
                 instanceCount=instances,
                 instanceType=resources and resources.instance_type,
                 properties=resources and resources.properties,
@@ -171,7 +171,7 @@ def deployment_body(
 
 
 def _settings(deployment: Deployment) -> dict[str, Any]:
-    """Return the settings of both forms; in one of them at most, each is said."""
+    """Return the settings of both forms; each is set in one of them at most."""
     below = deployment.settings
     merged = {
         name: getattr(deployment, name)
@@ -185,7 +185,7 @@ def _settings(deployment: Deployment) -> dict[str, Any]:
 def _retry(retry: RetrySettings | None) -> Body | None:
     if retry is None:
         return None
-    return _said(maxRetries=retry.max_retries, timeout=_seconds(retry.timeout)) or None
+    return _given(maxRetries=retry.max_retries, timeout=_seconds(retry.timeout)) or None
 
 
 def _seconds(seconds: int | None) -> str | None:
@@ -204,13 +204,13 @@ def _identity(identity: Body | None) -> Body | None:
     if not identity:
         return None
     users: Body = {name: {} for name in identity.get("userAssignedIdentities") or {}}
-    return _said(type=identity["type"], userAssignedIdentities=users or None)
+    return _given(type=identity["type"], userAssignedIdentities=users or None)
 
 
-def _texts(said: Texts | None) -> dict[str, str] | None:
-    return None if said is None else {name: str(value) for name, value in said.items()}
+def _texts(values: Texts | None) -> dict[str, str] | None:
+    return None if values is None else {name: str(value) for name, value in values.items()}
 
 
-def _said(**fields: Any) -> Body:
-    """Return what was said."""
+def _given(**fields: Any) -> Body:
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}

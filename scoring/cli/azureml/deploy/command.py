@@ -1,4 +1,4 @@
-"""`deploy FILE…`."""
+"""The command `deploy`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from scoring.cli.azureml.deploy.apply import Deployed, Outcome
-from scoring.cli.azureml.deploy.apply import deploy as bring_there
+from scoring.cli.azureml.deploy.apply import deploy as deploy_files
 from scoring.cli.azureml.deploy.resources import Request
 from scoring.cli.console import Console
 from scoring.cli.session import DEFAULTS, Needs, Options, Session
@@ -24,15 +24,15 @@ async def deploy(
 ) -> None:
     """Bring the workspace to the state that YAML files of the Azure ML CLI v2 describe.
 
-    The files may be of batch endpoints, batch deployments of models, models, environments, data
-    and compute clusters, in any order. What is as they say already is left alone.
+    The files describe batch endpoints, batch deployments of models, models, environments, data and
+    compute clusters, in any order. Resources that are as described are not changed.
 
     Args:
-        files: The YAML files; a path in one is relative to it.
+        files: The YAML files; a path in a file is relative to it.
         set_default: Make each deployment the default one of its endpoint.
-        dry_run: Change nothing; print the requests that would be made.
+        dry_run: Change nothing; print the requests that would be sent.
     """
-    done = await bring_there(session, list(files), set_default=set_default, dry_run=dry_run)
+    done = await deploy_files(session, list(files), set_default=set_default, dry_run=dry_run)
     if dry_run:
         for request in done.requests:
             session.console.show(_shown(request))
@@ -46,14 +46,14 @@ async def deploy(
 
 
 def show(console: Console, done: Deployed) -> None:
-    """Show what became of everything."""
+    """Print what was done to all resources."""
     console.show(_table(done.resources))
     if not done.changed:
-        console.show("nothing changed: all is as it was asked for")
+        console.show("nothing changed: everything is as described")
 
 
 def plain(done: Deployed) -> dict[str, Any]:
-    """Return it for programs."""
+    """Return the result for programs."""
     return {"resources": [_plain(one) for one in done.resources]}
 
 

@@ -1,4 +1,4 @@
-"""Whether what is there is what is wanted, although the service spells things in its own way."""
+"""Compares an existing resource with the wanted one; the service spells some values differently."""
 
 import re
 from datetime import timedelta
@@ -26,9 +26,9 @@ _IN_ANY_CASE = frozenset(
         *("assetId", "codeId", "compute", "deploymentName", "environmentId", "location"),
     }
 )
-"""Fields with values of a list, and ids and names that ARM compares without case."""
+"""Fields that ARM compares without case: enumerations, ids and names."""
 
-_USUAL: dict[str, Any] = {
+_DEFAULTS: dict[str, Any] = {
     "description": "",
     "environmentVariables": {},
     "errorThreshold": -1,
@@ -39,7 +39,7 @@ _USUAL: dict[str, Any] = {
     "outputFileName": "predictions.csv",
     "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
 }
-"""What endpoints and deployments have where a file says nothing, by the CLI's YAML reference."""
+"""The defaults of endpoints and deployments, by the CLI's YAML reference."""
 
 _URIS = frozenset({"codeUri", "dataUri", "modelUri"})
 _DURATIONS = frozenset({"nodeIdleTimeBeforeScaleDown", "timeout"})
@@ -47,7 +47,7 @@ _UPLOAD = re.compile(r"/LocalUpload/(?P<digest>[0-9a-f]{64})/(?P<name>[^/]+)")
 
 
 def covers(there: Any, wanted: Any, field: str = "") -> bool:
-    """Tell whether all that is wanted is there; more may be."""
+    """Return whether everything that is wanted is there; there may be more."""
     if isinstance(wanted, dict):
         return isinstance(there, dict) and all(
             name in there and covers(there[name], value, name) for name, value in wanted.items()
@@ -60,23 +60,22 @@ def covers(there: Any, wanted: Any, field: str = "") -> bool:
 
 
 def leaves_behind(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Tell whether something is there that a PUT would take away: it is wanted no more.
+    """Return whether a PUT would remove something that is there.
 
-    What the service fills in where nothing is said does not count, nor do tags where none are
-    said: policies set such.
+    The service's defaults do not count. Nor do tags if none are wanted: policies set some.
     """
-    said = wanted.get("tags")
-    more_tags = said is not None and not set(there.get("tags") or {}) <= set(said)
-    return more_tags or _more_than(there.get("properties"), wanted.get("properties"), _USUAL)
+    tags = wanted.get("tags")
+    more_tags = tags is not None and not set(there.get("tags") or {}) <= set(tags)
+    return more_tags or _more_than(there.get("properties"), wanted.get("properties"), _DEFAULTS)
 
 
-def _more_than(there: Any, wanted: Any, usual: Any, field: str = "") -> bool:
-    if not isinstance(usual, dict):
-        return wanted is None and there is not None and not covers(there, usual, field)
+def _more_than(there: Any, wanted: Any, defaults: Any, field: str = "") -> bool:
+    if not isinstance(defaults, dict):
+        return wanted is None and there is not None and not covers(there, defaults, field)
     there, wanted = there or {}, wanted or {}
-    if not usual:  # names that people choose
+    if not defaults:  # a mapping with the user's own names
         return not set(there) <= set(wanted)
-    return any(_more_than(there.get(name), wanted.get(name), usual[name], name) for name in usual)
+    return any(_more_than(there.get(n), wanted.get(n), defaults[n], n) for n in defaults)
 
 
 def _same(there: str, wanted: str, field: str) -> bool:
@@ -94,10 +93,10 @@ def _same(there: str, wanted: str, field: str) -> bool:
 
 
 def same_uri(one: str, other: str, *, named: bool = True) -> bool:
-    """Tell whether two URIs name the same content.
+    """Return whether two URIs name the same content.
 
-    Of what was uploaded here its digest tells, whatever form the URI has; what a folder is called
-    counts if it is `named`: a model's script may ask for it, and code is never called.
+    Uploads of these commands are compared by the digest in their path. The name of the folder
+    counts if it is `named`: a script may use a model's folder by its name, but not its own.
     """
     left, right = (_UPLOAD.search(unquote(uri)) for uri in (one, other))
     if left and right:

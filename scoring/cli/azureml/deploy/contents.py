@@ -1,4 +1,4 @@
-"""Files and folders as they are uploaded: what belongs to them, and a digest of it all."""
+"""The content of a file or folder to upload: its files, and a digest over all of them."""
 
 import hashlib
 import os
@@ -10,25 +10,25 @@ import pathspec
 
 from scoring.cli.failures import UsageError
 
-CHUNK = 1024 * 1024  # bytes that are read, or sent, at once
+CHUNK = 1024 * 1024  # bytes that are read, or sent, at a time
 
 _IGNORE_FILES = (".amlignore", ".gitignore")
-"""In the folder's root; the first that is there counts, as for the Azure ML CLI."""
+"""In the root of the folder; the first that exists counts, as for the Azure ML CLI."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One file of what is uploaded."""
+    """One file to upload."""
 
     source: Path
-    path: str  # below the name of what is uploaded, `/` between segments; empty: it is the file
+    path: str  # relative to the folder, with `/`; empty: the file itself is uploaded
     size: int  # bytes
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A file, or a folder with the files that belong to it."""
+    """A file, or a folder with its files."""
 
     name: str
     digest: str  # SHA-256 over the paths and contents of all files, in hexadecimal
@@ -36,7 +36,7 @@ class Content:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
     @property
@@ -48,11 +48,11 @@ class Content:
 def content_of(path: Path) -> Content:
     """Read a file or folder, chunk by chunk.
 
-    As for the Azure ML CLI, what `.amlignore` in a folder's root names is left out, or, where
-    there is none, what `.gitignore` does; links are followed, and hidden files belong to it.
+    As for the Azure ML CLI, `.amlignore` in the folder's root, or else `.gitignore`, says what is
+    left out. Links are followed, and hidden files are included.
 
     Raises:
-        UsageError: it cannot be read, or nothing is in it.
+        UsageError: it cannot be read, or has no files.
     """
     try:
         path = path.resolve(strict=True)
@@ -61,27 +61,29 @@ def content_of(path: Path) -> Content:
     except OSError as failure:
         raise UsageError(f"{failure.filename or path}: {failure.strerror}") from None
     if not files:
-        raise UsageError(f"{path}: no file is in this folder, or all are ignored by it")
+        raise UsageError(
+            f"{path}: this folder has no files, or its ignore file excludes all of them"
+        )
     return Content(name=path.name, digest=_digest(path, files), files=files)
 
 
 def _digest(path: Path, files: Iterable[File]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        # Of a single file the name counts: its extension may tell what it is.
+        # The name of a single file counts, because its extension may be its type.
         name = (file.path or path.name).encode()
         digest.update(f"{len(name)}:".encode() + name + bytes.fromhex(file.sha256))
     return digest.hexdigest()
 
 
 def _read(name: str, source: Path) -> File:
-    for said in (name, source.name):
+    for text in (name, source.name):
         try:
-            said.encode()
+            text.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"{source!r}: its name is no UTF-8, so no blob can have it") from None
+            raise UsageError(f"{source!r}: a blob cannot have this name: it is not UTF-8") from None
     if "\\" in name:
-        raise UsageError(f"{source}: no blob can have a backslash in its name")
+        raise UsageError(f"{source}: a blob cannot have a backslash in its name")
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as stream:
         while chunk := stream.read(CHUNK):
@@ -106,7 +108,7 @@ def _walk(folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[tuple[
                 continue
             real = source.resolve()
             if real in above:
-                raise UsageError(f"{source}: a link to a folder in which it lies")
+                raise UsageError(f"{source}: a link to a folder that contains it")
             yield from _walk(source, f"{name}/", (*above, real))
 
 

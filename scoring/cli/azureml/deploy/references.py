@@ -1,4 +1,4 @@
-"""How a file names what is registered in the workspace, or in a registry."""
+"""References in a file to what is registered in the workspace, or in a registry."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _REGISTRY = re.compile(r"azureml://registries/[^/]+/[a-z]+/[^/]+/versions/[^/]+"
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What is named: by its name and version, or by its id as it is sent."""
+    """A reference: by name and version, or by the id that is sent."""
 
     name: str = ""
     version: str | None = None  # None: the latest
@@ -23,7 +23,7 @@ def asset_reference(text: str) -> Reference:
     """Read a reference to a version of an asset.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not one.
     """
     arm = _ID.fullmatch(text)
     if arm:
@@ -34,7 +34,7 @@ def asset_reference(text: str) -> Reference:
     if found is None or (found["label"] or "latest") != "latest":
         raise ValueError(f"{text!r} must be azureml:NAME:VERSION, azureml:NAME@latest, or an id")
     if found["version"] is None and found["label"] is None:
-        raise ValueError(f"{text!r} names no version: say {text}@latest, or {text}:VERSION")
+        raise ValueError(f"{text!r} names no version: use {text}@latest, or {text}:VERSION")
     return Reference(name=found["name"], version=found["version"])
 
 
@@ -42,7 +42,7 @@ def compute_reference(text: str) -> Reference:
     """Read a reference to a compute.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not one.
     """
     arm = _ID.fullmatch(text)
     if arm:
@@ -54,18 +54,18 @@ def compute_reference(text: str) -> Reference:
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether a text names something by reference, and no path or URI."""
+    """Return whether a text is a reference, not a path or URI."""
     registered = text.startswith("azureml:") and not text.startswith("azureml://")
     return registered or bool(_ID.match(text)) or text.startswith("azureml://registries/")
 
 
 def is_uri(text: str) -> bool:
-    """Tell whether a text is a URI, and no path on this machine."""
+    """Return whether a text is a URI, not a path on this machine."""
     return "://" in text or text.startswith(("azureml:", "runs:"))
 
 
 def long_uri(uri: str, workspace_id: str) -> str:
-    """Return a URI on a datastore in the long form, which registered versions want."""
+    """Return a datastore URI in the long form, which registered versions need."""
     short = "azureml://datastores/"
     if not uri.startswith(short):
         return uri

@@ -1,6 +1,6 @@
-"""Bringing resources to a state: looking first, and changing only what is not so yet.
+"""Applies one resource: compares it with what is wanted, and changes it only if it differs.
 
-A dry run asks the same questions, and remembers what it would have changed.
+A dry run makes the same comparisons, and keeps the requests that it would have sent.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from typing import Literal
 
 from scoring.azure.workspace import API_VERSION
 from scoring.cli import backoff
-from scoring.cli.arm import Tell, well
+from scoring.cli.arm import OnState, well
 from scoring.cli.azureml.deploy.bodies import Body
 from scoring.cli.azureml.deploy.comparison import covers, leaves_behind
 from scoring.cli.azureml.deploy.contents import Content
 from scoring.cli.azureml.deploy.uploads import Uploaded, destination, send
 from scoring.cli.datastores import Datastore, default_datastore
 from scoring.cli.failures import Refused
-from scoring.cli.patient_http import Conflict
+from scoring.cli.retrying_http import Conflict
 from scoring.cli.session import Session
 
 Change = Literal["created", "updated", "unchanged"]
 Kind = Literal["codes", "models", "environments", "data"]
-Wanted = Callable[[Body | None], Body]  # from what is there to what is to be there
+Wanted = Callable[[Body | None], Body]  # from the existing resource, if any, to the wanted one
 
 _TRIES = 8
 _DEPLOYMENT = re.compile(r"(?P<endpoint>batchEndpoints/[^/]+)/deployments/[^/]+")
@@ -32,7 +32,7 @@ _DEPLOYMENT = re.compile(r"(?P<endpoint>batchEndpoints/[^/]+)/deployments/[^/]+"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request that a dry run does not make; UPLOAD stands for those to the storage."""
+    """A request that a dry run does not send; UPLOAD stands for those to the storage."""
 
     method: Literal["PUT", "UPLOAD"]
     path: str
@@ -41,25 +41,25 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A version of an asset that is wanted."""
+    """A wanted version of an asset."""
 
     kind: Kind
     name: str
-    version: str | None  # None: the latest if it is the same, else the next
-    digest: str  # of what cannot be changed in it
+    version: str | None  # None: the latest if that is the same, else the next
+    digest: str  # of its fields that cannot be changed
     content: Content | None  # to be uploaded first
     body: Callable[[Uploaded | None], Body]
     mutable: frozenset[str] = frozenset({"description", "tags", "properties", "stage"})
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Tells it from other ones."""
+        """Identifies it among others."""
         return self.kind, self.name, self.version or "", self.digest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A version of an asset that is there."""
+    """A version of an asset that is registered."""
 
     version: str
     change: Change
@@ -68,14 +68,14 @@ class Registered:
 
 @dataclass(kw_only=True)
 class Applier:
-    """The workspace, as it is or as it would be."""
+    """Changes the workspace, or in a dry run keeps the requests that would."""
 
     session: Session
     dry: bool
-    patient: bool = True  # whether it waits for operations that others have begun
-    requests: list[Request] = field(default_factory=list)  # what a dry run would do
+    wait_for_others: bool = True  # whether to wait for operations that others have started
+    requests: list[Request] = field(default_factory=list)  # of a dry run
     _planned: dict[str, Body] = field(default_factory=dict)  # by path, in a dry run
-    _latest: dict[str, str] = field(default_factory=dict)  # by container, made in this run
+    _latest: dict[str, str] = field(default_factory=dict)  # by container, registered in this run
     _store: Datastore | None = None
     _location: str | None = None
 
@@ -86,41 +86,41 @@ class Applier:
         return self._location
 
     async def look(self, path: str) -> Body | None:
-        """Return what is there."""
+        """Return a resource; in a dry run as it would be."""
         planned = self._planned.get(path.lower())
         return await self.session.arm.get(path) if planned is None else planned
 
-    async def bring(self, path: str, wanted: Wanted) -> Change:
-        """Bring a resource to a state, unless it is in it.
+    async def apply(self, path: str, wanted: Wanted) -> Change:
+        """Create or change a resource, unless it is as wanted.
 
-        What happens to it meanwhile is waited for, and looked at again: two who deploy at once
-        build on what the other did.
+        If another operation runs on it, wait for that and compare again: two users who deploy at
+        the same time build on each other's changes.
         """
         arm, first, waits = self.session.arm, None, backoff.RETRIES.waits()
-        with waiting(self.session, path) as tell:
+        with showing_states(self.session, path) as on_state:
             for try_ in range(1, _TRIES + 1):
-                there = await self._settled(path, tell)
+                there = await self._when_done(path, on_state)
                 body = wanted(there)
                 change: Change = "created" if there is None else "updated"
-                if there is not None and _is_so(there, body):
+                if there is not None and _is_as_wanted(there, body):
                     return first or "unchanged"
                 if self.dry:
                     self._plan(path, body)
                     return change
                 try:
-                    await arm.put(path, body, tell)
+                    await arm.put(path, body, on_state)
                 except Conflict as conflict:
                     if try_ == _TRIES:
                         raise
                     first = (first or change) if conflict.maybe_ours else first
-                    await self._others(path, tell)
+                    await self._wait_for_endpoint(path, on_state)
                     await asyncio.sleep(next(waits))
                 else:
                     return first or change
         raise AssertionError("the last try returns or raises")
 
     async def register(self, wanted: Version) -> Registered:
-        """Register a version of an asset, unless it is there."""
+        """Register a version of an asset, unless it is registered."""
         for try_ in range(1, _TRIES + 1):
             target = await self._target(wanted)
             body = wanted.body(target)
@@ -134,9 +134,9 @@ class Applier:
                 self._plan(path, body)
             else:
                 try:
-                    with waiting(self.session, path) as tell:
-                        await self.session.arm.put(path, body, tell)
-                except Conflict:  # somebody else took the version: look again
+                    with showing_states(self.session, path) as on_state:
+                        await self.session.arm.put(path, body, on_state)
+                except Conflict:  # somebody else registered this version: compare again
                     if try_ == _TRIES:
                         raise
                     continue
@@ -155,14 +155,14 @@ class Applier:
         return None if latest is None else str(latest)
 
     async def _choose(self, wanted: Version, body: Body) -> tuple[str, Body | None]:
-        """Choose the version, and return what is there of it."""
+        """Return the version to register, and the resource if it exists."""
         container = f"{wanted.kind}/{wanted.name}"
         if wanted.version is not None:
             there = await self.look(f"{container}/versions/{wanted.version}")
             if there is not None and not _same(there, body, wanted.mutable):
                 raise Refused(
                     f"{container}: version {wanted.version} exists with other content, and a"
-                    " version does not change: say another one, or none to register the next"
+                    " version cannot be changed: give another one, or none to register the next"
                 )
             return wanted.version, there
         latest = await self.latest(wanted.kind, wanted.name)
@@ -177,7 +177,7 @@ class Applier:
         found = await self.session.arm.get(container) or {}
         version = (found.get("properties") or {}).get("nextVersion")
         if not version:
-            raise Refused(f"{container}: the service names no next version: say a version")
+            raise Refused(f"{container}: the service names no next version: give a version")
         return str(version)
 
     async def _target(self, wanted: Version) -> Uploaded | None:
@@ -191,7 +191,7 @@ class Applier:
         if self.dry:
             body = {"files": target.files, "bytes": target.size}
             self.requests.append(Request(method="UPLOAD", path=target.url, body=body))
-            return None  # nothing was, and what is there already nobody has looked at
+            return None  # nothing was uploaded, or looked at
         return await send(self.session, content, await self._datastore())
 
     async def _datastore(self) -> Datastore:
@@ -199,16 +199,17 @@ class Applier:
             self._store = await default_datastore(self.session.arm)
         return self._store
 
-    async def _settled(self, path: str, tell: Tell) -> Body | None:
-        if path.lower() in self._planned or not self.patient:
+    async def _when_done(self, path: str, on_state: OnState) -> Body | None:
+        """Return a resource when no operation runs on it any more."""
+        if path.lower() in self._planned or not self.wait_for_others:
             return await self.look(path)
-        return await self.session.arm.wait_until_done(path, tell)
+        return await self.session.arm.wait_until_done(path, on_state)
 
-    async def _others(self, path: str, tell: Tell) -> None:
-        """Wait for what happens to that which a resource belongs to."""
+    async def _wait_for_endpoint(self, path: str, on_state: OnState) -> None:
+        """Wait for an operation on the endpoint of a deployment, which may be the conflict."""
         deployment = _DEPLOYMENT.fullmatch(path)
         if deployment:
-            await self.session.arm.wait_until_done(deployment["endpoint"], tell)
+            await self.session.arm.wait_until_done(deployment["endpoint"], on_state)
 
     def _plan(self, path: str, body: Body) -> None:
         url = f"{self.session.arm.id(path)}?api-version={API_VERSION}"
@@ -216,7 +217,7 @@ class Applier:
         self._planned[path.lower()] = body
 
 
-def _is_so(there: Body, body: Body) -> bool:
+def _is_as_wanted(there: Body, body: Body) -> bool:
     return well(there) and covers(there, body) and not leaves_behind(there, body)
 
 
@@ -230,7 +231,7 @@ def _same(there: Body, body: Body, mutable: frozenset[str]) -> bool:
 
 
 @contextlib.contextmanager
-def waiting(session: Session, path: str) -> Iterator[Tell]:
-    """Show people the states of an operation on a resource."""
+def showing_states(session: Session, path: str) -> Iterator[OnState]:
+    """Show the states of an operation on a resource."""
     with session.console.bar(path) as bar:
-        yield lambda state: bar.say(f"{path}: {state}")
+        yield lambda state: bar.describe(f"{path}: {state}")

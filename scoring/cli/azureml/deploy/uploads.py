@@ -1,7 +1,7 @@
-"""Uploads to the workspace's default datastore, under a name that is made of the content.
+"""Uploads to the workspace's default datastore, to a path that is made from the content's digest.
 
-Nothing refers to an upload before all of it is there, and what is there is not sent again: an
-upload that was interrupted goes on when it is asked for once more.
+An upload is registered only when it is complete, and a file that exists is not sent again. So an
+upload that was interrupted continues when the command runs again.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from scoring.cli.session import Session
 from scoring.errors import Denied
 from scoring.uris import blob_url, datastore_uri
 
-_FOLDER = "LocalUpload"  # as the Azure ML CLI names it
+_FOLDER = "LocalUpload"  # the name that the Azure ML CLI uses
 _FILES_AT_ONCE = 4
-_BLOCKS_AT_ONCE = 8  # of all files together; so many are in memory
+_BLOCKS_AT_ONCE = 8  # of all files together; this many are in memory
 _MOST_BLOCKS = 50_000  # of a blob
 _ROLE = "your identity needs the role Storage Blob Data Contributor there"
 
@@ -43,7 +43,7 @@ class Uploaded:
     url: str  # https://…
     files: int
     size: int  # bytes
-    sent_files: int = 0  # the others were there already
+    sent_files: int = 0  # the others existed already
     sent_bytes: int = 0
 
 
@@ -52,14 +52,14 @@ async def upload(session: Session, path: Path) -> Uploaded:
 
     Raises:
         UsageError: it cannot be read, or changed while it was sent.
-        Refused, Denied, Unavailable: the workspace or its storage does not take it.
+        Refused, Denied, Unavailable: the workspace or its storage refuses, or does not answer.
     """
     content = await asyncio.to_thread(content_of, path)
     return await send(session, content, await default_datastore(session.arm))
 
 
 def destination(workspace_id: str, content: Content, store: Datastore) -> Uploaded:
-    """Return where content lies once it is uploaded."""
+    """Return where content is when it is uploaded."""
     path = f"{_FOLDER}/{content.digest}/{content.name}"
     return Uploaded(
         datastore=store.name,
@@ -72,11 +72,11 @@ def destination(workspace_id: str, content: Content, store: Datastore) -> Upload
 
 
 async def send(session: Session, content: Content, store: Datastore) -> Uploaded:
-    """Upload content to a datastore, unless it is there.
+    """Upload content to a datastore; files that exist there are not sent.
 
     Raises:
         UsageError: a file changed after it was read.
-        Refused, Denied, Unavailable: the storage does not take it.
+        Refused, Denied, Unavailable: the storage refuses, or does not answer.
     """
     target, place = destination(session.arm.workspace_id, content, store), store.place
     service = session.clients.landing_storage(place.account, place.account_url)
@@ -89,7 +89,7 @@ async def send(session: Session, content: Content, store: Datastore) -> Uploaded
             with session.console.bar(f"uploading {content.name}", total, bytes_=True) as bar:
                 await _Sending(container, target.path, bar).all(missing)
     except ResourceNotFoundError:
-        raise Refused(f"{where}: there is no such container") from None
+        raise Refused(f"{where}: the container does not exist") from None
     except Denied as refusal:
         raise Denied(f"{refusal}: {_ROLE}") from None
     return replace(target, sent_files=len(missing), sent_bytes=total)
@@ -105,7 +105,7 @@ def _blob(path: str, file: File) -> str:
 
 
 class _Sending:
-    """Files on their way."""
+    """Sends files, several at the same time."""
 
     def __init__(self, container: ContainerClient, path: str, bar: Bar) -> None:
         self._container = container
@@ -142,10 +142,10 @@ class _Sending:
         self._bar.advance(file.size)
 
     async def _blocks(self, blob: BlobClient, file: File, stream: BinaryIO) -> None:
-        """Send a file block by block; the blob appears when all are there.
+        """Send a file block by block; the blob appears when the blocks are committed.
 
-        It does so only if the file is still what it was: no blob ever holds anything but what its
-        name says.
+        They are committed only if the file has not changed, so a blob's content always has the
+        digest in its path.
         """
         digest, blocks = hashlib.sha256(), list[BlobBlock]()
         size = max(CHUNK, file.size // _MOST_BLOCKS + 1)
@@ -153,7 +153,7 @@ class _Sending:
             await self._room.acquire()
             while block := await _read(file, stream, size):
                 digest.update(block)
-                # Who uploads the same at once, and whose file changes, has other blocks.
+                # The id has the content's digest, so that two uploads at once cannot mix blocks.
                 blocks.append(
                     BlobBlock(f"{len(blocks):08}-{hashlib.sha256(block).hexdigest()}"[:40])
                 )
@@ -191,7 +191,7 @@ def _check(file: File, sha256: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _together() -> AsyncIterator[asyncio.TaskGroup]:
-    """Run tasks; the first failure ends the others, and is raised as itself."""
+    """Run tasks; the first failure cancels the others, and is raised without a group."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -1,4 +1,4 @@
-"""Reading files of the Azure ML CLI v2: all mistakes of all of them at once."""
+"""Reads files of the Azure ML CLI v2, and reports all mistakes of all files at once."""
 
 import difflib
 import types
@@ -43,33 +43,33 @@ _TYPES: dict[str, type[Document]] = {
     "uri_folder": Data,
     "mltable": Data,
 }
-_TELLING: tuple[tuple[frozenset[str], type[Document]], ...] = (
+_DISTINCTIVE: tuple[tuple[frozenset[str], type[Document]], ...] = (
     (frozenset({"endpoint_name"}), Deployment),
     (frozenset({"auth_mode", "defaults"}), Endpoint),
     (frozenset({"image", "conda_file", "build"}), Environment),
     (frozenset({"size", "min_instances", "max_instances", "tier"}), Compute),
     (frozenset({"flavors"}), Model),
 )
-"""Fields that only one kind has."""
+"""Fields that only one kind of document has."""
 
 P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True, kw_only=True)
 class YamlFile:
-    """A file, and what it says."""
+    """A file that was read."""
 
     path: Path
     document: Document
 
-    def local(self, said: str) -> Path:
+    def local(self, relative: str) -> Path:
         """Return a path that is relative to the file."""
-        return self.path.parent / said
+        return self.path.parent / relative
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What is read from files, and what is to be said of it."""
+    """The files that were read, and warnings about them."""
 
     files: list[YamlFile]
     warnings: list[str]
@@ -79,7 +79,7 @@ def read(paths: Iterable[Path]) -> Reading:
     """Read files.
 
     Raises:
-        UsageError: there are mistakes; it names all.
+        UsageError: there are mistakes; it lists all of them.
     """
     reader, files = _Reader(), []
     for path in paths:
@@ -91,14 +91,14 @@ def read(paths: Iterable[Path]) -> Reading:
 
 
 def refuse(mistakes: list[str]) -> None:
-    """Raise UsageError if there are mistakes, with all of them."""
+    """Raise UsageError with all mistakes, if there are any."""
     if mistakes:
         head = "" if len(mistakes) == 1 else f"{len(mistakes)} mistakes:\n"
         raise UsageError(head + "\n".join(mistakes), mistakes=mistakes)
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes a date for text: versions may look like one."""
+    """Reads dates as text, because versions may look like dates."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -114,33 +114,33 @@ class _Reader:
 
     def file(self, path: Path) -> Document | None:
         try:
-            said = _load(path)
-            return self._part(f"{path}: ", said, _kind(path, said))
+            fields = _load(path)
+            return self._part(f"{path}: ", fields, _kind(path, fields))
         except _Mistake as mistake:
             self.mistakes.append(str(mistake))
             return None
 
-    def _part(self, at: str, said: dict[str, Any], kind: type[P]) -> P | None:
-        """Read a mapping; None: there are mistakes."""
+    def _part(self, at: str, fields: dict[str, Any], kind: type[P]) -> P | None:
+        """Read a mapping; None if it has mistakes."""
         before, values = len(self.mistakes), {}
-        for name, value in said.items():
-            known = _fields(kind).get(str(name))
+        for name, value in fields.items():
+            known = _types(kind).get(str(name))
             if name in kind.refused:
-                self._mistake(f"{at}{name}", f"cannot be honoured: {kind.refused[name]}")
+                self._mistake(f"{at}{name}", f"is not supported: {kind.refused[name]}")
             elif known is not None:
                 values[name] = self._value(f"{at}{name}", value, known)
-            elif name not in kind.passed_over:
-                close = difflib.get_close_matches(str(name), [*_fields(kind), *kind.refused], 1)
+            elif name not in kind.ignored:
+                close = difflib.get_close_matches(str(name), [*_types(kind), *kind.refused], 1)
                 meant = f": did you mean {close[0]}?" if close else ""
-                self.warnings.append(f"{at}{name}: is not known and has no effect{meant}")
-        for one in msgspec.structs.fields(kind):
-            if one.required and one.name not in said:
-                self._mistake(f"{at}{one.name}", "is missing")
+                self.warnings.append(f"{at}{name}: is unknown and has no effect{meant}")
+        for field_ in msgspec.structs.fields(kind):
+            if field_.required and field_.name not in fields:
+                self._mistake(f"{at}{field_.name}", "is missing")
         if len(self.mistakes) > before:
             return None
         part = kind(**{name: value for name, value in values.items() if value is not None})
-        for where, what in part.mistakes():
-            self._mistake(f"{at}{where}", what)
+        for name, problem in part.mistakes():
+            self._mistake(f"{at}{name}", problem)
         return part if len(self.mistakes) == before else None
 
     def _value(self, at: str, value: Any, kind: Any) -> Any:
@@ -154,47 +154,50 @@ class _Reader:
             self._mistake(f"{at}{error.field}", error.message)
             return None
 
-    def _mistake(self, at: str, what: str) -> None:
-        self.mistakes.append(f"{at}: {what}")
+    def _mistake(self, at: str, problem: str) -> None:
+        self.mistakes.append(f"{at}: {problem}")
 
 
 class _Mistake(Exception):
-    """Nothing more can be read of a file."""
+    """A file cannot be read any further."""
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        said = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        fields = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as failure:
         raise _Mistake(f"{path}: {failure.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as mistake:
-        raise _Mistake(f"{path}: no YAML: {' '.join(str(mistake).split())}") from None
-    if not isinstance(said, dict):
+        raise _Mistake(f"{path}: not YAML: {' '.join(str(mistake).split())}") from None
+    if not isinstance(fields, dict):
         raise _Mistake(f"{path}: must be a mapping of fields")
-    return said
+    return fields
 
 
-def _kind(path: Path, said: dict[str, Any]) -> type[Document]:
+def _kind(path: Path, fields: dict[str, Any]) -> type[Document]:
     known = ", ".join(_SCHEMAS)
-    schema = str(said.get("$schema", "")).rpartition("/")[2].removesuffix(".schema.json")
+    schema = str(fields.get("$schema", "")).rpartition("/")[2].removesuffix(".schema.json")
     if schema in _SCHEMAS:
         return _SCHEMAS[schema]
     if schema:
-        raise _Mistake(f"{path}: $schema: {schema!r} is none of {known}")
-    if said.get("type") in _TYPES:
-        return _TYPES[str(said["type"])]
-    for fields, kind in _TELLING:
-        if fields & {*said}:
+        raise _Mistake(f"{path}: $schema: {schema!r} is not one of {known}")
+    if fields.get("type") in _TYPES:
+        return _TYPES[str(fields["type"])]
+    for names, kind in _DISTINCTIVE:
+        if names & {*fields}:
             return kind
-    raise _Mistake(f"{path}: does not tell what it is: add $schema: …/NAME.schema.json of {known}")
+    raise _Mistake(
+        f"{path}: unclear what it describes: add $schema: …/NAME.schema.json, where NAME is one of"
+        f" {known}"
+    )
 
 
-def _fields(kind: type[Part]) -> dict[str, Any]:
-    return {one.name: one.type for one in msgspec.structs.fields(kind)}
+def _types(kind: type[Part]) -> dict[str, Any]:
+    return {field_.name: field_.type for field_ in msgspec.structs.fields(kind)}
 
 
 def _part_of(kind: Any) -> type[Part] | None:
-    """Return the struct that a field may hold."""
+    """Return the struct that a field of this type may have, if any."""
     return next((one for one in _choices(kind) if _is_part(one)), None)
 
 

@@ -1,7 +1,7 @@
-"""Files of the Azure ML CLI v2, as far as batch scoring needs them.
+"""The files of the Azure ML CLI v2, as far as batch scoring needs them.
 
-The fields, values and defaults are those of its YAML reference. `refused` names the fields that
-are known and cannot be honoured, with what to do instead.
+Fields, values and defaults are those of its YAML reference. `refused` names fields that exist there
+and are not supported here, with what to do instead; `ignored` those that have no effect.
 """
 
 import re
@@ -15,25 +15,25 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Scalar = str | int | float | bool
 Texts = dict[str, Scalar]
-Mistakes = Iterator[tuple[str, str]]  # field, what is wrong with it
+Mistakes = Iterator[tuple[str, str]]  # field, problem
 
 _ENDPOINT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,31}")
 _COMPUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,31}")
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
-_NO_IDENTITY = "batch jobs run as whoever invokes them; set identities up in the portal"
-_SERVICE_SAYS = frozenset({"$schema", "id", "creation_context", "provisioning_state"})
-"""Fields that say nothing, or what the service said when the file was written by it."""
+_NO_IDENTITY = "batch jobs run as the identity that invokes them; set up identities in the portal"
+_WRITTEN_BY_SERVICE = frozenset({"$schema", "id", "creation_context", "provisioning_state"})
+"""`$schema`, and what the service added to a file that was exported from it."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A mapping in a file."""
 
     refused: ClassVar[dict[str, str]] = {}
-    passed_over: ClassVar[frozenset[str]] = frozenset()
+    ignored: ClassVar[frozenset[str]] = frozenset()
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
+        """Yield mistakes that are not in the type of a single field."""
         yield from ()
 
 
@@ -54,22 +54,22 @@ class Compute(Part, frozen=True, kw_only=True):
     enable_node_public_ip: bool | None = None
 
     refused: ClassVar = {
-        "ssh_settings": "a password or key is better given in the portal than in a file",
-        "network_settings": "make the cluster with the Azure CLI or in the portal, then deploy to"
+        "ssh_settings": "set a password or key in the portal, not in a file",
+        "network_settings": "create the cluster with the Azure CLI or in the portal, then deploy to"
         " it",
         "identity": _NO_IDENTITY,
     }
-    passed_over: ClassVar = _SERVICE_SAYS | {"provisioning_errors", "created_on"}
+    ignored: ClassVar = _WRITTEN_BY_SERVICE | {"provisioning_errors", "created_on"}
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
+        """Yield mistakes that are not in the type of a single field."""
         yield from _named(self.name, _COMPUTE_NAME, "2 to 32")
         if self.min_instances > self.max_instances:
             yield "min_instances", f"is more than max_instances, {self.max_instances}"
 
 
 class Asset(Part, frozen=True, kw_only=True):
-    """What is registered under a name and a version."""
+    """A resource that is registered with a name and a version."""
 
     name: str | None = None
     version: str | int | float | None = None
@@ -78,18 +78,18 @@ class Asset(Part, frozen=True, kw_only=True):
     properties: Texts | None = None
 
     refused: ClassVar = {
-        "datastore": "uploads go to the default datastore; or upload it yourself and give the URI"
+        "datastore": "uploads go to the default datastore; or upload it yourself, and give the URI"
         " as path",
     }
-    passed_over: ClassVar = _SERVICE_SAYS | {"latest_version", "job_name", "utc_time_created"}
+    ignored: ClassVar = _WRITTEN_BY_SERVICE | {"latest_version", "job_name", "utc_time_created"}
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
-        for field, said in (("name", self.name), ("version", self.version)):
-            if said is not None and not _ASSET_NAME.fullmatch(str(said)):
-                yield field, f"{said!r} must be letters, digits, `.`, `_` and `-`, at most 255"
+        """Yield mistakes that are not in the type of a single field."""
+        for field, value in (("name", self.name), ("version", self.version)):
+            if value is not None and not _ASSET_NAME.fullmatch(str(value)):
+                yield field, f"{value!r} must be letters, digits, `.`, `_` and `-`, at most 255"
         if self.version is not None and self.name is None:
-            yield "version", "is for what has a name: add one"
+            yield "version", "needs a name: add one"
 
 
 class Model(Asset, frozen=True, kw_only=True):
@@ -100,12 +100,12 @@ class Model(Asset, frozen=True, kw_only=True):
     stage: str | None = None
 
     refused: ClassVar = Asset.refused | {
-        "flavors": "they are for deployments without code; leave them out",
+        "flavors": "it is for deployments without code; leave it out",
     }
 
 
 class Environment(Asset, frozen=True, kw_only=True):
-    """What a scoring script needs around it."""
+    """The image and packages that a scoring script runs in."""
 
     image: str | None = None
     conda_file: str | dict[str, Any] | None = None  # a path, or the file's content
@@ -114,19 +114,19 @@ class Environment(Asset, frozen=True, kw_only=True):
     refused: ClassVar = Asset.refused | {
         "build": "build the image, push it to a registry, and name it as `image`",
         "inference_config": "it is for online endpoints; leave it out",
-        "channels": "it belongs into the file that `conda_file` names",
-        "dependencies": "it belongs into the file that `conda_file` names",
+        "channels": "put it into the file that `conda_file` names",
+        "dependencies": "put it into the file that `conda_file` names",
     }
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
+        """Yield mistakes that are not in the type of a single field."""
         yield from super().mistakes()
         if self.image is None:
             yield "image", "is missing: name the Docker image"
 
 
 class Data(Asset, frozen=True, kw_only=True):
-    """A file or folder that is scored."""
+    """A file or folder to score."""
 
     path: str
     type: Literal["uri_file", "uri_folder"] = "uri_folder"
@@ -136,14 +136,14 @@ class Data(Asset, frozen=True, kw_only=True):
     }
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
+        """Yield mistakes that are not in the type of a single field."""
         yield from super().mistakes()
         if self.name is None:
             yield "name", "is missing"
 
 
 class Defaults(Part, frozen=True, kw_only=True):
-    """What an endpoint does unless a request says otherwise."""
+    """What an endpoint uses if a request does not name it."""
 
     deployment_name: str | None = None
 
@@ -165,10 +165,10 @@ class Endpoint(Part, frozen=True, kw_only=True):
         "mirror_traffic": "it is for online endpoints; leave it out",
         "public_network_access": "it is for online endpoints; leave it out",
     }
-    passed_over: ClassVar = _SERVICE_SAYS | {"scoring_uri", "openapi_uri", "kind"}
+    ignored: ClassVar = _WRITTEN_BY_SERVICE | {"scoring_uri", "openapi_uri", "kind"}
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
+        """Yield mistakes that are not in the type of a single field."""
         yield from _named(self.name, _ENDPOINT_NAME, "3 to 32")
 
 
@@ -180,7 +180,7 @@ class Code(Part, frozen=True, kw_only=True):
 
 
 class Resources(Part, frozen=True, kw_only=True):
-    """What a job is given."""
+    """The nodes that a job gets."""
 
     instance_count: Positive | None = None
     instance_type: str | None = None
@@ -190,19 +190,19 @@ class Resources(Part, frozen=True, kw_only=True):
         "shm_size": "batch deployments have no such setting",
         "docker_args": "batch deployments have no such setting",
         "locations": "batch deployments have no such setting",
-        "max_instance_count": "batch deployments have no such setting: say instance_count",
+        "max_instance_count": "batch deployments have no such setting: use instance_count",
     }
 
 
 class RetrySettings(Part, frozen=True, kw_only=True):
-    """What becomes of a mini-batch that fails."""
+    """How often a mini-batch that fails is tried again."""
 
     max_retries: Count | None = None
     timeout: Positive | None = None  # seconds
 
 
 class Settings(Part, frozen=True, kw_only=True):
-    """How a deployment scores: below `settings`, or in the older form at the top."""
+    """How a deployment scores: below `settings`, or in the older form at the top level."""
 
     mini_batch_size: Positive | None = None  # files
     max_concurrency_per_instance: Positive | None = None
@@ -239,36 +239,39 @@ class Deployment(Settings, frozen=True, kw_only=True):
     refused: ClassVar = {
         "component": "pipeline components cannot be deployed here: use the Azure ML CLI",
         "job_definition": "jobs cannot be deployed here: use the Azure ML CLI",
-        "code_path": "say code_configuration.code",
-        "scoring_script": "say code_configuration.scoring_script",
-        "instance_count": "say resources.instance_count",
+        "code_path": "use code_configuration.code",
+        "scoring_script": "use code_configuration.scoring_script",
+        "instance_count": "use resources.instance_count",
         "identity": _NO_IDENTITY,
     }
-    passed_over: ClassVar = _SERVICE_SAYS
+    ignored: ClassVar = _WRITTEN_BY_SERVICE
 
     def mistakes(self) -> Mistakes:
-        """Yield what is wrong beyond the types of single fields."""
+        """Yield mistakes that are not in the type of a single field."""
         yield from _named(self.name, _ENDPOINT_NAME, "3 to 32")
-        for field, said in _named(self.endpoint_name, _ENDPOINT_NAME, "3 to 32"):
-            yield f"endpoint_{field}", said
+        for field, problem in _named(self.endpoint_name, _ENDPOINT_NAME, "3 to 32"):
+            yield f"endpoint_{field}", problem
         if self.settings is not None:
-            yield from self._said_twice(self.settings)
+            yield from self._duplicates(self.settings)
         yield from self._without_code()
 
-    def _said_twice(self, settings: SettingsBelow) -> Mistakes:
+    def _duplicates(self, settings: SettingsBelow) -> Mistakes:
         for field in Settings.__struct_fields__:
             if getattr(self, field) is not None and getattr(settings, field) is not None:
-                yield field, f"is said twice: leave it out here or in settings.{field}"
+                yield field, f"is set twice: leave it out here or in settings.{field}"
         if settings.instance_count and self.resources and self.resources.instance_count:
-            yield "resources.instance_count", "is said in settings.instance_count, too"
+            yield "resources.instance_count", "is set in settings.instance_count, too"
 
     def _without_code(self) -> Mistakes:
         if self.model is None and self.code_configuration is None:
-            yield "model", "is missing, and so is code_configuration: name what scores"
+            yield (
+                "model",
+                "is missing, and so is code_configuration: a deployment needs one of them",
+            )
         if isinstance(self.model, Model) and self.model.type != "mlflow_model":
             for field in ("code_configuration", "environment"):
                 if getattr(self, field) is None:
-                    yield field, "is missing; only models of type mlflow_model need none"
+                    yield field, "is missing; only models of type mlflow_model do not need it"
 
 
 Document = Compute | Model | Environment | Data | Endpoint | Deployment

@@ -1,1 +1,5 @@
-"""`invoke`: one batch job by hand. `command` is the command; `by_hand` submits the job."""
+"""`invoke`: submits one batch job.
+
+`command` reads the options: `inputs` what to score, `outputs` and `output_options` where the output
+goes. `by_hand` sends the request.
+"""

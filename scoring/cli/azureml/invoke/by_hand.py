@@ -1,4 +1,4 @@
-"""One batch job by hand: its one POST, and what is known of it afterwards."""
+"""Submits one batch job by hand, with a single POST."""
 
 import asyncio
 import secrets
@@ -30,22 +30,22 @@ _THROTTLED = 429
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What one batch job is asked to do; None: as the deployment says."""
+    """What to submit. None: as the deployment says."""
 
     endpoint: str
     source: Source
     deployment: str | None = None  # None: the endpoint's default
-    output: str | None = None  # URI; None: a place of its own on the default datastore
-    output_kind: OutputKind = "file"  # none: where the service puts it
+    output: str | None = None  # URI; None: a new path on the default datastore
+    output_kind: OutputKind = "file"  # none: the service chooses the path
     fields: SubmissionFields = field(default_factory=SubmissionFields)
-    max_concurrency: int | None = None  # mini-batches at once on an instance
+    max_concurrency: int | None = None  # mini-batches at a time on an instance
     logging_level: LoggingLevel | None = None
     output_file_name: str | None = None
     experiment_name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise `UsageError` for what no batch job can be asked to do."""
+        """Raise `UsageError` for an option that cannot be used."""
         for name, problem in submission_problems(self.fields):
             raise UsageError(f"{_option(name)}: {problem}")
         if self.max_concurrency is not None and self.max_concurrency < 1:
@@ -53,14 +53,14 @@ class Work:
         if self.output_file_name is not None and not self.output_file_name.strip("./"):
             raise UsageError("--output-file-name: must be the name of a file")
         if self.output_file_name is not None and "/" in self.output_file_name:
-            raise UsageError("--output-file-name: is a name only, without a slash")
+            raise UsageError("--output-file-name: must be a name without a slash")
         if self.output is not None:
             outputs.checked(self.output, self.output_kind)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invoked:
-    """A batch job that an endpoint took."""
+    """A batch job that an endpoint accepted."""
 
     jobs: EndpointJobs
     batch_job: str  # its name
@@ -69,7 +69,7 @@ class Invoked:
     output: str | None  # URI
 
     def plain(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return the result for programs."""
         return {
             "batch_job": self.batch_job,
             "endpoint": self.jobs.endpoint,
@@ -79,8 +79,8 @@ class Invoked:
         }
 
 
-class NobodyKnows(Failure):
-    """The endpoint's answer does not say whether there is a batch job."""
+class OutcomeUnknown(Failure):
+    """It is unknown whether the endpoint accepted the batch job."""
 
     exit_code = Exit.UNAVAILABLE
 
@@ -89,10 +89,10 @@ async def invoke_by_hand(session: Session, work: Work) -> Invoked:
     """Submit one batch job, with one POST.
 
     Raises:
-        UsageError: it asks for what cannot be.
-        Refused: the workspace or the endpoint does not take it; there is no batch job.
-        Unavailable: it was not sent, or not now; there is no batch job.
-        NobodyKnows, Interrupted: there may be one, and the message says how to find out.
+        UsageError: an option cannot be used.
+        Refused: the workspace or the endpoint refuses it; there is no batch job.
+        Unavailable: it was not sent, or the endpoint is busy; there is no batch job.
+        OutcomeUnknown, Interrupted: there may be a batch job; the message says how to find out.
     """
     work.check()
     jobs = await endpoint_jobs(session, work.endpoint)
@@ -120,14 +120,14 @@ async def invoke_by_hand(session: Session, work: Work) -> Invoked:
     try:
         name = await post.send()
     except asyncio.CancelledError:
-        raise Interrupted(post.nobody_knows("interrupted"), **post.marks()) from None
+        raise Interrupted(post.outcome_unknown("interrupted"), **post.marks()) from None
     return Invoked(
         jobs=jobs, batch_job=name, deployment=work.deployment, input=source, output=output
     )
 
 
 def body(work: Work, submission: Submission) -> dict[str, Any]:
-    """Return what is POSTed: what was asked for and nothing else."""
+    """Return the body of the POST: only what was asked for."""
     level = work.logging_level
     return {
         "properties": {
@@ -161,20 +161,20 @@ async def _output(session: Session, work: Work) -> str | None:
     if work.output_kind == "file" and await outputs.is_there(session, work.output):
         raise Refused(
             f"there is a file at {work.output}: the batch job would fail, because outputs are never"
-            " overwritten. Name another place, or none for one of its own"
+            " overwritten. Give another URI, or none for a new path"
         )
     return work.output
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Post:
-    """The one POST, and what its answer says."""
+    """The POST, and what follows from its answer."""
 
     session: Session
     jobs: EndpointJobs
     submission: Submission
     body: dict[str, Any]
-    own_output: bool  # whether no other batch job can have the same
+    own_output: bool  # whether no other batch job can have this output
 
     async def send(self) -> str:
         """Return the name of the batch job."""
@@ -202,14 +202,16 @@ class _Post:
                 return await self._look(endpoints, why)
 
     async def _look(self, endpoints: AzureBatchEndpoints, why: str) -> str:
-        """Look once for the batch job that an unclear answer may have left."""
+        """Look once for the batch job, which may exist after an unclear answer."""
         found = await self._listed(endpoints)
         if not (found and self.own_output):
-            raise NobodyKnows(self.nobody_knows(why, found), **self.marks())
+            raise OutcomeUnknown(self.outcome_unknown(why, found), **self.marks())
         console = self.session.console
         console.warn(f"the answer was unclear ({why}), but the listing shows the batch job")
         if others := ", ".join(found[1:]):
-            console.warn(f"there are more of it: {others}; cancel them with `job cancel`")
+            console.warn(
+                f"there are more with this output: {others}; cancel them with `job cancel`"
+            )
         return found[0]
 
     async def _listed(self, endpoints: AzureBatchEndpoints) -> list[str]:
@@ -224,19 +226,19 @@ class _Post:
             if any(same_datastore_path(uri, output) for uri in job.outputs)
         ]
 
-    def nobody_knows(self, why: str, candidates: Sequence[str] = ()) -> str:
-        """Say how to find out."""
+    def outcome_unknown(self, why: str, candidates: Sequence[str] = ()) -> str:
+        """Return the message that says how to find out."""
         output = self.submission.output_uri
         by = f"the output {output}" if output else "its input and time"
-        listed = f"; with this output it has now: {', '.join(candidates)}" if candidates else ""
+        listed = f"; it lists with this output: {', '.join(candidates)}" if candidates else ""
         return (
-            f"{why}: nobody knows whether there is a batch job; if there is one, `python -m scoring"
-            f" job list --endpoint {self.jobs.endpoint}` shows it sooner or later, by {by}{listed}."
-            " Look before you invoke again"
+            f"{why}: it is unknown whether there is a batch job. If so, `python -m scoring job list"
+            f" --endpoint {self.jobs.endpoint}` shows it after a while: look for {by}{listed}. Look"
+            " before you invoke again"
         )
 
     def marks(self) -> dict[str, Any]:
-        """Return what the batch job can be found by."""
+        """Return the fields by which the batch job can be found."""
         return {
             "endpoint": self.jobs.endpoint,
             "input": self.submission.input_uri,

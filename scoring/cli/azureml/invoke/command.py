@@ -16,32 +16,32 @@ from scoring.cli.session import Needs, Session
 from scoring.durations import read_duration
 from scoring.routes.route import OutputKind, SubmissionFields
 
-_SETTINGS = Group("Otherwise than the deployment says", sort_key=50)
+_SETTINGS = Group("Instead of the deployment's settings", sort_key=50)
 
 
 @Parameter(name="*", group=_SETTINGS)
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """What this batch job does otherwise than its deployment says."""
+    """Settings of this batch job that replace those of the deployment."""
 
     instance_count: int | None = None
-    """Instances."""
+    """Number of instances."""
     mini_batch_size: int | None = None
-    """Files that the script is given at once."""
+    """Files in one call of the scoring script."""
     error_threshold: int | None = None
-    """Failures of files that are borne; -1: any number."""
+    """Files that may fail; -1: any number."""
     max_retries: int | None = None
-    """Of one mini-batch."""
+    """Retries of one mini-batch."""
     timeout: str | None = None
-    """Of one mini-batch, e.g. 90s or 5m."""
+    """Timeout of one mini-batch, e.g. 90s or 5m."""
     max_concurrency: int | None = None
-    """Mini-batches at once on an instance."""
+    """Mini-batches at a time on an instance."""
     logging_level: LoggingLevel | None = None
-    """Of the scoring script."""
+    """Logging level of the scoring script."""
     output_file_name: str | None = None
-    """Of the file with the rows; else predictions.csv."""
+    """Name of the output file; by default predictions.csv."""
     experiment_name: str | None = None
-    """Where the studio shows the batch job."""
+    """Experiment under which the studio shows the batch job."""
 
 
 _AS_DEPLOYED = Overrides()
@@ -63,22 +63,22 @@ async def invoke(
     session: Annotated[Session, Needs],
     options: OutputOptions = DEFAULTS,
 ) -> None:
-    """Score a file or a folder: one batch job by hand.
+    """Score a file or a folder with one batch job.
 
-    The request holds what is asked for here and nothing else. It is sent once, whatever happens.
+    The request has only what is given here. It is sent once, and never repeated.
 
     Args:
         endpoint: The batch endpoint.
-        deployment: Another than the endpoint's default.
-        file: What is scored: a local path (it is uploaded), azureml:NAME:VERSION, an azureml:// URI,
-            the ARM id of a data asset, or https://….
-        folder: The same for a folder; files in folders below it are not scored.
-        input_name: What a pipeline calls its input; a model does not mind.
-        output_name: What a pipeline calls its output.
-        output_kind: Whether the output is a file or a folder; none: the service chooses its place.
+        deployment: A deployment other than the endpoint's default.
+        file: What to score: a local path (which is uploaded), azureml:NAME:VERSION, an azureml://
+            URI, the ARM id of a data asset, or https://….
+        folder: The same for a folder; files in its subfolders are not scored.
+        input_name: Name of a pipeline's input; models ignore it.
+        output_name: Name of a pipeline's output.
+        output_kind: Whether the output is a file or a folder; none: the service chooses the path.
         param: NAME=VALUE, a literal for a pipeline; may be repeated.
         tag: NAME=VALUE, a tag of the batch job; may be repeated.
-        wait: Wait for its end; the exit code is 0 only if it has completed.
+        wait: Wait for the end; the exit code is 0 only if the batch job completes.
     """
     work = Work(
         endpoint=endpoint,
@@ -113,33 +113,33 @@ async def invoke(
     session.console.result(**{**invoked.plain(), **ended.plain()})
 
 
-def pairs(option: str, said: tuple[str, ...]) -> dict[str, str]:
-    """Read what was said as NAME=VALUE.
+def pairs(option: str, arguments: tuple[str, ...]) -> dict[str, str]:
+    """Read arguments of the form NAME=VALUE.
 
     Raises:
-        UsageError: something else was said, or a name twice.
+        UsageError: one has another form, or a name is given twice.
     """
     found: dict[str, str] = {}
-    for one in said:
-        name, equals, value = one.partition("=")
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
         if not (name and equals):
-            raise UsageError(f"{option} {one}: expected NAME=VALUE")
+            raise UsageError(f"{option} {argument}: expected NAME=VALUE")
         if name in found:
-            raise UsageError(f"{option} {name}: it is there twice")
+            raise UsageError(f"{option} {name}: it is given twice")
         found[name] = value
     return found
 
 
-def _duration(written: str | None) -> timedelta | None:
+def _duration(text: str | None) -> timedelta | None:
     try:
-        return None if written is None else read_duration(written)
+        return None if text is None else read_duration(text)
     except ValueError as mistake:
-        raise UsageError(f"--timeout {written}: {mistake}") from None
+        raise UsageError(f"--timeout {text}: {mistake}") from None
 
 
 def _show(console: Console, invoked: Invoked) -> None:
     console.show(
         f"batch job  {invoked.batch_job}",
         f"input      {invoked.input}",
-        f"output     {invoked.output or 'where the service puts it'}",
+        f"output     {invoked.output or 'chosen by the service'}",
     )

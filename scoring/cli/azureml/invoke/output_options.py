@@ -1,4 +1,4 @@
-"""`--output` of a command that has an output: how to print, or where the output goes."""
+"""`--output` of a command with an output: the format of what is printed, or the output's URI."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,35 +14,35 @@ _FORMATS = ("text", "json")
 @Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions(WorkspaceOptions):
-    """What can be said to a command that has an output of its own, which `--output` names, too."""
+    """Options of a command that has an output, which `--output` can name, too."""
 
     output: Annotated[tuple[str, ...], Parameter(alias="-o")] = ()
-    """`json` or `text`: how to print; json is one document and nothing else.
-    Anything else: where the output goes, azureml://datastores/STORE/paths/PATH.
+    """`json` or `text`: format of what is printed; json is one document and nothing else.
+    Otherwise where the output goes: azureml://datastores/STORE/paths/PATH.
     May be given twice, once for each."""
 
     @property
     def as_json(self) -> bool:
-        """Whether a program reads what is printed."""
+        """Whether the output is JSON, for programs."""
         return "json" in self.output
 
     @property
     def output_uri(self) -> str | None:
-        """Where the output goes, if that was said.
+        """Where the output goes, if that was given.
 
         Raises:
-            UsageError: it was said twice, or how to print was.
+            UsageError: it was given twice, or the format was.
         """
-        formats = [said for said in self.output if said in _FORMATS]
-        uris = [said for said in self.output if said not in _FORMATS]
-        for said in uris:
-            if not said.startswith("azureml:") and "://" not in said:
+        formats = [value for value in self.output if value in _FORMATS]
+        uris = [value for value in self.output if value not in _FORMATS]
+        for uri in uris:
+            if not uri.startswith("azureml:") and "://" not in uri:
                 raise UsageError(
-                    f"--output {said}: say text or json for how to print, or an azureml:// URI for"
-                    " where the output goes"
+                    f"--output {uri}: must be text or json, the format of what is printed, or an"
+                    " azureml:// URI, where the output goes"
                 )
         if len(formats) > 1 or len(uris) > 1:
-            raise UsageError("--output: say one way to print and one place for the output")
+            raise UsageError("--output: give at most one format and one URI")
         return uris[0] if uris else None
 
 

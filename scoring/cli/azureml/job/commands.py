@@ -1,4 +1,4 @@
-"""The commands `job …`: an endpoint's batch jobs."""
+"""The commands `job …`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,11 @@ from scoring.uris import datastore_path
 
 _NEVER_CUT = 3  # columns of a listing
 
-job = App(name="job", help="Look after an endpoint's batch jobs.", version_flags=[])
+job = App(
+    name="job",
+    help="Show and cancel an endpoint's batch jobs, wait for one, get its results.",
+    version_flags=[],
+)
 
 
 @job.command
@@ -35,8 +39,8 @@ async def show(
     """Show a batch job.
 
     Args:
-        name: Of the batch job.
-        endpoint: The batch endpoint that made it.
+        name: Name of the batch job.
+        endpoint: The batch endpoint that it was submitted to.
     """
     described = await (await endpoint_jobs(session, endpoint)).get(name)
     session.console.show(_details(described.plain()))
@@ -52,14 +56,14 @@ async def wait(
     session: Annotated[Session, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """Wait for the end of a batch job; the exit code is 0 only if it has completed.
+    """Wait for the end of a batch job; the exit code is 0 only if it completes.
 
     Args:
-        name: Of the batch job.
-        endpoint: The batch endpoint that made it.
+        name: Name of the batch job.
+        endpoint: The batch endpoint that it was submitted to.
     """
     jobs = await endpoint_jobs(session, endpoint)
-    await jobs.get(name)  # a wrong name is said at once
+    await jobs.get(name)  # a wrong name is reported at once
     ended = await completed(jobs, name, session.console)
     session.console.show(_details(ended.described.plain()))
     session.console.result(**ended.plain())
@@ -74,11 +78,11 @@ async def cancel(
     session: Annotated[Session, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """Ask for the cancel of a batch job; `job wait` shows when it is done.
+    """Request the cancel of a batch job; `job wait` shows its end.
 
     Args:
-        name: Of the batch job.
-        endpoint: The batch endpoint that made it.
+        name: Name of the batch job.
+        endpoint: The batch endpoint that it was submitted to.
     """
     jobs = await endpoint_jobs(session, endpoint)
     described = await jobs.get(name)
@@ -86,7 +90,7 @@ async def cancel(
         raise Refused(f"batch job {name} has ended: {described.state}", **described.plain())
     await session.arm.post(f"jobs/{quote(name, safe='')}/cancel")
     described = await jobs.get(name)
-    session.console.show(f"the cancel was asked for; now it is {described.state}")
+    session.console.show(f"cancel requested; the batch job is now {described.state}")
     session.console.result(**described.plain())
 
 
@@ -99,18 +103,18 @@ async def list_(
     session: Annotated[Session, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """List the batch jobs of an endpoint, the newest first where it says when they were made.
+    """List the batch jobs of an endpoint, the newest first.
 
     Args:
         endpoint: The batch endpoint.
-        state: Only those in this state, e.g. Running.
-        limit: So many at the most.
+        state: Only batch jobs in this state, e.g. Running.
+        limit: At most this many.
     """
     chosen = await listed(await endpoint_jobs(session, endpoint), state)
     shown = chosen[:limit]
     session.console.show(_table(shown) if shown else "no batch jobs")
     if len(chosen) > len(shown):
-        session.console.note(f"{len(chosen) - len(shown)} more: --limit shows them")
+        session.console.note(f"{len(chosen) - len(shown)} more: raise --limit to list them")
     session.console.result(batch_jobs=[one.plain() for one in shown], total=len(chosen))
 
 
@@ -138,25 +142,25 @@ async def results(
     """Download the output of a batch job and show its first rows.
 
     Args:
-        name: Of the batch job.
-        endpoint: The batch endpoint that made it.
-        to: The folder that its files go to; else one with the name of the batch job.
-        rows: How many rows are shown.
-        force: Replace files that are there already.
+        name: Name of the batch job.
+        endpoint: The batch endpoint that it was submitted to.
+        to: The folder for the files; by default one with the name of the batch job.
+        rows: How many rows to show.
+        force: Replace existing files.
     """
     described = await (await endpoint_jobs(session, endpoint)).get(name)
     if not described.job.state.ended:
         raise Refused(
-            f"batch job {name} is {described.state}: it has no output before its end",
+            f"batch job {name} is {described.state}: it has no output yet",
             **described.plain(),
         )
     if described.job.state is not JobState.COMPLETED:
-        session.console.warn(f"batch job {name} is {described.state}: its output may be a part")
-    got = await fetched(session, described, to or Path(name), rows=rows, force=force)
-    session.console.result(**described.plain(), **got)
+        session.console.warn(f"batch job {name} is {described.state}: its output may be incomplete")
+    fetched = await fetch(session, described, to or Path(name), rows=rows, force=force)
+    session.console.result(**described.plain(), **fetched)
 
 
-async def fetched(
+async def fetch(
     session: Session, described: Described, to: Path, *, rows: int, force: bool
 ) -> dict[str, Any]:
     """Download an output into a folder and show its first rows; return it for programs."""
@@ -175,13 +179,13 @@ def _details(document: dict[str, Any]) -> Table:
     for name, value in document.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                table.add_row(name.replace("_", " "), Text(_said(one), overflow="fold"))
+                table.add_row(name.replace("_", " "), Text(_text(one), overflow="fold"))
     return table
 
 
 def _table(shown: list[Described]) -> Table:
-    """Show a line for each; where a terminal is too narrow, inputs and outputs are cut."""
-    rows = [(one.job.name, one.state, _said(one.created), *_data(one)) for one in shown]
+    """Return a table with a line for each; a narrow terminal cuts inputs and outputs."""
+    rows = [(one.job.name, one.state, _text(one.created), *_data(one)) for one in shown]
     table = Table(box=None, pad_edge=False)
     for number, name in enumerate(("batch job", "state", "created", "input", "output")):
         widest = max(len(row[number]) for row in rows)
@@ -209,7 +213,7 @@ def _grid(rows: list[list[str]]) -> Table:
     return table
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
     return "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The batch jobs of an endpoint, as it describes them."""
+"""The batch jobs of an endpoint, as the endpoint returns them."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -10,23 +10,23 @@ import msgspec
 from scoring.azure.batch_endpoint import batch_job_in, data_uris
 from scoring.azure.workspace import batch_endpoint_in
 from scoring.cli.failures import Refused
-from scoring.cli.patient_http import PatientHttp
+from scoring.cli.retrying_http import RetryingHttp
 from scoring.cli.session import Session
 from scoring.jobs.batch_job import BatchEndpoint, BatchJob
 from scoring.log import redacted
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch job with what is of interest to people only."""
+    """A batch job, with details that only the commands show."""
 
     job: BatchJob
     endpoint: str
-    state: str  # in Azure ML's words
+    state: str  # Azure ML's
     created: datetime | None
     inputs: tuple[str, ...]  # URIs
 
     def plain(self) -> dict[str, Any]:
-        """Return it for programs, without the secrets that a URI or message may hold."""
+        """Return it for programs, without secrets, which URIs and messages may contain."""
         return {
             "batch_job": self.job.name,
             "endpoint": self.endpoint,
@@ -40,19 +40,19 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointJobs:
-    """The batch jobs of one endpoint. Every method raises as those of `PatientHttp` do."""
+    """The batch jobs of one endpoint. Every method can raise what those of `RetryingHttp` raise."""
 
-    def __init__(self, http: PatientHttp, endpoint: str, about: BatchEndpoint) -> None:
+    def __init__(self, http: RetryingHttp, endpoint: str, about: BatchEndpoint) -> None:
         self.endpoint = endpoint
         self.about = about
         self._http = http
 
     async def get(self, name: str) -> Described:
-        """Return a batch job; raises `Refused` with the status 404 if there is none."""
+        """Return a batch job; raises `Refused` with the status 404 if it does not exist."""
         document = await self._http.get(f"{self.about.scoring_uri}/{quote(name, safe='')}")
         found = self._described(document or {})
         if found is None:
-            raise Refused(f"endpoint {self.endpoint} knows no batch job {name}", status=404)
+            raise Refused(f"endpoint {self.endpoint} has no batch job {name}", status=404)
         return found
 
     async def listed(self) -> AsyncIterator[Described]:
@@ -77,20 +77,20 @@ class EndpointJobs:
 
 
 async def endpoint_jobs(session: Session, endpoint: str) -> EndpointJobs:
-    """Ask ARM where an endpoint is.
+    """Return the batch jobs of an endpoint, whose URI ARM knows.
 
     Raises:
-        Refused: there is none of that name, or it may not be asked.
+        Refused: the workspace has no such endpoint, or ARM refuses.
         Unavailable: there is no usable answer.
     """
     path = f"batchEndpoints/{quote(endpoint, safe='')}"
     document = await session.arm.existing(path, f"batch endpoint {endpoint}")
-    return EndpointJobs(PatientHttp(session.clients.ml), endpoint, batch_endpoint_in(document))
+    return EndpointJobs(RetryingHttp(session.clients.ml), endpoint, batch_endpoint_in(document))
 
 
-def _time(said: Any) -> datetime | None:
+def _time(text: Any) -> datetime | None:
     try:
-        time = datetime.fromisoformat(said)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
     return time if time.tzinfo else None

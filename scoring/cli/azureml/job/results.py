@@ -1,4 +1,4 @@
-"""The output of a batch job: where it lies, and how it comes to this machine."""
+"""The output of a batch job: finds and downloads it."""
 
 import os
 import secrets
@@ -33,10 +33,10 @@ class Output:
     url: str  # https://…
     files: DatastoreFiles
     blobs: Sequence[Blob]
-    base: str  # what stands before the name that a file has on this machine
+    base: str  # the part of their paths that is left out on this machine
 
     def name(self, blob: Blob) -> str:
-        """Return the name that a file has on this machine, `/` between segments."""
+        """Return the path of a file on this machine, relative and with `/`."""
         return blob.path.removeprefix(self.base)
 
 
@@ -44,8 +44,8 @@ async def found(session: Session, described: Described) -> Output:
     """Find the output of a batch job.
 
     Raises:
-        Refused: there is none, or it is on no datastore.
-        Denied: it may not be looked at.
+        Refused: there is none, or it is not on a datastore.
+        Denied: it may not be read.
     """
     places = _places(described)
     for datastore, path in places:
@@ -61,7 +61,7 @@ async def found(session: Session, described: Described) -> Output:
 
 
 def _places(described: Described) -> list[tuple[str, str]]:
-    """Return where the output may lie: datastore and path."""
+    """Return where the output may be: datastore and path."""
     uris = described.job.outputs
     if not uris:
         # "In the workspace's default blob store within a folder named by job name".
@@ -70,10 +70,10 @@ def _places(described: Described) -> list[tuple[str, str]]:
     places = list(filter(None, map(datastore_path, uris)))
     if not places:
         raise Refused(
-            f"the output of batch job {described.job.name} is on no datastore:"
+            f"the output of batch job {described.job.name} is not on a datastore:"
             f" {', '.join(map(redacted, uris))}"
         )
-    # Whether the service decodes percent escapes is not documented.
+    # It is not documented whether the service decodes percent escapes: try both.
     return list(dict.fromkeys(place for ds, path in places for place in _readings(ds, path)))
 
 
@@ -82,16 +82,18 @@ def _readings(datastore: str, path: str) -> list[tuple[str, str]]:
 
 
 async def read_output(files: DatastoreFiles, datastore: str, path: str) -> Output | None:
-    """Return what lies at the place of an output; None: nothing.
+    """Return the output at a path; None if there is nothing.
 
     Raises:
-        Denied: it may not be looked at.
+        Denied: it may not be read.
     """
     blob = None if path.endswith("/") else await files.file(path)
     if isinstance(blob, Forbidden):
-        raise Denied(f"{files.url(path)}: may not be looked at: {_ROLE}")
+        raise Denied(f"{files.url(path)}: may not be read: {_ROLE}")
     blobs = [blob] if blob is not None else await files.below(path)
-    blobs = [one for one in blobs if not one.path.endswith("/")]  # some tools make folders of these
+    blobs = [
+        one for one in blobs if not one.path.endswith("/")
+    ]  # some tools create these for folders
     if not blobs:
         return None
     base = path.rpartition("/")[0] if blob is not None else path.rstrip("/")
@@ -107,18 +109,20 @@ async def read_output(files: DatastoreFiles, datastore: str, path: str) -> Outpu
 async def download(output: Output, folder: Path, console: Console, *, force: bool) -> list[Path]:
     """Download all files of an output into a folder; return them in the order of the output.
 
-    A file is there under its name once all of it is.
+    A file gets its name only when it is complete.
 
     Raises:
-        UsageError: a file of that name is there, and `force` does not say to replace it.
-        Refused, Denied, Unavailable: it cannot be read.
+        UsageError: a file of that name exists, and `force` is not set.
+        Refused, Denied, Unavailable: the output cannot be read.
     """
     targets = [_target(folder, output.name(blob)) for blob in output.blobs]
     for number, target in enumerate(targets):
         if target in targets[:number]:
-            raise Refused(f"the output has two files that would both be {target}")
+            raise Refused(f"the output has two files that would both become {target}")
         if target.exists() and not force:
-            raise UsageError(f"{target} is there already: say --force to replace it, or --to")
+            raise UsageError(
+                f"{target} exists: use --force to replace it, or another folder with --to"
+            )
     total = sum(blob.size for blob in output.blobs)
     with console.bar(f"downloading {output.uri}", total, bytes_=True) as bar:
         for blob, target in zip(output.blobs, targets, strict=True):
@@ -133,12 +137,12 @@ def _target(folder: Path, name: str) -> Path:
     except ValueError as mistake:
         raise Refused(f"the output has a file named {name!r}: {mistake}") from None
     if not below:
-        raise Refused(f"the output has a file named {name}, which would lie outside {folder}")
+        raise Refused(f"the output has a file named {name}, which would be outside {folder}")
     return target
 
 
 async def _download(files: DatastoreFiles, blob: Blob, target: Path, bar: Bar) -> None:
-    part = target.with_name(f"landfall-{secrets.token_hex(8)}.part")  # nobody else's file
+    part = target.with_name(f"landfall-{secrets.token_hex(8)}.part")  # no other file has this name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -160,6 +164,6 @@ async def _stream(files: DatastoreFiles, blob: Blob, into: BinaryIO, bar: Bar) -
                 into.write(chunk)
                 bar.advance(len(chunk))
     except ResourceNotFoundError:
-        raise Refused(f"{files.url(blob.path)}: it was deleted meanwhile") from None
+        raise Refused(f"{files.url(blob.path)}: it was deleted in the meantime") from None
     except Denied as refusal:
         raise Denied(f"{refusal}: {_ROLE}") from None

@@ -3,15 +3,15 @@
 import csv
 from pathlib import Path
 
-_AT_MOST = 256 * 1024  # bytes that are read
+_AT_MOST = 256 * 1024  # bytes to read
 _SEPARATORS = " ,\t;"
-"""A space is Azure ML's default between the columns of a row."""
+"""A space is Azure ML's default separator."""
 
 
 def first_rows(file: Path, count: int) -> list[list[str]]:
-    """Return the first rows, split where all of them split into as many columns.
+    """Return the first rows, split into columns if a separator gives all of them the same number.
 
-    A row that is too long to show, or the part of one, is left out.
+    A row that is cut off by the limit of bytes is left out.
     """
     with file.open("rb") as stream:
         beginning = stream.read(_AT_MOST)

@@ -1,4 +1,4 @@
-"""Waiting for the end of a batch job."""
+"""Waits for the end of a batch job."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from scoring.errors import Unavailable
 from scoring.jobs.batch_job import JobState
 
 _NOT_FOUND = 404
-_MOST_FAILURES = 5  # questions in a row without an answer, each of them tried for a while
+_MOST_FAILURES = (
+    5  # requests in a row without a usable answer, each of which was tried several times
+)
 _STAGES = {
     "notstarted": 0,
     "starting": 0,
@@ -26,18 +28,18 @@ _STAGES = {
     "failed": 5,
     "canceled": 5,
 }
-"""How far a batch job is in each of Azure ML's states; all others say nothing of that."""
+"""How far a batch job is, by Azure ML's state; other states do not show it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A batch job that has ended, and its states with the times when they were first seen."""
+    """A batch job that has ended, with its states and the times when they were first seen."""
 
     described: Described
     states: list[tuple[str, datetime]]
 
     def plain(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return the result for programs."""
         states = [{"state": state, "seen": seen} for state, seen in self.states]
         return {**self.described.plain(), "states": states}
 
@@ -50,14 +52,14 @@ def how_to_wait(endpoint: str, name: str) -> str:
 async def completed(
     jobs: EndpointJobs, name: str, console: Console, looks: Backoff = BATCH_JOBS
 ) -> Ended:
-    """Wait until a batch job has completed, and show its states.
+    """Wait until a batch job completes, and show its states.
 
     Raises:
-        JobFailed: it has ended otherwise.
-        Interrupted: Ctrl-C; the batch job runs on.
-        Refused, Unavailable: it cannot be asked about.
+        JobFailed: it failed, or was canceled.
+        Interrupted: Ctrl-C; the batch job is still running.
+        Refused, Unavailable: the endpoint does not return it.
     """
-    again = f"the batch job runs on; {how_to_wait(jobs.endpoint, name)} waits again"
+    again = f"the batch job is still running; {how_to_wait(jobs.endpoint, name)} waits again"
     try:
         ended = await _ended(jobs, name, console, looks)
     except asyncio.CancelledError:
@@ -80,12 +82,12 @@ async def _ended(jobs: EndpointJobs, name: str, console: Console, looks: Backoff
             try:
                 found = await jobs.get(name)
             except (Unavailable, Refused) as failure:
-                # A batch job that was just made may not be known everywhere.
+                # A new batch job may not be known everywhere yet.
                 missing = getattr(failure, "details", {}).get("status") == _NOT_FOUND
                 failures += 1
                 if failures == _MOST_FAILURES or not (missing or isinstance(failure, Unavailable)):
                     raise
-                console.note(f"asking again: {failure}")
+                console.note(f"trying again: {failure}")
             else:
                 failures = 0
                 if not states or states[-1][0] != found.state:
@@ -98,7 +100,7 @@ async def _ended(jobs: EndpointJobs, name: str, console: Console, looks: Backoff
 
 
 def _show(states: list[tuple[str, datetime]], console: Console, bar: Bar) -> None:
-    """Show the last of the states."""
+    """Show the latest state."""
     *before, (state, seen) = states
     waited = f" after {(seen - states[0][1]).total_seconds():.0f} s" if before else ""
     console.note(f"{state}{waited}")

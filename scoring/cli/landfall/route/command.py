@@ -1,4 +1,4 @@
-"""`route PATH`: which routes take a path, and why the others do not."""
+"""The command `route`."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from scoring.cli.console import Console
 from scoring.cli.datastores import places_of, registered
 from scoring.cli.failures import Exit, Refused, UsageError
-from scoring.cli.landfall.route.matching import Dropped, Take, left_out, take
-from scoring.cli.session import DEFAULTS, AppSettings, Needs, Options, opened
+from scoring.cli.landfall.route.matching import DroppedFile, Verdict, left_out, verdict
+from scoring.cli.session import DEFAULTS, AppSettings, Needs, Options, open_session
 from scoring.jobs.job import ContainerRef
 from scoring.jobs.landing import normal_etag
 from scoring.routes.route import Route
@@ -33,63 +33,63 @@ async def route(
     container: Annotated[str | None, Parameter(alias="-c")] = None,
     options: Options = DEFAULTS,
 ) -> Exit:
-    """Say which routes take a path, with which input URI and output; and why the others do not.
+    """Show which routes match a path, with the job's input and output; and why the others do not.
 
-    A path in a container needs no network. The workspace is asked where its datastores are if
-    the path is a URL or an azureml:// URI, or with --etag or --container.
+    For a path in a container no network is needed. The workspace is asked for its datastores if the
+    path is a URL or an azureml:// URI, or with --etag or --container.
 
     Args:
-        path: Of the file in its container; or its https:// URL, or azureml:// URI.
-        etag: Of the file; then the job's key and its output are the true ones.
-        container: That the file lies in; routes of other containers do not take it.
+        path: Path of the file in its container; or its https:// URL, or its azureml:// URI.
+        etag: ETag of the file. With it the job's key and output are the real ones.
+        container: Container of the file; routes of other containers do not match.
     """
     escaping = read_escaping(app.values)
     good, mistakes = read_routes_file(app.routes_file, app.values)
-    dropped = Dropped(path=path, landed=datetime.now(UTC), container=container)
+    file = DroppedFile(path=path, landed=datetime.now(UTC), container=container)
     if etag is not None:
-        dropped = msgspec.structs.replace(dropped, etag=normal_etag(etag))
+        file = msgspec.structs.replace(file, etag=normal_etag(etag))
     places = None
     if etag is not None or container is not None or "://" in path:
         places = await _places(app)
         good, mistakes = good_routes(good, mistakes, places)
-        dropped = located(dropped, places, escaping)
-    takes = takes_of(good, mistakes, dropped, places, escaping)
-    _show(app.console, takes)
-    app.console.result(path=dropped.path, routes=[msgspec.to_builtins(one) for one in takes])
-    return Exit.DONE if any(one.takes for one in takes) else Exit.REFUSED
+        file = located(file, places, escaping)
+    verdicts = verdicts_of(good, mistakes, file, places, escaping)
+    _show(app.console, verdicts)
+    app.console.result(path=file.path, routes=[msgspec.to_builtins(one) for one in verdicts])
+    return Exit.DONE if any(one.matches for one in verdicts) else Exit.REFUSED
 
 
-def takes_of(
+def verdicts_of(
     good: list[Route],
     mistakes: list[Mistake],
-    dropped: Dropped,
+    file: DroppedFile,
     places: Places | None,
     escaping: Escaping,
-) -> list[Take]:
-    """Return what each route of a file makes of a path; those that take it come first."""
-    named = {one.name for one in good}
-    takes = [take(one, dropped, places, escaping) for one in good]
-    # Who has a mistake and is among the good ones is only without its datastore.
-    takes += [left_out(mistake) for mistake in mistakes if mistake.route not in named]
-    return sorted(takes, key=lambda one: not one.takes)
+) -> list[Verdict]:
+    """Return the verdict of each route on a file; those that match come first."""
+    named = {route.name for route in good}
+    verdicts = [verdict(route, file, places, escaping) for route in good]
+    # A route that is good and has a mistake lacks its datastore, which its verdict says.
+    verdicts += [left_out(mistake) for mistake in mistakes if mistake.route not in named]
+    return sorted(verdicts, key=lambda one: not one.matches)
 
 
-def located(dropped: Dropped, places: Places, escaping: Escaping) -> Dropped:
-    """Return a file whose path may be a URL or an azureml:// URI by its place and its path.
+def located(file: DroppedFile, places: Places, escaping: Escaping) -> DroppedFile:
+    """Return a file by container and path, where its path may be a URL or an azureml:// URI.
 
     Raises:
-        UsageError: it is neither, or names another container than was said.
+        UsageError: it is no URI of a blob, or `container` is given as well.
         Refused: the workspace has no such datastore.
     """
-    if "://" not in dropped.path:
-        return dropped
-    if dropped.container is not None:
+    if "://" not in file.path:
+        return file
+    if file.container is not None:
         raise UsageError("a URI names its container: leave --container out")
-    if dropped.path.startswith("https://"):
-        account, container, path = _read_url(dropped.path, places)
+    if file.path.startswith("https://"):
+        account, container, path = _read_url(file.path, places)
     else:
-        account, container, path = _read_datastore(dropped.path, places, escaping)
-    return msgspec.structs.replace(dropped, account=account, container=container, path=path)
+        account, container, path = _read_datastore(file.path, places, escaping)
+    return msgspec.structs.replace(file, account=account, container=container, path=path)
 
 
 def _read_datastore(uri: str, places: Places, escaping: Escaping) -> tuple[str, str, str]:
@@ -106,7 +106,7 @@ def _read_datastore(uri: str, places: Places, escaping: Escaping) -> tuple[str, 
 def _read_url(url: str, places: Places) -> tuple[str, str, str]:
     parts = urlsplit(url)
     plain = f"https://{parts.netloc}{parts.path}"  # without a SAS
-    for place in places.values():  # whose address may name the account in its path
+    for place in places.values():  # an account may have an address of its own, with a path
         root = blob_url(place.account_url, place.container, "")
         if plain.startswith(root):
             return place.account, place.container, unquote(plain.removeprefix(root))
@@ -117,20 +117,20 @@ def _read_url(url: str, places: Places) -> tuple[str, str, str]:
 
 
 async def _places(app: AppSettings) -> Places:
-    async with opened(app.console, app.values) as session:
+    async with open_session(app.console, app.values) as session:
         return places_of(await registered(session.arm), session.clients)
 
 
-def _show(console: Console, takes: list[Take]) -> None:
-    if not takes:
+def _show(console: Console, verdicts: list[Verdict]) -> None:
+    if not verdicts:
         console.show("there is no route")
-    for one in takes:
-        console.show(f"{one.route} {'takes it' if one.takes else 'does not take it'}: {one.reason}")
-        if one.takes:
+    for one in verdicts:
+        console.show(f"{one.route}: {'yes' if one.matches else 'no'}, {one.reason}")
+        if one.matches:
             console.show(*_details(one))
 
 
-def _details(one: Take) -> Iterator[str]:
+def _details(one: Verdict) -> Iterator[str]:
     rows = {
         "waits for": one.waits_for,
         "input": one.input,

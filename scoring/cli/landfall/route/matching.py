@@ -1,4 +1,4 @@
-"""Whether a route takes a path, and what it makes of it: the product's own answers, in words."""
+"""Whether a route matches a path, and the job that it makes: by the product's own functions."""
 
 import re
 from collections.abc import Mapping
@@ -27,64 +27,64 @@ Kind = Literal["file", "marker", "file-of-folder"]
 _UNKNOWN = ContainerRef(account="", account_url="", container="{container}")
 
 
-class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+class DroppedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that lands, as far as it is known."""
 
     path: str
     landed: datetime
-    account: str | None = None  # None: any
+    account: str | None = None  # None: that of the route
     container: str | None = None
     etag: str | None = None
 
 
-class Take(msgspec.Struct, frozen=True, kw_only=True):
-    """What one route makes of a path."""
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether one route matches a file, and with which job."""
 
     route: str
-    takes: bool
-    reason: str  # why, or why not
-    kind: Kind | None = None  # what the path is
-    waits_for: str | None = None  # before the job is submitted
+    matches: bool = msgspec.field(name="takes")  # `takes` in the JSON output
+    reason: str  # why it does, or does not
+    kind: Kind | None = None  # what the file is for the route
+    waits_for: str | None = None  # what has to happen before the job is submitted
     input: str | None = None  # URI
     datastore: str | None = None
-    output: str | None = None  # path on the datastore; `{key}` stands where the key is not known
+    output: str | None = None  # path on the datastore, with `{key}` if the key is not known
     job: str | None = None  # its key
     endpoint: str | None = None
     deployment: str | None = None  # None: the endpoint's default
 
 
-def left_out(mistake: Mistake) -> Take:
-    """Return what a route makes of any path that has a mistake in it."""
+def left_out(mistake: Mistake) -> Verdict:
+    """Return the verdict of a route that has a mistake."""
     reason = f"the route is left out: {mistake.field}: {mistake.problem}"
-    return Take(route=mistake.route, takes=False, reason=reason)
+    return Verdict(route=mistake.route, matches=False, reason=reason)
 
 
-def take(
-    route: Route, dropped: Dropped, places: Mapping[str, ContainerRef] | None, escaping: Escaping
-) -> Take:
-    """Return what a route makes of a path.
+def verdict(
+    route: Route, file: DroppedFile, places: Mapping[str, ContainerRef] | None, escaping: Escaping
+) -> Verdict:
+    """Return whether a route matches a file.
 
-    `places` are where the datastores are, None if the workspace was not asked.
+    `places` are the containers of the datastores; None if the workspace was not asked.
     """
     place = None if places is None else places.get(route.datastore)
-    elsewhere = _elsewhere(route, dropped, place, asked=places is not None)
+    elsewhere = _elsewhere(route, file, place, asked=places is not None)
     if elsewhere:
-        return Take(route=route.name, takes=False, reason=elsewhere)
-    if route.triggered_by(dropped.path) is not None:
-        return (_gathered if route.gathers else _triggered)(route, dropped, place, escaping)
-    if route.holds(dropped.path):
-        return _waits_for_marker(route, dropped, place, escaping)
-    return Take(route=route.name, takes=False, reason=_no_match(route, dropped.path))
+        return Verdict(route=route.name, matches=False, reason=elsewhere)
+    if route.triggered_by(file.path) is not None:
+        return (_gathered if route.gathers else _triggered)(route, file, place, escaping)
+    if route.holds(file.path):
+        return _waits_for_marker(route, file, place, escaping)
+    return Verdict(route=route.name, matches=False, reason=_no_match(route, file.path))
 
 
 def _elsewhere(
-    route: Route, dropped: Dropped, place: ContainerRef | None, *, asked: bool
+    route: Route, file: DroppedFile, place: ContainerRef | None, *, asked: bool
 ) -> str | None:
     if not asked:
         return None
     if place is None:
         return f"the workspace has no datastore {route.datastore!r} in blob storage"
-    account, container = dropped.account or place.account, dropped.container or place.container
+    account, container = file.account or place.account, file.container or place.container
     if (account, container) == (place.account, place.container):
         return None
     return (
@@ -101,10 +101,10 @@ def _no_match(route: Route, path: str) -> str:
 
 
 def _triggered(
-    route: Route, dropped: Dropped, place: ContainerRef | None, escaping: Escaping
-) -> Take:
-    job = job_for(route, _landing(dropped, place), place or _UNKNOWN, escaping)
-    known = place is not None and (dropped.etag is not None or route.on_overwrite == "ignore")
+    route: Route, file: DroppedFile, place: ContainerRef | None, escaping: Escaping
+) -> Verdict:
+    job = job_for(route, _landing(file, place), place or _UNKNOWN, escaping)
+    known = place is not None and (file.etag is not None or route.on_overwrite == "ignore")
     if route.input == "file":
         return _of_job(route, job, "file", f"matches {route.match!r}", known=known)
     reason = f"is the marker {route.trigger!r} of folder {job.path!r}"
@@ -112,14 +112,16 @@ def _triggered(
 
 
 def _gathered(
-    route: Route, dropped: Dropped, place: ContainerRef | None, escaping: Escaping
-) -> Take:
-    folder = folder_of(route, dropped.path, place or _UNKNOWN)
-    landing = _landing(dropped, place, path=folder.path, etag="")  # its version is its files'
+    route: Route, file: DroppedFile, place: ContainerRef | None, escaping: Escaping
+) -> Verdict:
+    folder = folder_of(route, file.path, place or _UNKNOWN)
+    landing = _landing(
+        file, place, path=folder.path, etag=""
+    )  # the folder's version is made of its files'
     job = job_of_folder(folder, landing, escaping, late=False)
     waits = (
-        f"nothing to land in it for {_spoken(folder.ready.quiet)}, or"
-        f" {_spoken(folder.ready.at_most)} to pass since the first file"
+        f"nothing to land in it for {_in_words(folder.ready.quiet)}, or"
+        f" {_in_words(folder.ready.at_most)} to pass since the first file"
     )
     known = place is not None and route.late == "ignore"
     reason = f"is a file of folder {folder.path!r}"
@@ -127,17 +129,17 @@ def _gathered(
 
 
 def _waits_for_marker(
-    route: Route, dropped: Dropped, place: ContainerRef | None, escaping: Escaping
-) -> Take:
-    found = pattern(route.match).fullmatch(dropped.path)
+    route: Route, file: DroppedFile, place: ContainerRef | None, escaping: Escaping
+) -> Verdict:
+    found = pattern(route.match).fullmatch(file.path)
     captures: Captures = found.groupdict() if found else {}
     folder = folder_path(route, captures)
     marker = re.sub(r"\{(\w+)\}", lambda name: captures.get(name[1], name[0]), route.trigger)
     output = route.output
     if not re.search(r"[*?{]", marker) and route.triggered_by(marker) is not None:
-        landing = _landing(dropped, place, path=marker)
+        landing = _landing(file, place, path=marker)
         output = job_for(route, landing, place or _UNKNOWN, escaping).output_base
-    return _taken(
+    return _match(
         route,
         "file-of-folder",
         f"is a file of folder {folder!r}",
@@ -149,9 +151,9 @@ def _waits_for_marker(
 
 def _of_job(
     route: Route, job: Job, kind: Kind, reason: str, *, known: bool, waits: str | None = None
-) -> Take:
-    """Return what a route makes of a path; `known`: the job's key is the true one."""
-    return _taken(
+) -> Verdict:
+    """Return the verdict with a job; `known`: its key is the real one."""
+    return _match(
         route,
         kind,
         reason,
@@ -162,7 +164,7 @@ def _of_job(
     )
 
 
-def _taken(
+def _match(
     route: Route,
     kind: Kind,
     reason: str,
@@ -171,11 +173,11 @@ def _taken(
     output: str,
     job_key: str | None = None,
     waits: str | None = None,
-) -> Take:
+) -> Verdict:
     waits_for = [waits, None if route.enabled else "the route to be enabled"]
-    return Take(
+    return Verdict(
         route=route.name,
-        takes=True,
+        matches=True,
         reason=reason,
         kind=kind,
         waits_for=", and for ".join(filter(None, waits_for)) or None,
@@ -188,15 +190,13 @@ def _taken(
     )
 
 
-def _landing(dropped: Dropped, place: ContainerRef | None, **fields: str) -> Landing:
+def _landing(file: DroppedFile, place: ContainerRef | None, **fields: str) -> Landing:
     at = place or _UNKNOWN
-    known = {"path": dropped.path, "etag": dropped.etag or "", **fields}
-    return Landing(
-        account=at.account, container=at.container, size=0, landed=dropped.landed, **known
-    )
+    known = {"path": file.path, "etag": file.etag or "", **fields}
+    return Landing(account=at.account, container=at.container, size=0, landed=file.landed, **known)
 
 
-def _spoken(duration: timedelta) -> str:
+def _in_words(duration: timedelta) -> str:
     for unit, letter in ((timedelta(hours=1), "h"), (timedelta(minutes=1), "min")):
         if not duration % unit:
             return f"{duration // unit} {letter}"

@@ -1,4 +1,4 @@
-"""Requests that mean the same when they are sent twice: they are sent until there is an answer."""
+"""Idempotent requests: each is sent until there is a usable answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,9 +19,9 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Conflict(Refused):
-    """409: something else happens to the resource, or it cannot be changed so."""
+    """409: another operation runs on the resource, or it cannot be changed like this."""
 
-    maybe_ours = False  # whether an earlier try, whose answer was lost, may be what happens
+    maybe_ours = False  # whether that operation may be an earlier try, whose answer was lost
 
 
 class _TransientFailure(Exception):
@@ -32,10 +32,11 @@ class _TransientFailure(Exception):
         self.retry_after = retry_after  # seconds that the service asks to wait
 
 
-class PatientHttp:
-    """Every method raises `Refused` with the service's code and message.
+class RetryingHttp:
+    """Sends a request again while the service is busy, or does not answer.
 
-    `Unavailable` says that there was no usable answer after all tries.
+    Every method raises `Refused` with the service's code and message, and `Unavailable` when there
+    is no usable answer after all tries.
     """
 
     def __init__(
@@ -86,17 +87,17 @@ class PatientHttp:
         raise refusal(answer)
 
     async def get(self, url: str) -> dict[str, Any] | None:
-        """Return the document at an address, None if there is none."""
+        """Return the document at a URL; None if there is none."""
         answer = await self.send("GET", url, missing_is_fine=True)
         return None if answer.status_code == httpx.codes.NOT_FOUND else document_in(answer)
 
     async def listed(self, url: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield what a listing shows, page by page."""
+        """Yield the items of a listing, page by page."""
         page = url
         for _ in range(MOST_PAGES):
             document = document_in(await self.send("GET", page))
-            for one in document.get("value") or []:
-                yield one
+            for item in document.get("value") or []:
+                yield item
             if not document.get("nextLink"):
                 return
             page = document["nextLink"]
@@ -104,15 +105,17 @@ class PatientHttp:
 
 
 def document_in(answer: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object that came; raises `Unavailable` if none did."""
+    """Return the JSON object of an answer; raises `Unavailable` if it has none."""
     document = json_in(answer)
     if not isinstance(document, dict):
-        raise Unavailable(f"{answer.request.method} {answer.request.url}: no JSON object came")
+        raise Unavailable(
+            f"{answer.request.method} {answer.request.url}: the answer is no JSON object"
+        )
     return document
 
 
 def refusal(answer: httpx.Response) -> Refused:
-    """Return what an error answer says."""
+    """Return an error answer as the failure of a command."""
     document = json_in(answer)
     error = document.get("error") if isinstance(document, dict) else None
     url = answer.request.url.path
@@ -121,13 +124,12 @@ def refusal(answer: httpx.Response) -> Refused:
         f"{one.get('target') or one.get('code')}: {one.get('message')}"
         for one in (error.get("details") or [] if isinstance(error, dict) else [])
     ]
-    # Some services say the same twice, with the target in the message as well.
+    # Some services repeat the details in the message.
     message = what_it_says(answer)
     more = [one for one in details if one.partition(": ")[2] not in message]
-    said = "; ".join([message, *more])
     kind = Conflict if answer.status_code == httpx.codes.CONFLICT else Refused
     return kind(
-        f"{answer.request.method} {path}: {answer.status_code}: {said}",
+        f"{answer.request.method} {path}: {answer.status_code}: {'; '.join([message, *more])}",
         status=answer.status_code,
         code=error.get("code") if isinstance(error, dict) else None,
     )
