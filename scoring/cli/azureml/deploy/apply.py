@@ -51,9 +51,7 @@ class Deployed:
     """What was done to all resources."""
 
     resources: list[Outcome]
-    requests: list[Request] = field(
-        default_factory=list
-    )  # only of a dry run, which does not send them
+    requests: list[Request] = field(default_factory=list)  # that a dry run did not send
 
     @property
     def changed(self) -> bool:

@@ -98,7 +98,7 @@ async def _endpoint(facts: Facts, name: str) -> str:
 
 async def _jobs(facts: Facts, name: str) -> str:
     if name not in facts.endpoints:
-        raise NotChecked("the endpoint was not found")
+        raise NotChecked("the check of the endpoint failed")
     uri = facts.endpoints[name].get("scoringUri")
     if not isinstance(uri, str):
         raise Wrong("the workspace has none: is the endpoint still being created?")
@@ -126,7 +126,7 @@ async def deployments(facts: Facts) -> AsyncIterator[Finding]:
 
 async def _deployment(facts: Facts, endpoint: str, named: str | None) -> str:
     if endpoint not in facts.endpoints:
-        raise NotChecked("the endpoint was not found")
+        raise NotChecked("the check of the endpoint failed")
     name = named or (facts.endpoints[endpoint].get("defaults") or {}).get("deploymentName")
     if not name:
         raise Wrong(
@@ -142,7 +142,7 @@ async def _deployment(facts: Facts, endpoint: str, named: str | None) -> str:
 def _provisioned(resource: dict[str, Any]) -> str:
     state = provisioning(resource)
     if state.lower() in ("", "succeeded"):
-        return "is provisioned"
+        return "exists"
     if not well(resource):
         raise Wrong(f"its provisioning {state.lower()}: deploy it again")
     raise Doubtful(f"its provisioning state is {state}: wait until it has succeeded")
