@@ -376,6 +376,20 @@ async def test_a_dry_cancel_changes_nothing() -> None:
     assert (world.progress, world.workspace.canceled) == (before, [])
 
 
+async def test_an_attempt_is_given_up_with_a_warning_where_no_listing_is_to_be_had() -> None:
+    world = await unknown()
+    (key,) = world.ledger.open
+
+    async def refused(_: object) -> object:
+        raise Unavailable("400: this listing is refused")
+
+    world.endpoints.batch_jobs = refused  # type: ignore[assignment,method-assign]
+    follows = await operators.declare_lost(world.services, key, dry_run=False)
+    assert "the next attempt is 2" in follows
+    assert "could not be checked: 400: this listing is refused" in follows
+    assert world.progress.lost_attempts == (1,)
+
+
 # --- release ------------------------------------------------------------------------------------
 
 UNREADABLE = b"no event"
