@@ -1,8 +1,8 @@
 # Two commands for a new machine: `make demo` and `make test`. Python 3.11 or newer is all they need.
 PYTHON ?= python3
 HOST ?= local
-# The tests of decisions and use cases. They need neither Azurite nor a second process.
-QUICK := tests/routes tests/jobs tests/events tests/use_cases
+# Decisions, use cases, and what belongs to no room (documents, settings): they do without npm's packages.
+QUICK := tests/test_*.py tests/routes tests/jobs tests/events tests/use_cases
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -26,8 +26,10 @@ up: .venv/local ## run that local Azure until Ctrl-C
 quick: .venv/quick ## the tests of decisions and use cases: half a minute, while editing
 	$(PY) -m pytest -n 2 --dist loadfile $(QUICK) $(ARGS)
 
+# The end-to-end tests mostly wait: hence more workers than cores, and files in their order; xdist would
+# begin with those of most tests, and the longest have few.
 test: .venv/test ## all tests: four minutes; ARGS='tests/routes -k pattern' for some
-	$(PY) -m pytest -n 4 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/test ## ruff, mypy, import-linter
 	$(VENV)/bin/ruff check
@@ -67,17 +69,17 @@ clean: ## remove all that was installed or made here
 	@$(PYTHON) -m venv $(VENV)
 
 .venv/local: local/requirements.txt local/package-lock.json .venv/bin/python
-	@echo "Installing what runs here into $(VENV) and local/node_modules (XXX MB, a minute or two the first time) …"
+	@echo "Installing the local Azure into $(VENV) and local/node_modules (up to 1 GB, two minutes the first time) …"
 	@$(PIP) -r local/requirements.txt
-	@$(NPM) --prefix local
+	@$(NPM) --prefix local >/dev/null
 	@$(PY) -m local.demo.prepare
 	@touch $@
 
 .venv/quick: tests/requirements.txt .venv/bin/python
-	@echo "Installing what tests and checks need into $(VENV) (XXX MB, a minute or two the first time) …"
+	@echo "Installing what the tests need into $(VENV) (up to 1 GB, a minute the first time) …"
 	@$(PIP) -r tests/requirements.txt
 	@touch $@
 
 .venv/test: tests/infra/package-lock.json .venv/local .venv/quick
-	@$(NPM) --prefix tests/infra
+	@$(NPM) --prefix tests/infra >/dev/null
 	@touch $@

@@ -5,7 +5,7 @@ import os
 import azure.functions as func
 
 from scoring.azure.invocation import answers_always
-from scoring.services import services
+from scoring.services import prepared, services
 from scoring.settings import (
     LANDINGS_QUEUE,
     POISON_QUEUE,
@@ -48,4 +48,4 @@ async def poll(timer: func.TimerRequest) -> None:
 async def sweep(timer: func.TimerRequest) -> None:
     """Claim what landed and was not announced."""
     del timer
-    await run_sweep(await services())
+    await run_sweep(prepared(), services)

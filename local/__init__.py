@@ -1,6 +1,6 @@
-"""A stand-in for Azure on one machine: for trying, testing and the demo; never deployed.
+"""A local stand-in for Azure, for development, tests and the demo. It is never deployed.
 
-The parts, each a module or a package with an async context manager that starts it:
+Each part is a module or a package whose `start` is an async context manager that runs it:
 
 * `storage`: Azurite behind a proxy that raises blob events, counts operations and injects faults.
 * `azureml`: a workspace's control plane and batch endpoints that run real scoring scripts.
@@ -8,7 +8,7 @@ The parts, each a module or a package with an async context manager that starts 
 * `identity`: the managed-identity endpoint that hands out tokens.
 * `host`: a small function host that runs `function_app.py` as it is.
 
-`python -m local` starts them together or alone. All but the host and the identity endpoint serve
-TLS on loopback with a throw-away certificate authority and check tokens, so that the product runs
-the code that it runs in Azure.
+`python -m local` starts them together or one by one. All but the host and the identity endpoint
+serve TLS on loopback, with their own certificate authority, and check tokens: the product runs the
+same code as in Azure.
 """

@@ -1,4 +1,4 @@
-"""The local Azure's commands; `python -m local --help` lists them."""
+"""The commands of the local Azure; `python -m local --help` lists them."""
 
 import argparse
 import asyncio
@@ -61,7 +61,7 @@ def main() -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args()
     try:
-        asyncio.run(_until_told(options.work(RunFolder(options.folder), options)))
+        asyncio.run(_until_signal(options.work(RunFolder(options.folder), options)))
     except OSError as failure:
         what = f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure)
         _console.print(what, style="red")
@@ -74,12 +74,12 @@ def main() -> int:
     return 0
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work until it is done, or until SIGINT or SIGTERM ends it in good order."""
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Run a command until it is done, or until SIGINT or SIGTERM cancels it."""
     task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
 
     def end() -> None:
-        for number in _ENDING:  # once is enough: a second one would cut the good order short
+        for number in _ENDING:  # ignore further signals: they would interrupt the clean-up
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
         task.cancel()
@@ -101,7 +101,7 @@ async def _up(folder: RunFolder, options: argparse.Namespace) -> None:
     async with (
         azure.start(folder) as running,
         azure.hosts(
-            folder, board.tell, count=options.hosts, program=options.host, pace=options.pace
+            folder, board.on_line, count=options.hosts, program=options.host, pace=options.pace
         ) as hosts,
     ):
         _console.print(await deploy(folder, options.deployments))
@@ -157,9 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     add = functools.partial(_add, commands)
-    demo = add("demo", _demo, "run the main job on real data and check its results")
+    demo = add("demo", _demo, "drop real files, score them and check the results")
     up = add("up", _up, "run everything until Ctrl-C", stays=True)
-    host = add("host", _host, "run the function app alone, on parts that run already", stays=True)
+    host = add("host", _host, "run the function app alone, on parts that run", stays=True)
     for command in (demo, up, host):
         command.add_argument("--host", choices=("local", "func"), default="local")
         command.add_argument("--hosts", type=int, default=1, help="how many hosts run the app")
@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in _PARTS:
         add(name, functools.partial(_part, name), f"run {name} alone until Ctrl-C", stays=True)
-    dropping = add("drop", _drop, "upload files as people do")
+    dropping = add("drop", _drop, "upload files to the landing container")
     dropping.add_argument("files", nargs="+", type=Path, metavar="FILE")
     dropping.add_argument("--to", required=True, metavar="FOLDER", help="e.g. landing/cancer/")
     dropping.add_argument(
@@ -192,8 +192,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _add(commands: Any, name: str, work: Work, says: str, *, stays: bool = False) -> Any:
-    command = commands.add_parser(name, help=says, description=says)
+def _add(commands: Any, name: str, work: Work, summary: str, *, stays: bool = False) -> Any:
+    command = commands.add_parser(name, help=summary, description=summary)
     command.add_argument("--folder", type=Path, default=DEFAULT, help="default: %(default)s")
     command.set_defaults(work=work, stays=stays)
     return command

@@ -1,4 +1,4 @@
-"""The app settings that point the function app, and the commands, at the local Azure."""
+"""The app settings that point the function app and the commands at the local Azure."""
 
 import contextlib
 import shlex
@@ -18,7 +18,7 @@ from local.run_folder import RunFolder
 def app_settings(folder: RunFolder, *, poll_seconds: int = 1, pace: float = 1.0) -> dict[str, str]:
     """Return the settings for the parts whose addresses are in the run folder.
 
-    They have the shapes of Azure's: identities, no secrets. Only the hosts differ.
+    They have the same form as in Azure, with identities and no secrets; only the hosts differ.
     """
     parts: Mapping[str, Mapping[str, Any]] = folder.addresses()
     storage, identity = parts["storage"], parts["identity"]
@@ -44,7 +44,7 @@ def app_settings(folder: RunFolder, *, poll_seconds: int = 1, pace: float = 1.0)
 
 @contextlib.contextmanager
 def exported(folder: RunFolder) -> Iterator[None]:
-    """Keep the settings in the file `env` of the run folder, for a shell to read: `. .local/env`."""
+    """Keep the settings in the file `env` of the run folder, for a shell: `. .local/env`."""
     lines = (
         f"export {name}={shlex.quote(value)}\n" for name, value in app_settings(folder).items()
     )

@@ -1,4 +1,4 @@
-"""All parts of the local Azure together, and the function app on top of them."""
+"""Runs all parts of the local Azure, and the function app on them."""
 
 import contextlib
 import functools
@@ -42,7 +42,7 @@ async def start(
     """Run storage, Azure ML, the topic and the identity endpoint in this process.
 
     Raises:
-        RuntimeError: one of them runs in this folder already.
+        RuntimeError: one of them already runs in this folder.
     """
     async with (
         identity.start(folder) as tokens,
@@ -61,22 +61,23 @@ async def start(
 @contextlib.asynccontextmanager
 async def hosts(
     folder: RunFolder,
-    tell: Callable[[str], None],
+    on_line: Callable[[str], None],
     *,
     count: int = 1,
     program: Program = "local",
     pace: float = 1.0,
 ) -> AsyncIterator[list[Host]]:
-    """Run the function app on so many hosts.
+    """Run the function app on `count` hosts.
 
-    Their log goes to `tell`, and with times and the names of the hosts to `host.log`.
+    `on_line` is called with each line of their logs. The file `host.log` has the lines as well, with
+    the time and the name of the host.
     """
     settings = app_settings(folder, pace=pace)
     with folder.alone("host"), (folder.path / "host.log").open("w") as log:
 
-        def note(name: str, line: str) -> None:
+        def log_line(name: str, line: str) -> None:
             print(f"{datetime.now(UTC):%H:%M:%S.%f} {name} {line}", file=log, flush=True)
-            tell(line)
+            on_line(line)
 
         async with contextlib.AsyncExitStack() as running:
             yield [
@@ -87,7 +88,7 @@ async def hosts(
                         settings,
                         name=name,
                         program=program,
-                        tell=functools.partial(note, name),
+                        on_line=functools.partial(log_line, name),
                     )
                 )
                 for name in ["host", *(f"host-{number}" for number in range(2, count + 1))]

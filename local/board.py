@@ -1,4 +1,4 @@
-"""What happens to each file, read from the function log as an operator would read it."""
+"""A live table of the jobs and of the folders that fill, read from the function log."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-# Our host's lines begin with level and category, those of the Core Tools with a time.
+# Lines of our host begin with level and category, lines of the Core Tools with a time.
 _LINE = re.compile(
     r"^(?:\w+: Function\.\w+\.User\[0\]|\[\S+\]) (?P<action>[a-z-]+)(?P<fields>( \w+=.*)?)$"
 )
@@ -29,7 +29,7 @@ _ENDS = {
 _SHOWN = 30  # rows
 _FILLING = "filling"
 _NOT_YET = {"marker": "no marker yet", "quiet": "not quiet yet"}
-_TAKE_THE_FOLDER = ("claimed", "duplicate")  # what ends the filling of a folder
+_FOLDER_IS_COMPLETE = ("claimed", "duplicate")  # actions of a folder's job
 _WAITS = "waits for its turn"
 RECEIPT = ".receipt.json"  # beside the output
 _USUAL_STEPS = len("claimed → submitted → completed → announced")
@@ -37,25 +37,25 @@ _USUAL_STEPS = len("claimed → submitted → completed → announced")
 
 @dataclass
 class Row:
-    """One job, or a folder that fills until it gets one."""
+    """A job, or a folder that fills and has no job yet."""
 
     path: str
     began: float
     steps: list[str] = field(default_factory=list)
-    told: str = ""  # the newest fact worth telling
+    detail: str = ""  # result, reason or state: the newest that is known
     seconds: float = 0.0
-    files: set[str] = field(default_factory=set)  # that landed while a folder fills
+    files: set[str] = field(default_factory=set)  # that have landed in a folder that fills
 
 
 class News(NamedTuple):
-    """What is new, in a few words."""
+    """A piece of news, as a short text."""
 
     words: str
-    above: bool = False  # the table: it has no row for it, or is too narrow
+    above: bool = False  # print it above the table, which has no row or not enough space for it
 
 
 class Board:
-    """The jobs of a run, by key, and the folders that fill, by route and path."""
+    """The rows: jobs by key, and folders that fill by route and path."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
@@ -63,17 +63,17 @@ class Board:
         self._show: Callable[[News | None], None] = lambda _: None
 
     def read(self, line: str) -> News | None:
-        """Take a line of the host's output; return what is new, if anything."""
+        """Read a line of the function log; return the news in it, if any."""
         found = _LINE.match(line)
         if found is None:
             return None
-        said = {name: _plain(value) for name, value in _FIELD.findall(found["fields"])}
-        action, key = found["action"], said.get("job")
+        fields = {name: _unquoted(value) for name, value in _FIELD.findall(found["fields"])}
+        action, key = found["action"], fields.get("job")
         if action == "waiting":
-            return self._fill(said)
+            return self._fill(fields)
         if key is None:
-            return self._without_a_row(action, said)
-        return self._step(self._row_of(key, action, said), action, said)
+            return self._without_a_row(action, fields)
+        return self._step(self._row_of(key, action, fields), action, fields)
 
     def table(self) -> Table:
         """Return the newest jobs and folders as a table."""
@@ -85,20 +85,20 @@ class Board:
         for row in sorted(self.rows.values(), key=lambda row: row.began)[-_SHOWN:]:
             color = next((_ENDS[step] for step in row.steps if step in _ENDS), "default")
             steps = Text(" → ".join(row.steps), style=color)
-            table.add_row(row.path, steps, row.told, f"{row.seconds:.1f}")
+            table.add_row(row.path, steps, row.detail, f"{row.seconds:.1f}")
         return table
 
-    def tell(self, line: str) -> None:
-        """Take a line of the host's output and, while the board is shown, show what is new."""
+    def on_line(self, line: str) -> None:
+        """Read a line of the function log and, while the board is shown, show the news in it."""
         self._show(self.read(line))
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        """Show the board: a live table on a terminal, else a line for each step."""
+        """Show the board while the block runs: a table on a terminal, else a line for each step."""
         console = Console(highlight=False)
-        with contextlib.ExitStack() as until_then:
+        with contextlib.ExitStack() as stack:
             if console.is_terminal:
-                live = until_then.enter_context(Live(self.table(), console=console))
+                live = stack.enter_context(Live(self.table(), console=console))
                 self._show = functools.partial(self._show_live, live)
             else:
                 self._show = functools.partial(_print, console)
@@ -106,7 +106,7 @@ class Board:
             self._show = lambda _: None
 
     def headline(self) -> str:
-        """Return how many jobs there are, how many are announced, how many folders fill."""
+        """Return the title of the table: counts of jobs, announced jobs and folders that fill."""
         filling = sum(row.steps == [_FILLING] for row in self.rows.values())
         announced = sum("announced" in row.steps for row in self.rows.values())
         return f"jobs: {len(self.rows) - filling}, announced: {announced}, filling: {filling}"
@@ -116,17 +116,17 @@ class Board:
             _print(live.console, news)
         live.update(self.table())
 
-    def _fill(self, said: dict[str, str]) -> News | None:
-        """Count a file of a folder that is not complete."""
-        folder, _, file = said["path"].rpartition("/")
-        if said["reason"] == "marker" and self._has_open_job(folder):
-            return None  # its event came later than the marker's
+    def _fill(self, fields: dict[str, str]) -> News | None:
+        """Count a file of a folder that fills."""
+        folder, _, file = fields["path"].rpartition("/")
+        if fields["reason"] == "marker" and self._has_open_job(folder):
+            return None  # the folder has a job: this event came after the marker's
         fresh = Row(folder, time.monotonic(), [_FILLING])
-        row = self.rows.setdefault(f"{said['route']} {folder}", fresh)
+        row = self.rows.setdefault(f"{fields['route']} {folder}", fresh)
         row.files.add(file)
-        row.told = f"{len(row.files)} landed, {_NOT_YET[said['reason']]}"
+        row.detail = f"{len(row.files)} landed, {_NOT_YET[fields['reason']]}"
         row.seconds = time.monotonic() - row.began
-        return News(f"{_FILLING} {folder} {row.told}") if len(row.files) == 1 else None
+        return News(f"{_FILLING} {folder} {row.detail}") if len(row.files) == 1 else None
 
     def _has_open_job(self, folder: str) -> bool:
         return any(
@@ -134,31 +134,31 @@ class Board:
             for row in self.rows.values()
         )
 
-    def _without_a_row(self, action: str, said: dict[str, str]) -> News | None:
-        path = said.get("path", "")
+    def _without_a_row(self, action: str, fields: dict[str, str]) -> News | None:
+        path = fields.get("path", "")
         if path.removesuffix(RECEIPT) in self._outputs:
-            return None  # the outputs of the jobs land as well, and no route takes them
-        what = path or said.get("digest") or said.get("folder") or said.get("version")
-        why = said.get("problem") or said.get("reason") or said.get("error")
+            return None  # an output of a job: it lands as well, and no route matches it
+        what = path or fields.get("digest") or fields.get("folder") or fields.get("version")
+        why = fields.get("problem") or fields.get("reason") or fields.get("error")
         return News(" ".join(filter(None, (action, what, why))), above=True)
 
-    def _row_of(self, key: str, action: str, said: dict[str, str]) -> Row:
-        path, began = said.get("path", key), time.monotonic()
-        if action in _TAKE_THE_FOLDER:
-            filled = self.rows.pop(f"{said.get('route')} {path}", None)
+    def _row_of(self, key: str, action: str, fields: dict[str, str]) -> Row:
+        path, began = fields.get("path", key), time.monotonic()
+        if action in _FOLDER_IS_COMPLETE:
+            filled = self.rows.pop(f"{fields.get('route')} {path}", None)
             began = filled.began if filled else began
         return self.rows.setdefault(key, Row(path, began))
 
-    def _step(self, row: Row, action: str, said: dict[str, str]) -> News:
+    def _step(self, row: Row, action: str, fields: dict[str, str]) -> News:
         if row.steps[-1:] != [action]:
             row.steps.append(action)
         row.seconds = time.monotonic() - row.began
-        if "output" in said:
-            self._outputs.add(said["output"])
-        facts = (said.get(name) for name in ("reason", "error", "output", "batch_job"))
-        waits = _WAITS if said.get("state") == "pending" else ""
-        row.told = next(filter(None, facts), "") or waits or row.told
-        return News(f"{action} {row.path} {row.told}".strip(), above=action == "announced")
+        if "output" in fields:
+            self._outputs.add(fields["output"])
+        facts = (fields.get(name) for name in ("reason", "error", "output", "batch_job"))
+        waits = _WAITS if fields.get("state") == "pending" else ""
+        row.detail = next(filter(None, facts), "") or waits or row.detail
+        return News(f"{action} {row.path} {row.detail}".strip(), above=action == "announced")
 
 
 def _print(console: Console, news: News | None) -> None:
@@ -166,5 +166,5 @@ def _print(console: Console, news: News | None) -> None:
         console.print(news.words, markup=False, soft_wrap=True)
 
 
-def _plain(value: str) -> str:
+def _unquoted(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value

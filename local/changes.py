@@ -1,30 +1,30 @@
-"""Waiting until something is true of what a part has seen, without asking again and again."""
+"""Waiting for a condition without polling."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Changes:
-    """Wakes those that wait whenever something changed."""
+    """Wakes waiting tasks after each change, so that they check their condition again."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
 
     def happened(self) -> None:
-        """Let everybody who waits look again."""
+        """Wake all waiting tasks."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             if not one.done():
                 one.set_result(None)
 
-    async def until(self, true: Callable[[], bool], *, seconds: float) -> None:
-        """Wait until something is true.
+    async def until(self, condition: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until a condition is true.
 
         Raises:
-            TimeoutError: it was not within so many seconds.
+            TimeoutError: it was not, within `seconds`.
         """
         async with asyncio.timeout(seconds):
-            while not true():
-                look_again = asyncio.get_running_loop().create_future()
-                self._waiting.append(look_again)
-                await look_again
+            while not condition():
+                change = asyncio.get_running_loop().create_future()
+                self._waiting.append(change)
+                await change

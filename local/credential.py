@@ -1,4 +1,4 @@
-"""A credential that hands out one token."""
+"""A credential that returns a fixed token."""
 
 import time
 from typing import Any, Self
@@ -7,17 +7,17 @@ from azure.core.credentials import AccessToken
 
 
 class StaticCredential:
-    """An asynchronous credential without an identity behind it."""
+    """An async credential for the Azure SDK."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
     async def get_token(self, *_: str, **__: Any) -> AccessToken:
-        """Return it, as good for an hour."""
+        """Return the token, as if it were valid for one hour."""
         return AccessToken(self._token, int(time.time()) + 3_600)
 
     async def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Deploying as people do: with `python -m scoring deploy`, on files of the Azure ML CLI v2."""
+"""Deploys YAML files of the Azure ML CLI v2 with `python -m scoring deploy`, as a user would."""
 
 import asyncio
 import os
@@ -10,13 +10,13 @@ from local.run_folder import RunFolder
 
 DEPLOYMENTS = Path(__file__).parent / "deployments"
 _COMPUTE = DEPLOYMENTS / "compute.yml"
-_MARK = "$schema:"  # in every file that is for Azure ML
+_MARK = "$schema:"  # marks a YAML file as one for Azure ML
 
 
 async def deploy(folder: RunFolder, deployments: Path = DEPLOYMENTS) -> str:
-    """Deploy what the YAML files at any depth of a folder say; return what the command printed.
+    """Deploy the YAML files of a folder and its subfolders; return the output of the command.
 
-    The compute cluster of ours is there, too, for deployments that name it.
+    `compute.yml` of `local/deployments` is always among them, for deployments that name it.
 
     Raises:
         RuntimeError: the command failed.

@@ -1,4 +1,4 @@
-"""Dropping files and getting results as people do: over plain http, with the account's key."""
+"""Uploads files and downloads results as a user would: over plain http, with the account's key."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable
@@ -13,10 +13,10 @@ from local.run_folder import RunFolder
 
 @contextlib.asynccontextmanager
 async def landing_container(folder: RunFolder) -> AsyncIterator[ContainerClient]:
-    """Open the container where files land, of the local Azure that runs in this folder.
+    """Open the landing container of the local Azure that runs in this folder.
 
     Raises:
-        RuntimeError: none does.
+        RuntimeError: no local Azure runs there.
     """
     storage = folder.addresses().get("storage")
     if storage is None:
@@ -36,7 +36,7 @@ async def landing_container(folder: RunFolder) -> AsyncIterator[ContainerClient]
 async def drop(
     folder: RunFolder, files: Iterable[Path], to: str, metadata: dict[str, str]
 ) -> list[str]:
-    """Upload files to a folder of the container; return the paths that they have there."""
+    """Upload files to a folder of the container; return their paths in it."""
     paths = []
     async with landing_container(folder) as container:
         for file in files:

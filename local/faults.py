@@ -1,7 +1,7 @@
-"""Faults that can be asked of each part over its admin path.
+"""Fault injection, over an admin path of each part.
 
-`POST /_faults` with a JSON object adds one, `GET /_faults` lists what is left, `DELETE /_faults`
-forgets all. See `Fault` for the fields.
+`POST /_faults` with a JSON object adds a fault, `GET /_faults` lists those that are left,
+`DELETE /_faults` removes all. See `Fault` for the fields.
 """
 
 import asyncio
@@ -13,22 +13,23 @@ import msgspec
 from aiohttp import web
 
 from local.changes import Changes
+from local.rules import Rule, first_applying
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PATH = "/_faults"
-ADMIN = "/_admin/"  # where parts are asked and told things; no fault meets these either
+ADMIN = "/_admin/"  # the parts' other admin paths; no fault applies to them
 
 
 @runtime_checkable
 class Discardable(Protocol):
-    """An answer that holds something as long as it is neither sent nor discarded."""
+    """An answer that holds a connection until it is sent or discarded."""
 
     def discard(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
 
 
-class Fault(msgspec.Struct, forbid_unknown_fields=True):
+class Fault(Rule[web.Request], kw_only=True):
     """Something that goes wrong with the next requests that match."""
 
     kind: Literal[
@@ -38,35 +39,25 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
         "drop-before",  # close the connection without doing the work
         "drop-after",  # do the work, then close the connection without an answer
         "half-after",  # do the work, then close the connection in the middle of the answer
-        "hang-before",  # neither do the work nor answer, until all faults are forgotten
-        "hang-after",  # do the work, then do not answer until all faults are forgotten
+        "hang-before",  # do not do the work, and do not answer until all faults are removed
+        "hang-after",  # do the work, then do not answer until all faults are removed
     ]
     method: str = "*"
     path: str = ""  # a regular expression that is searched for in the path with its query
-    times: int = 1  # how many requests it meets; -1: all
     status: int = 503
-    headers: dict[str, str] = {}  # e.g. {"Retry-After": "3"}
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # e.g. {"Retry-After": "3"}
     body: str = ""
     seconds: float = 0.0
-    skip: int = 0  # how many matching requests pass before it begins
-    met: int = 0  # how many requests it has met so far
+    met: int = 0  # how many requests it was applied to so far
 
-    def takes(self, request: web.Request) -> bool:
-        """Tell whether this fault meets the request, and count it."""
-        if self.times == 0 or self.method not in ("*", request.method):
-            return False
-        if not re.search(self.path, request.path_qs):
-            return False
-        if self.skip > 0:
-            self.skip -= 1
-            return False
-        if self.times > 0:
-            self.times -= 1
-        return True
+    def matches(self, subject: web.Request) -> bool:
+        """Return whether a request has the method and the path."""
+        right_method = self.method in ("*", subject.method)
+        return right_method and bool(re.search(self.path, subject.path_qs))
 
 
 class Faults:
-    """The faults of one part; `install` puts them before everything that its app does."""
+    """The faults of one part, applied by a middleware before anything else in its app."""
 
     def __init__(self) -> None:
         self.pending: list[Fault] = []
@@ -81,21 +72,23 @@ class Faults:
         app.router.add_delete(PATH, self._clear)
 
     def add(self, fault: Fault) -> Fault:
-        """Let a fault meet the next requests that match."""
+        """Add a fault for the next requests that match."""
         self.pending.append(fault)
         return fault
 
     def forget(self) -> None:
-        """Let nothing go wrong any more; what hangs loses its connection."""
+        """Remove all faults; requests that hang lose their connection."""
         self.pending.clear()
         self._forgotten.set()
         self._forgotten = asyncio.Event()
 
     async def until_met(self, fault: Fault, times: int = 1, *, seconds: float = 60.0) -> None:
-        """Wait until a fault has met so many requests, their work done if it is an -after one.
+        """Wait until a fault was applied to `times` requests.
+
+        With one of the -after kinds, the work of these requests is done by then.
 
         Raises:
-            TimeoutError: it has not within so many seconds.
+            TimeoutError: it was not, within `seconds`.
         """
         await self._changes.until(lambda: fault.met >= times, seconds=seconds)
 
@@ -103,7 +96,7 @@ class Faults:
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == PATH or request.path.startswith(ADMIN):
             return await handler(request)
-        fault = next((one for one in self.pending if one.takes(request)), None)
+        fault = first_applying(self.pending, request)
         return await (handler(request) if fault is None else self._meet(fault, request, handler))
 
     async def _meet(self, fault: Fault, request: web.Request, handler: Handler) -> Any:
@@ -129,8 +122,8 @@ class Faults:
             fault = self.add(msgspec.json.decode(await request.read(), type=Fault))
         except msgspec.MsgspecError as mistake:
             return web.Response(status=400, text=f"not a fault: {mistake}\n")
-        understood = msgspec.json.encode(fault)
-        return web.Response(status=201, body=understood, content_type="application/json")
+        added = msgspec.json.encode(fault)
+        return web.Response(status=201, body=added, content_type="application/json")
 
     async def _list(self, _: web.Request) -> web.Response:
         left = [fault for fault in self.pending if fault.times]

@@ -1,4 +1,4 @@
-"""The managed-identity endpoint, as App Service offers it to a function app.
+"""The managed-identity endpoint, as App Service provides it to a function app.
 
 `GET ?resource=…&api-version=2019-08-01[&client_id=…]` with the header X-IDENTITY-HEADER; see
 "How to use managed identities for App Service and Azure Functions" in the Azure documentation.
@@ -21,17 +21,17 @@ _API_VERSION = "2019-08-01"
 
 
 class Identity:
-    """The running endpoint; tests ask it how often it was asked."""
+    """The running endpoint, which counts its requests."""
 
     def __init__(self) -> None:
         self.endpoint = ""
         self.header = secrets.token_hex(16)
-        self.lifetime = 86_400.0  # seconds for which a token is good
+        self.lifetime = 86_400.0  # seconds for which a token is valid
         self.requests: collections.Counter[str] = collections.Counter()  # by resource
         self.faults = Faults()
 
     def app(self) -> web.Application:
-        """Return what the endpoint serves."""
+        """Return the endpoint's web application."""
         app = web.Application()
         self.faults.install(app)
         app.router.add_get("/msi/token", self._token)

@@ -1,4 +1,4 @@
-"""Names and coordinates of the local Azure: what in Azure a subscription would give."""
+"""Names, ids and keys of the local Azure."""
 
 import base64
 
@@ -9,13 +9,13 @@ WORKSPACE = "landfall"
 LOCATION = "local"
 
 APP_ACCOUNT = "landfallapp"  # the function app's own storage: ledger and queues
-LANDING_ACCOUNT = "landingzone"  # the workspace's storage: where files land and outputs go
+LANDING_ACCOUNT = "landingzone"  # the workspace's storage: landed files and outputs
 DATASTORE = "workspaceblobstore"
 CONTAINER = "azureml-blobstore"  # the datastore's container, in the landing account
 LANDINGS_QUEUE = "landings"
 LEDGER_CONTAINER = "landfall"
 
-# Azurite's shared keys. They protect nothing: the emulator listens on loopback only.
+# Azurite's account keys. They are not secret: the emulator listens on loopback only.
 ACCOUNT_KEYS = {
     account: base64.b64encode(f"{account} has no secrets".encode().ljust(64)).decode()
     for account in (APP_ACCOUNT, LANDING_ACCOUNT)
@@ -33,7 +33,7 @@ WORKSPACE_ID = (
 
 
 def storage_account_id(account: str) -> str:
-    """Return the ARM id of a storage account: the topic of its events."""
+    """Return the ARM id of a storage account, which is the topic of its events."""
     return (
         f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
         f"/providers/Microsoft.Storage/storageAccounts/{account}"

@@ -1,4 +1,4 @@
-"""The folder of one local Azure: its certificates, its files, and one JSON file of addresses."""
+"""The run folder of a local Azure: certificates, logs, and a JSON file of addresses."""
 
 import contextlib
 import fcntl
@@ -14,10 +14,10 @@ DEFAULT = Path(".local")
 
 
 class RunFolder:
-    """What the parts of one local Azure share.
+    """The folder that the parts of one local Azure share.
 
-    `local.json` in it maps the name of each running part to its addresses.
-    Parts started alone find each other there.
+    Its `local.json` maps the name of each running part to its addresses.
+    Parts that run in separate processes find each other there.
     """
 
     def __init__(self, path: Path = DEFAULT) -> None:
@@ -37,13 +37,13 @@ class RunFolder:
         return self._server_file
 
     def server_tls(self) -> ssl.SSLContext:
-        """Return the TLS context that a part serves with."""
+        """Return the TLS context of a server."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._server_file)
         return context
 
     def client_tls(self) -> ssl.SSLContext:
-        """Return a TLS context that trusts this folder's authority and no other."""
+        """Return a TLS context that trusts this folder's certificate authority only."""
         return ssl.create_default_context(cafile=str(self.ca_file))
 
     def addresses(self) -> dict[str, dict[str, Any]]:
@@ -56,7 +56,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def announced(self, part: str, **addresses: Any) -> Iterator[None]:
-        """Keep the addresses of a part in the JSON file for as long as the block runs."""
+        """Keep the addresses of a part in the JSON file while the block runs."""
         self._change(lambda all_parts: all_parts.update({part: addresses}))
         try:
             yield
@@ -65,10 +65,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def alone(self, part: str) -> Iterator[None]:
-        """Let no other process run this part in this folder.
+        """Lock a part, so that only one process runs it in this folder.
 
         Raises:
-            RuntimeError: one does.
+            RuntimeError: another process runs it.
         """
         with (self.path / f"{part}.lock").open("w") as lock:
             try:

@@ -1,4 +1,4 @@
-"""Serving one part over HTTP on loopback."""
+"""Serves a part over HTTP on loopback."""
 
 import contextlib
 import ssl
@@ -16,7 +16,7 @@ async def serve(
 ) -> AsyncIterator[str]:
     """Serve `app` on loopback, on a free port unless `port` names one; yield its base URL.
 
-    `protocol` goes to aiohttp's protocol: how long a line may be, and the like.
+    `protocol` has options of aiohttp's HTTP protocol, such as `max_line_size`.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, **protocol)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""Access tokens of the local Azure: JWTs that say whom they are for, signed by nobody."""
+"""Access tokens of the local Azure: JWTs without a signature."""
 
 import base64
 import json
@@ -9,9 +9,9 @@ from local.names import TENANT
 
 
 def issue(audience: str, *, client: str, lifetime: float = 86_400) -> str:
-    """Return a token for `audience` that names `client` as its holder, valid for `lifetime` seconds.
+    """Return a token for `audience`, issued to `client` and valid for `lifetime` seconds.
 
-    Azurite reads `aud`, `iss`, `nbf` and `exp`; nobody reads a signature.
+    Azurite checks `aud`, `iss`, `nbf` and `exp`, and no signature.
     """
     now = int(time.time())
     claims = {
@@ -28,7 +28,7 @@ def issue(audience: str, *, client: str, lifetime: float = 86_400) -> str:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """Return what a token says, or nothing if it is not a token of ours."""
+    """Return the claims of a token; none if it is not a JWT."""
     try:
         body = token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -38,14 +38,14 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def refusal(authorization: str | None, audience: str) -> str | None:
-    """Say why an Authorization header does not open the door for `audience`; None if it does."""
+    """Return why an Authorization header is not accepted for `audience`; None if it is."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         return "no bearer token"
-    said = claims(token)
-    if str(said.get("aud", "")).rstrip("/") != audience.rstrip("/"):
-        return f"the token is for {said.get('aud')!r}, not for {audience!r}"
-    if float(said.get("exp", 0)) <= time.time():
+    found = claims(token)
+    if str(found.get("aud", "")).rstrip("/") != audience.rstrip("/"):
+        return f"the token is for {found.get('aud')!r}, not for {audience!r}"
+    if float(found.get("exp", 0)) <= time.time():
         return "the token has expired"
     return None
 

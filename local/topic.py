@@ -1,7 +1,7 @@
-"""An Event Grid custom topic: takes CloudEvents, delivers them to a file and to webhooks.
+"""An Event Grid custom topic: receives CloudEvents, writes them to a file and sends them to webhooks.
 
-Delivery to webhooks follows the CloudEvents webhook specification: a handshake by OPTIONS first,
-then each event with retries, at least once.
+Delivery to webhooks follows the CloudEvents webhook specification: an OPTIONS handshake first,
+then each event at least once, with retries.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ ORIGIN = "eventgrid.azure.net"
 
 _REQUIRED = ("id", "source", "specversion", "type")
 _LARGEST = 1_048_576  # bytes of a batch
-_WAITS = (0.1, 0.5, 2.0, 5.0, 10.0)  # seconds between the tries to deliver one event
+_WAITS = (0.1, 0.5, 2.0, 5.0, 10.0)  # seconds between the attempts to deliver one event
 
 Event = dict[str, Any]
 
@@ -34,7 +34,7 @@ Event = dict[str, Any]
 class Webhook(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
-    """A subscriber, and which events it wants."""
+    """A subscriber and its filters."""
 
     url: str
     subject_begins_with: str = ""
@@ -42,7 +42,7 @@ class Webhook(
     included_event_types: tuple[str, ...] = ()
 
     def wants(self, event: Event) -> bool:
-        """Tell whether an event passes the subscription's filter."""
+        """Return whether an event passes the filters."""
         subject = str(event.get("subject", ""))
         return (
             subject.startswith(self.subject_begins_with)
@@ -52,7 +52,7 @@ class Webhook(
 
 
 class Topic:
-    """The running topic; `events` are all that it took, in their order, copies included."""
+    """The running topic; `events` are all that it accepted, in order, including duplicates."""
 
     def __init__(self, file: Path) -> None:
         self.url = ""
@@ -63,13 +63,15 @@ class Topic:
         self._changes = Changes()
         self._deliveries: set[asyncio.Task[None]] = set()
 
-    async def until(self, true_of: Callable[[list[Event]], bool], *, seconds: float) -> list[Event]:
-        """Wait until something is true of the events so far. Raises TimeoutError."""
-        await self._changes.until(lambda: true_of(self.events), seconds=seconds)
+    async def until(
+        self, condition: Callable[[list[Event]], bool], *, seconds: float
+    ) -> list[Event]:
+        """Wait until a condition holds for the events; return them. Raises TimeoutError."""
+        await self._changes.until(lambda: condition(self.events), seconds=seconds)
         return self.events
 
     async def subscribe(self, webhook: Webhook) -> None:
-        """Add a subscriber after its handshake. Raises ValueError if it does not consent."""
+        """Add a subscriber after the handshake. Raises ValueError if it does not allow this origin."""
         headers = {"WebHook-Request-Origin": ORIGIN}
         async with (
             aiohttp.ClientSession() as session,
@@ -81,24 +83,24 @@ class Topic:
         self.webhooks.append(webhook)
 
     def app(self) -> web.Application:
-        """Return what the topic serves."""
+        """Return the topic's web application."""
         app = web.Application(client_max_size=2 * _LARGEST)
         self.faults.install(app)
-        app.router.add_post("/api/events", self._take)
+        app.router.add_post("/api/events", self._receive)
         app.router.add_get(f"{ADMIN}events", self._list)
         app.router.add_post(f"{ADMIN}webhooks", self._subscribe)
         return app
 
     async def close(self) -> None:
-        """Give up what is not delivered yet."""
+        """Cancel the deliveries that are not done yet."""
         for delivery in self._deliveries:
             delivery.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
 
-    async def _take(self, request: web.Request) -> web.Response:
-        why_not = refusal(request.headers.get("Authorization"), EVENT_GRID_AUDIENCE)
-        if why_not:
-            return _refuse(401, "Unauthorized", why_not)
+    async def _receive(self, request: web.Request) -> web.Response:
+        reason = refusal(request.headers.get("Authorization"), EVENT_GRID_AUDIENCE)
+        if reason:
+            return _refuse(401, "Unauthorized", reason)
         body = await request.read()
         if len(body) > _LARGEST:
             return _refuse(413, "PayloadTooLarge", f"a batch may have {_LARGEST} bytes")

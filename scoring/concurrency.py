@@ -1,8 +1,12 @@
 """Doing something with many things, a few at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import TypeVar
+
+from scoring.errors import Unavailable
 
 AT_ONCE = 16
 
@@ -24,6 +28,21 @@ async def for_each_then_raise(do: Callable[[T], Awaitable[object]], things: Sequ
     await run_workers(worker, min(AT_ONCE, len(things)))
     if failures:
         raise failures[0]
+
+
+@contextlib.asynccontextmanager
+async def time_limit(limit: timedelta, what: str) -> AsyncIterator[None]:
+    """Cut what takes longer than this.
+
+    Raises:
+        Unavailable: it did.
+    """
+    seconds = limit.total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unavailable(f"{what}: not done in {seconds:g} s") from None
 
 
 async def run_workers(worker: Callable[[], Awaitable[None]], number: int) -> None:

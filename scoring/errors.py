@@ -3,6 +3,7 @@
     LandfallError
     ├── Unavailable        wait and try again: a service did not answer, or not usably
     ├── UnreadableMessage  give up this message: it cannot be parsed, now or later
+    ├── Refused            give up this one thing: a service refuses it permanently
     └── SetupError         an operator must fix settings, routes or roles
         └── Denied         … a role, to be exact
 
@@ -21,6 +22,14 @@ class Unavailable(LandfallError):
 
 class UnreadableMessage(LandfallError):
     """A queue message holds something that is no storage event."""
+
+
+class Refused(LandfallError):
+    """A service refuses one thing, and always will; `code` is its own code for the reason."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SetupError(LandfallError):

@@ -41,8 +41,14 @@ class Ledger(Protocol):
     async def job(self, key: str) -> Job | None:
         """Return what never changes about an open job; None: there is no such entry."""
 
-    async def open_jobs(self) -> OpenJobs:
-        """List all open jobs."""
+    async def entry(self, key: str) -> OpenJob | None:
+        """Return the entry of a job as it is now; None: there is no such entry."""
+
+    async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
+        """List all open jobs, those from the key `start` on first.
+
+        A listing that takes longer than `within` is cut; `missing_from` then says what it lacks.
+        """
 
     async def forget(self, entry: OpenJob) -> None:
         """Delete the entry if it still is as `entry` shows it."""
@@ -66,8 +72,8 @@ class Marks(Protocol):
     async def leave_poll_mark(self, mark: PollMark) -> None:
         """Leave this for the next tick, unless another poll did since `poll_mark`."""
 
-    async def sweep_mark(self, route: str) -> SweepMark:
-        """Return how far the sweep of a route is."""
+    async def sweep_mark(self, route: str) -> tuple[SweepMark, datetime]:
+        """Return how far the sweep of a route is, and the storage's time."""
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
         """Leave this for the next sweep, unless another one did since `sweep_mark`."""
@@ -143,6 +149,11 @@ class LandingStorage(Protocol):
     """The storage where files land, and outputs and receipts are written.
 
     Contents are never read, and nothing but receipts is written by Landfall itself.
+
+    Looks raise `Refused` where the storage will never show this one blob, such as one that was
+    written with a key that only its writer has. `code` is the storage's word for it. Every other
+    definite refusal is a `SetupError`, whatever is over after a while `Unavailable`; so is a look
+    that takes longer than a minute.
     """
 
     async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
@@ -158,7 +169,7 @@ class LandingStorage(Protocol):
         """Return the newest of the blobs at any depth of a folder; None: there is none."""
 
     async def leave(self, place: ContainerRef, path: str, content: bytes) -> None:
-        """Create a blob of JSON unless there is one."""
+        """Create a blob of JSON unless there is one; `SetupError` where there can never be one."""
 
 
 # --- the workspace ------------------------------------------------------------------------------
@@ -172,6 +183,12 @@ class Workspace(Protocol):
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:
         """Return what is known of a batch endpoint; None: there is none."""
+
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        """Return why a deployment cannot be invoked; None: it can, or it is not known. Never raises."""
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        """Return what the workspace says of a batch job; None: it knows none of that name."""
 
     async def cancel(self, batch_job: str) -> None:
         """Ask for the cancel of a batch job."""
@@ -222,6 +239,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     publisher: Publisher
     routes: Sequence[Route]
     version: str  # of Landfall
+    route_names: Sequence[str] = ()  # also of the routes that are left out
     source: str  # of the events
     escaping: Escaping
     metadata_prefix: str  # of the landed blob's metadata that stand in its event

@@ -45,8 +45,19 @@ async def services() -> Services:
         SetupError: settings or routes.toml cannot be used, or the workspace refuses.
         Unavailable: the workspace cannot be asked where the datastores are.
     """
+    return _with_good_routes(frozenset((await prepared().workspace.places()).items()))
+
+
+def prepared() -> Services:
+    """Return the services before the workspace was asked where the datastores are.
+
+    Their routes are all that can be read.
+
+    Raises:
+        SetupError: settings or routes.toml cannot be used.
+    """
     made, _ = _made()
-    return _with_good_routes(frozenset((await made.workspace.places()).items()))
+    return made
 
 
 @functools.cache
@@ -58,7 +69,9 @@ def _made() -> tuple[Services, list[Mistake]]:
     made = make(settings, routes, Clients(settings))
     # Here, and not at import: what is logged there the host drops.
     info(Action.STARTED, version=made.version, routes=len(routes))
-    return made, mistakes
+    named = (mistake.route for mistake in mistakes if mistake.named)
+    names = sorted({*named, *(route.name for route in routes)})
+    return msgspec.structs.replace(made, route_names=names), mistakes
 
 
 @functools.lru_cache(maxsize=1)
@@ -153,7 +166,7 @@ def make(
             clock=time.monotonic,
         ),
         endpoints=AzureBatchEndpoints(clients.ml, post_seconds=timing.post.total_seconds()),
-        publisher=clients.closing(EventGridTopic(settings.topic_endpoint, clients.identity)),
+        publisher=EventGridTopic(clients.topic, settings.topic_endpoint),
         routes=routes,
         version=VERSION,
         source=settings.workspace_id,

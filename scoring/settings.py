@@ -52,6 +52,11 @@ class AzureSettings(msgspec.Struct, frozen=True, kw_only=True):
     landing_storage: dict[str, Connection]  # by account, in place of the datastores' addresses
 
     @property
+    def storage_urls(self) -> list[str]:
+        """The addresses of storage accounts."""
+        return [own.blob_url for own in self.landing_storage.values() if own.blob_url]
+
+    @property
     def workspace_id(self) -> str:
         """The ARM id of the workspace."""
         group, workspace = quote(self.resource_group, safe=""), quote(self.workspace, safe="")
@@ -73,6 +78,11 @@ class Settings(AzureSettings, frozen=True, kw_only=True):
     sweep_minutes: int
     retention_days: int
     pace: float
+
+    @property
+    def storage_urls(self) -> list[str]:
+        """The addresses of storage accounts, the app's own among them."""
+        return [*super().storage_urls, *filter(None, [self.storage.blob_url])]
 
 
 class WrongSettings(SetupError):
@@ -137,11 +147,6 @@ def read_escaping(environment: Mapping[str, str]) -> Escaping:
     return escaping
 
 
-def not_trusted(address: str) -> str:
-    """Say that an address is sent no token, and what to do."""
-    return f"{address!r} may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS"
-
-
 def poll_schedule(environment: Mapping[str, str]) -> str:
     """Return poll's schedule. Never fails: it is read while the app is indexed."""
     seconds = _Reader(environment).poll_seconds()
@@ -187,7 +192,7 @@ class _Reader:
             },
         }
         self.mistakes += [
-            f"{name}: {not_trusted(address)}"
+            f"{name} may not be sent a token: add its host to LANDFALL_ALLOWED_HOSTS"
             for name, address in addresses.items()
             if address.startswith("https://")  # any other is a mistake already
             and not may_receive_token(address, settings.allowed_hosts)
@@ -217,9 +222,8 @@ class _Reader:
 
     def hosts(self, name: str, default: str) -> tuple[str, ...]:
         hosts = tuple(host.strip() for host in self.text(name, default).split(","))
-        for host in hosts:
-            if not _HOST.fullmatch(host):
-                self.mistakes.append(f"{name} must be host names with commas between, not {host!r}")
+        if not all(map(_HOST.fullmatch, hosts)):
+            self.mistakes.append(f"{name} must be host names with commas between")
         return hosts
 
     def escaping(self, name: str) -> Escaping:
@@ -273,32 +277,33 @@ class _Reader:
 def _escaping(text: str) -> Escaping:
     known = get_args(Escaping)
     if text not in known:
-        raise ValueError(f"must be one of {', '.join(known)}, not {text!r}")
+        raise ValueError(f"must be one of {', '.join(known)}")
     return cast("Escaping", text)
 
 
 def _metadata_prefix(text: str) -> str:
     if not _METADATA_PREFIX.fullmatch(text):
-        raise ValueError(
-            f"must be letters, digits and `_`, at most 32, the first no digit, not {text!r}"
-        )
+        raise ValueError("must be letters, digits and `_`, at most 32, the first no digit")
     return text
 
 
 def _part_of_sixty(text: str) -> int:
     if not text.isdecimal() or int(text) not in range(1, 31) or 60 % int(text):
-        raise ValueError(f"must be a divisor of 60 up to 30, not {text!r}")
+        raise ValueError("must be a divisor of 60 up to 30")
     return int(text)
 
 
 def _retention_days(text: str) -> int:
     if not text.isdecimal() or not 30 <= int(text) <= 3_650:
-        raise ValueError(f"must be from 30 to 3650, not {text!r}")
+        raise ValueError("must be from 30 to 3650")
     return int(text)
 
 
 def _pace(text: str) -> float:
-    pace = float(text)
+    try:
+        pace = float(text)
+    except ValueError:  # its text quotes the setting
+        pace = 0.0
     if not 0.005 <= pace <= 1:  # below, the storage's whole seconds are not small any more
-        raise ValueError(f"must be from 0.005 to 1, not {text}")
+        raise ValueError("must be from 0.005 to 1")
     return pace

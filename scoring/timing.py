@@ -10,7 +10,18 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 _MINUTE = timedelta(minutes=1)
 
 
-_REAL = ("tick", "sweep", "retention", "gather_deadline", "deadline", "cut")  # not scaled
+# Not scaled: they bound what services and hosts do, not what Landfall waits for.
+_REAL = (
+    "tick",
+    "sweep",
+    "retention",
+    "look",
+    "look_at_folder",
+    "listing",
+    "gather_deadline",
+    "deadline",
+    "cut",
+)
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +69,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How often the sweep runs."""
     retention: timedelta = timedelta(days=90)
     """How long the ledger remembers ended jobs; a sweep does not go back further."""
+    output_settles: timedelta = timedelta(hours=1)
+    """For how long an output must be unchanged to count as complete when no batch job is known."""
+    look: timedelta = timedelta(seconds=10)
+    """How long a look at one blob may take: a slow account must not use up a tick."""
+    look_at_folder: timedelta = _MINUTE
+    """How long a listing of one folder may take."""
+    listing: timedelta = _MINUTE
+    """How long poll's and the sweep's listing of open/ may take; what it has shown then counts."""
     gather_deadline: timedelta = _MINUTE
-    """Poll cuts its look at folders after this."""
+    """Poll cuts its look at folders after this, the sweep its look at dead letters."""
     deadline: timedelta = 3 * _MINUTE
     """Poll begins no further job after this, a sweep no further page."""
     cut: timedelta = timedelta(minutes=4, seconds=40)

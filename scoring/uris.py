@@ -14,7 +14,7 @@ ESCAPINGS: tuple[Escaping, ...] = get_args(Escaping)
 
 _DATASTORE_PATH = re.compile(r"^azureml:.*?/datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)$")
 _PLAIN_HTTPS = re.compile(
-    r"https://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?)(?::[0-9]{1,5})?(?:[/?#][!-\[\]-~]*)?",
+    r"https://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?(?:[/?#][!-\[\]-~]*)?",
     re.IGNORECASE | re.ASCII,
 )
 """No user, no unicode, no backslash, no space: nothing that two parsers may read in two ways."""
@@ -93,14 +93,21 @@ def safe_name(name: str) -> str:
     return re.sub(r"^\.|\.$", "_", kept)
 
 
+def host_and_port(url: str) -> tuple[str, int | None] | None:
+    """Return host and port of a plain https URL, the port None if it names none; None: no such."""
+    found = _PLAIN_HTTPS.fullmatch(url)
+    if found is None:
+        return None
+    return found["host"].lower().removesuffix("."), int(found["port"]) if found["port"] else None
+
+
 def may_receive_token(url: str, allowed_hosts: Iterable[str]) -> bool:
     """Tell whether a token may be sent to a URL: https, and the host or its suffix is allowed.
 
     Only plain URLs are: what readers of URLs understand differently is not worth a token.
     """
-    found = _PLAIN_HTTPS.fullmatch(url)
-    if found is None:
+    there = host_and_port(url)
+    if there is None:
         return False
-    host = found["host"].lower().removesuffix(".")
     suffixes = [allowed.lower().strip(".") for allowed in allowed_hosts]
-    return any(suffix and f".{host}".endswith(f".{suffix}") for suffix in suffixes)
+    return any(suffix and f".{there[0]}".endswith(f".{suffix}") for suffix in suffixes)

@@ -3,4 +3,4 @@
 The package's metadata, the log's line `started`, completion events and `--version` have it from here.
 """
 
-VERSION = "0.1.0"
+VERSION = "0.2.0.dev0"

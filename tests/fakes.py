@@ -9,6 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -62,6 +63,7 @@ class FakeLedger:
         self.open: dict[str, tuple[Job, OpenJob]] = {}
         self.done: dict[str, bytes] = {}
         self.concluded: dict[str, datetime] = {}
+        self.lists: int | None = None  # entries that a listing shows before it is cut
         self.answers_get_lost = False  # the client repeats each write, and conflicts with itself
 
     async def claim(self, job: Job, progress: Progress) -> OpenJob:
@@ -88,8 +90,20 @@ class FakeLedger:
     async def job(self, key: str) -> Job | None:
         return self.open[key][0] if key in self.open else None
 
-    async def open_jobs(self) -> OpenJobs:
-        return OpenJobs(now=self._clock.now, jobs=[entry for _, entry in self.open.values()])
+    async def entry(self, key: str) -> OpenJob | None:
+        return self.open[key][1] if key in self.open else None
+
+    async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
+        del within
+        entries = [entry for _, entry in self.open.values()]
+        if self.lists is None:
+            return OpenJobs(now=self._clock.now, jobs=entries)
+        # Cut after so many, from the key `start` on.
+        rest = sorted((one for one in entries if one.key >= start), key=lambda one: one.key)
+        missing = rest[self.lists].key if len(rest) > self.lists else None
+        return OpenJobs(
+            now=self._clock.now, jobs=rest[: self.lists], missing_from=missing, whole=False
+        )
 
     async def forget(self, entry: OpenJob) -> None:
         if entry.key in self.open and self.open[entry.key][1].version == entry.version:
@@ -119,16 +133,17 @@ class FakeLedger:
 class FakeMarks:
     """The reference model of what one run leaves for the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._versions = itertools.count(1)
         self.poll = PollMark()
         self.sweeps: dict[str, SweepMark] = {}
 
-    async def sweep_mark(self, route: str) -> SweepMark:
-        return self.sweeps.get(route, SweepMark())
+    async def sweep_mark(self, route: str) -> tuple[SweepMark, datetime]:
+        return self.sweeps.get(route, SweepMark()), self._clock.now
 
     async def leave_sweep_mark(self, route: str, mark: SweepMark) -> None:
-        if mark.version == (await self.sweep_mark(route)).version:
+        if mark.version == self.sweeps.get(route, SweepMark()).version:
             version = str(next(self._versions))
             self.sweeps[route] = msgspec.structs.replace(mark, version=version)
 
@@ -308,6 +323,9 @@ class FakeWorkspace:
         self._endpoints = endpoints
         self.without: set[str] = set()
         self.canceled: list[str] = []
+        self.default_deployment: str | None = "default"
+        self.problems: dict[str, str] = {}  # of deployments, by "endpoint/deployment"
+        self.batch_jobs: dict[str, BatchJob] = {}  # what ARM knows of them
         self.after_cancel = JobState.CANCELED
         self.failure: Exception | None = None
         self.cancel_failure: Exception | None = None
@@ -321,7 +339,14 @@ class FakeWorkspace:
         if name in self.without:
             return None
         uri = f"https://{name}.ml.azure.com/jobs"
-        return BatchEndpoint(scoring_uri=uri, default_deployment="default")
+        return BatchEndpoint(scoring_uri=uri, default_deployment=self.default_deployment)
+
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        return self.problems.get(f"{endpoint}/{deployment}")
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        self._fail()
+        return self.batch_jobs.get(name)
 
     async def cancel(self, batch_job: str) -> None:
         self._fail()
@@ -418,7 +443,7 @@ class World:
     def __init__(self, *routes: Route) -> None:
         self.clock = Clock()
         self.ledger = FakeLedger(self.clock)
-        self.marks = FakeMarks()
+        self.marks = FakeMarks(self.clock)
         self.folders = FakeFolders(self.clock)
         self.kept = FakeMessages(self.clock)
         self.storage = FakeStorage(self.clock)
@@ -489,6 +514,7 @@ def services(routes: Sequence[Route], clock: Callable[[], float], **ports: Any) 
     nonces = itertools.count(1)
     return Services(
         routes=routes,
+        route_names=[route.name for route in routes],
         version="1.2.3",
         source="/workspace",
         escaping="literal",
@@ -519,8 +545,8 @@ class Through:
         if not inspect.iscoroutinefunction(effect):
             return effect
 
-        async def call(*args: Any) -> Any:
-            return await self.call(method, effect, args)
+        async def call(*args: Any, **options: Any) -> Any:
+            return await self.call(method, partial(effect, **options), args)
 
         return call
 
@@ -549,11 +575,11 @@ class Stalled:
         self.go_on = asyncio.Event()
         whole = getattr(port, method)
 
-        async def call(*args: Any) -> Any:
+        async def call(*args: Any, **options: Any) -> Any:
             setattr(port, method, whole)
-            result = await whole(*args) if after_effect else None
+            result = await whole(*args, **options) if after_effect else None
             self.reached.set()
             await self.go_on.wait()
-            return result if after_effect else await whole(*args)
+            return result if after_effect else await whole(*args, **options)
 
         setattr(port, method, call)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def package(folder: Path, about: dict[str, object]) -> None:
+def package(folder: Path, about: Mapping[str, object]) -> None:
     """Write a package without dependencies, and its lock."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = {**about, "lockfileVersion": 3, "packages": {"": {**about, "hasInstallScript": True}}}

@@ -111,7 +111,7 @@ def test_the_licence_that_is_named_is_there() -> None:
 _PATH = re.compile(r"`((?:scoring|tests|docs|infra|local|\.\w+)/[\w./-]*)`")
 
 
-@pytest.mark.parametrize("name", ["CONTRIBUTING", "SECURITY"])
+@pytest.mark.parametrize("name", ["CONTRIBUTING", "RELEASING", "SECURITY"])
 def test_each_path_that_a_page_for_contributors_names_is_there(name: str) -> None:
     named = set(_PATH.findall((ROOT / f"{name}.md").read_text("utf-8")))
     assert named

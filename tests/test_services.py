@@ -48,7 +48,7 @@ async def test_with_addresses_that_are_trusted_the_services_are_made() -> None:
     ],
 )
 async def test_an_address_that_is_not_trusted_stops_the_start(setting: str) -> None:
-    with pytest.raises(SetupError, match=r"'https://evil\.example/x' may not be sent a token: add"):
+    with pytest.raises(SetupError, match=f"{setting} may not be sent a token: add"):
         await made(**{setting: ELSEWHERE})
 
 
@@ -144,7 +144,6 @@ async def test_a_token_for_azure_resource_manager_goes_to_no_other_host() -> Non
     """Addresses of long operations and pages come in its answers."""
     said = settings()
     clients = Clients(said)
-    for http in (clients.arm, clients.authorized(said.arm_scope)):
-        with pytest.raises(SetupError, match=r"not among management\.azure\.com: "):
-            await http.send("GET", "https://hearts.blob.core.windows.net/next")
+    with pytest.raises(SetupError, match="not one of its hosts"):
+        await clients.arm.send("GET", "https://hearts.blob.core.windows.net/next")
     await clients.close()

@@ -60,6 +60,48 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
         read(**{name: value})
 
 
+SECRET = "q7Tt0ken"
+CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET};EndpointSuffix=x"
+ADDRESSES = [f"https://u:{SECRET}@a.example", f"https://a.example/?sig={SECRET}"]
+
+
+VALUES = [CONNECTION, SECRET, f"{SECRET}=", "nan", *ADDRESSES]
+REFUSED = {
+    "AzureWebJobsStorage__blobServiceUri": VALUES,
+    "LandingStorage_a": [SECRET, f"{SECRET}=", *ADDRESSES],
+    "LandingStorage_a__blobServiceUri": VALUES,
+    "CompletionTopic__topicEndpointUri": VALUES,
+    "LANDFALL_ARM_URL": VALUES,
+    "LANDFALL_ARM_AUDIENCE": VALUES,
+    "LANDFALL_ML_AUDIENCE": VALUES,
+    "LANDFALL_ALLOWED_HOSTS": [CONNECTION, f"{SECRET}=", *ADDRESSES],
+    "LANDFALL_DATASTORE_URIS": VALUES,
+    "LANDFALL_METADATA_PREFIX": [CONNECTION, f"{SECRET}=", *ADDRESSES],
+    "LANDFALL_POLL_SECONDS": VALUES,
+    "LANDFALL_SWEEP_MINUTES": VALUES,
+    "LANDFALL_RETENTION_DAYS": VALUES,
+    "LANDFALL_PACE": VALUES,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values]
+)
+def test_a_setting_that_is_refused_is_named_and_not_quoted(name: str, value: str) -> None:
+    """Somebody may have put a secret into the wrong one."""
+    with pytest.raises(SetupError, match=name) as told:
+        read(**{name: value})
+    assert SECRET not in str(told.value)
+    assert told.value.__cause__ is None
+
+
+def test_an_address_that_is_not_trusted_is_named_and_not_quoted() -> None:
+    with pytest.raises(SetupError) as told:
+        read(LANDFALL_ARM_URL=f"https://{SECRET}.example/{SECRET}")
+    assert "LANDFALL_ARM_URL may not be sent a token" in str(told.value)
+    assert SECRET not in str(told.value)
+
+
 @pytest.mark.parametrize("pace", ["0.005", "1"])
 def test_the_paces_at_either_end_are_taken(pace: str) -> None:
     assert read(LANDFALL_PACE=pace).pace == float(pace)

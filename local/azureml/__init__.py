@@ -1,9 +1,9 @@
-"""A workspace's control plane and its batch endpoints, which run real scoring scripts.
+"""An Azure ML workspace: its control plane, and batch endpoints that run real scoring scripts.
 
-`control_plane`, `assets`, `computes`, `batch_endpoints` and `batch_deployments` answer ARM,
-`scoring_uris` the endpoints; `operations` takes the time of what is PUT, `lifecycle` lets jobs
-live, `scoring` does their work in a process of its own, `worker`. `workspace` says what a
-deployment is, `deploying` makes one.
+`control_plane`, `assets`, `computes`, `batch_endpoints` and `batch_deployments` serve ARM paths,
+`scoring_uris` those of the endpoints. `operations` has the long operations, `lifecycle` the states
+of batch jobs; `scoring` does the work of a job, in a separate process (`worker`). `deploying` turns
+the body of a PUT into a `Deployment`, which `workspace` defines.
 """
 
 import contextlib
@@ -36,8 +36,8 @@ __all__ = [
     "start",
 ]
 
-STEP_SECONDS = 0.2  # that each state of a job lasts
-OPERATION_SECONDS = 0.2  # that a PUT or DELETE of a compute, endpoint or deployment lasts
+STEP_SECONDS = 0.2  # duration of each state of a job
+OPERATION_SECONDS = 0.2  # duration of a PUT or DELETE of a compute, endpoint or deployment
 
 
 @contextlib.asynccontextmanager
@@ -51,10 +51,10 @@ async def start(
     """Run ARM and the scoring URIs, over TLS.
 
     Each state of a job before its end lasts `step_seconds`, each long operation of ARM
-    `operation_seconds`. The endpoints are there from the beginning; others are PUT.
+    `operation_seconds`. The endpoints exist from the start; others can be PUT.
 
     Raises:
-        RuntimeError: it runs in this folder already.
+        RuntimeError: it already runs in this folder.
     """
     workspace = Workspace(endpoints={endpoint.name: endpoint for endpoint in endpoints})
     part = AzureMl(
@@ -63,10 +63,12 @@ async def start(
     with folder.alone("azureml"):
         part.files.clear()
         try:
-            async with serve(_app(part), tls=folder.server_tls()) as url:
-                part.url = url
+            async with (
+                serve(_app(part), tls=folder.server_tls()) as part.url,
+                serve(_app(part), tls=folder.server_tls()) as part.scoring_url,
+            ):
                 uris = {name: part.scoring_uri(name) for name in workspace.endpoints}
-                with folder.announced("azureml", arm=url, endpoints=uris):
+                with folder.announced("azureml", arm=part.url, endpoints=uris):
                     yield part
         finally:
             await part.operations.close()

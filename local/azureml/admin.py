@@ -1,15 +1,17 @@
-"""What can be asked from another process, as tests in this one ask it of `AzureMl`.
+"""The admin paths: what tests do with an `AzureMl` object, for other processes.
 
-* `POST /_admin/plan`: a `Plan`.
-* `POST /_admin/operation-plan`: an `OperationPlan`.
-* `POST /_admin/release`: `{"job": …}`, or `{}` for all jobs and operations.
-* `POST /_admin/hidden`: a list of the names of jobs that no listing is to show.
-* `POST /_admin/switches`: some of `paused`, `page_size`, `decode_percent`, `step_seconds`,
+* `POST /_admin/plan`: adds a `Plan`.
+* `POST /_admin/operation-plan`: adds an `OperationPlan`.
+* `POST /_admin/resume`: resumes a job, `{"job": …}`, or all jobs and operations, `{}`.
+* `POST /_admin/hidden`: sets the names of the jobs that listings leave out.
+* `POST /_admin/switches`: changes some of `paused`, `page_size`, `decode_percent`, `step_seconds`,
   `operation_seconds`.
-* `GET /_admin/jobs`: all jobs.
+* `GET /_admin/jobs`: returns all jobs.
 """
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -20,8 +22,10 @@ from local.azureml.part import AzureMl
 from local.azureml.workspace import Positive
 from local.faults import ADMIN, Handler
 
+P = TypeVar("P", Plan, OperationPlan)
 
-class _Release(msgspec.Struct, forbid_unknown_fields=True):
+
+class _Resume(msgspec.Struct, forbid_unknown_fields=True):
     job: str | None = None
 
 
@@ -43,32 +47,20 @@ class Admin:
         """Add the paths to an app."""
         app.router.add_get(f"{ADMIN}jobs", self._jobs)
         for name, handler in (
-            ("plan", self._plan),
-            ("operation-plan", self._plan_operation),
-            ("release", self._release),
+            ("plan", _adding(Plan, self._part.plan)),
+            ("operation-plan", _adding(OperationPlan, self._part.plan_operation)),
+            ("resume", self._resume),
             ("hidden", self._hidden),
             ("switches", self._switch),
         ):
-            app.router.add_post(ADMIN + name, _understood(handler))
+            app.router.add_post(ADMIN + name, _refusing_mistakes(handler))
 
     async def _jobs(self, _: web.Request) -> web.Response:
         jobs = msgspec.json.encode(list(self._part.jobs.values()))
         return web.Response(body=jobs, content_type="application/json")
 
-    async def _plan(self, request: web.Request) -> web.Response:
-        plan = msgspec.json.decode(await request.read(), type=Plan)
-        re.compile(plan.match)
-        understood = msgspec.json.encode(self._part.plan(plan))
-        return web.Response(status=201, body=understood, content_type="application/json")
-
-    async def _plan_operation(self, request: web.Request) -> web.Response:
-        plan = msgspec.json.decode(await request.read(), type=OperationPlan)
-        re.compile(plan.match)
-        understood = msgspec.json.encode(self._part.plan_operation(plan))
-        return web.Response(status=201, body=understood, content_type="application/json")
-
-    async def _release(self, request: web.Request) -> web.Response:
-        self._part.release(msgspec.json.decode(await request.read(), type=_Release).job)
+    async def _resume(self, request: web.Request) -> web.Response:
+        self._part.resume(msgspec.json.decode(await request.read(), type=_Resume).job)
         return web.Response(status=204)
 
     async def _hidden(self, request: web.Request) -> web.Response:
@@ -84,7 +76,21 @@ class Admin:
         return web.Response(status=204)
 
 
-def _understood(handler: Handler) -> Handler:
+def _adding(kind: type[P], add: Callable[[P], P]) -> Handler:
+    """Return a handler that adds the plan in a request, and returns it as it was understood."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        plan = msgspec.json.decode(await request.read(), type=kind)
+        re.compile(plan.match)
+        added = msgspec.json.encode(add(plan))
+        return web.Response(status=201, body=added, content_type="application/json")
+
+    return answer
+
+
+def _refusing_mistakes(handler: Handler) -> Handler:
+    """Return a handler that answers 400 if the request cannot be understood."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)

@@ -1,4 +1,4 @@
-"""Endpoints that were there from the beginning, shown as if they had been PUT."""
+"""Makes resources of the endpoints that exist from the start, as if they had been PUT."""
 
 from msgspec import UNSET
 
@@ -19,7 +19,7 @@ from local.names import LOCATION
 
 
 def adopt(part: AzureMl) -> None:
-    """Make resources of all endpoints and deployments that are none yet."""
+    """Make a resource of each endpoint and deployment that has none yet."""
     for endpoint in part.workspace.endpoints.values():
         path = f"batchEndpoints/{endpoint.name}"
         if part.resources.get(path) is None:

@@ -1,4 +1,4 @@
-"""What both planes answer alike: refusals in ARM's form, pages, and who may come in."""
+"""What control plane and scoring URIs share: errors in ARM's form, pages of listings, authorization."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -32,10 +32,10 @@ def page(
     size: int,
     document: Callable[[T], dict[str, Any]],
 ) -> web.Response:
-    """Return a page of a listing and the link to the next; None takes a place and is not shown."""
+    """Return a page of a listing and the link to the next; None counts as an item and is not shown."""
     token = request.query.get(_SKIP, "0")
     if not token.isdecimal():
-        return refused(400, "InvalidSkipToken", f"{_SKIP} {token!r} is none of ours")
+        return refused(400, "InvalidSkipToken", f"{_SKIP} {token!r} is not valid")
     start, end = int(token), int(token) + size
     answer: dict[str, Any] = {
         "value": [document(item) for item in items[start:end] if item is not None]
@@ -47,13 +47,13 @@ def page(
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who brings a token for the plane that is asked."""
+    """Check that a request has a token for its plane, and an api-version on ARM."""
     if request.path.startswith((ADMIN, FAULTS)):
         return await handler(request)
     on_arm = not request.path.startswith(SCORING)
-    why_not = refusal(request.headers.get("Authorization"), ARM_AUDIENCE if on_arm else ML_AUDIENCE)
-    if why_not:
-        return refused(401, "InvalidAuthenticationToken", why_not)
+    reason = refusal(request.headers.get("Authorization"), ARM_AUDIENCE if on_arm else ML_AUDIENCE)
+    if reason:
+        return refused(401, "InvalidAuthenticationToken", reason)
     if on_arm and not request.query.get("api-version"):
         message = "The api-version query parameter (?api-version=) is required for all requests."
         return refused(400, "MissingApiVersionParameter", message)

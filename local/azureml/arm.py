@@ -1,4 +1,4 @@
-"""The form of ARM: paths below the workspace's id, and documents of resources."""
+"""What all ARM paths share: paths below the workspace's id, and documents of resources."""
 
 import re
 from collections.abc import Iterable
@@ -21,13 +21,13 @@ Paths = Iterable[tuple[str, str, Handler]]
 
 
 def add_paths(app: web.Application, paths: Paths) -> None:
-    """Add paths below the workspace to an app: method, path, handler."""
+    """Add paths below the workspace to an app; each is a method, a path and a handler."""
     for method, path, handler in paths:
         app.router.add_route(method, caseless(_PREFIX + path), _in_workspace(handler))
 
 
 def caseless(path: str) -> str:
-    """Return the pattern of a path whose fixed segments may be spelled in any case."""
+    """Return the pattern of a path whose fixed segments match in upper and lower case."""
     return "/".join(
         segment
         if not segment or segment.startswith("{")
@@ -37,7 +37,7 @@ def caseless(path: str) -> str:
 
 
 def document(path: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return how ARM describes the resource at a path below the workspace; "": the workspace."""
+    """Return ARM's document of the resource at a path below the workspace; "": the workspace."""
     segments = path.split("/") if path else []
     return {
         "id": "/".join([WORKSPACE_ID, *segments]),
@@ -49,16 +49,16 @@ def document(path: str, properties: dict[str, Any], **more: Any) -> dict[str, An
 
 
 def not_found(what: str, name: str) -> web.Response:
-    """Refuse what names something that is not there."""
+    """Return the answer for a resource that does not exist."""
     return refused(404, "ResourceNotFound", f"The {what} {name!r} was not found.")
 
 
 def _in_workspace(handler: Handler) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         for what, ours in _OURS.items():
-            said = request.match_info[what]
-            if said.lower() != ours.lower():
-                return not_found(what, said)
+            name = request.match_info[what]
+            if name.lower() != ours.lower():
+                return not_found(what, name)
         return await handler(request)
 
     return answer

@@ -6,7 +6,7 @@ from local.azureml.bodies import OsType, Part, Properties, Some, Text, Texts, Wo
 
 
 class Container(Properties, kw_only=True):
-    """All versions of an asset."""
+    """The container of all versions of an asset."""
 
     tags: Texts = UNSET
     is_archived: bool = False
@@ -35,7 +35,7 @@ class ModelType(Word):
 
 
 class Flavor(Part):
-    """What MLflow says of a model."""
+    """A flavor of an MLflow model."""
 
     data: Texts = UNSET
 
@@ -51,14 +51,14 @@ class ModelVersion(Version, kw_only=True):
 
 
 class AutoRebuild(Word):
-    """When an image is built anew."""
+    """When an image is rebuilt."""
 
     DISABLED = "Disabled"
     ON_BASE_IMAGE_UPDATE = "OnBaseImageUpdate"
 
 
 class Build(Part, kw_only=True):
-    """Where an image is built from."""
+    """What an image is built from."""
 
     context_uri: Some
     dockerfile_path: str = "Dockerfile"
@@ -72,7 +72,7 @@ class Port(Part, kw_only=True):
 
 
 class InferenceConfig(Part):
-    """The paths of an inference server; nothing is made of them."""
+    """The paths of an inference server; not used."""
 
     liveness_route: Port | UnsetType = UNSET
     readiness_route: Port | UnsetType = UNSET
@@ -81,7 +81,7 @@ class InferenceConfig(Part):
 
 
 class EnvironmentVersion(Version, kw_only=True):
-    """What a script needs around it; kept and shown, not built."""
+    """The environment of a script; stored and returned, not built."""
 
     conda_file: Text = UNSET
     image: Text = UNSET
@@ -93,7 +93,7 @@ class EnvironmentVersion(Version, kw_only=True):
 
 
 class DataType(Word):
-    """What a data asset names."""
+    """The kind of a data asset."""
 
     FILE = "uri_file"
     FOLDER = "uri_folder"
@@ -101,7 +101,7 @@ class DataType(Word):
 
 
 class DataContainer(Container, kw_only=True):
-    """All versions of a data asset."""
+    """The container of all versions of a data asset."""
 
     data_type: DataType
 

@@ -1,4 +1,4 @@
-"""What must be true of an asset beyond the type of its body: that its URIs lead somewhere."""
+"""Checks of an asset beyond the type of its body, such as where its URIs point."""
 
 from collections.abc import Iterator
 
@@ -15,20 +15,20 @@ from local.azureml.workspace import Workspace
 
 
 def code_mistake(code: CodeVersion, workspace: Workspace) -> Iterator[Mistake]:
-    """Yield what is wrong with a code version."""
+    """Yield the mistakes in a code version."""
     if not code.code_uri.lower().startswith("https://"):
-        yield _mistake("codeUri", f"{code.code_uri!r} is no https URL of a folder in storage")
+        yield _mistake("codeUri", f"{code.code_uri!r} is not an https URL of a folder in storage")
     else:
-        yield from _nowhere("codeUri", code.code_uri, workspace)
+        yield from _not_stored("codeUri", code.code_uri, workspace)
 
 
 def model_mistake(model: ModelVersion, workspace: Workspace) -> Iterator[Mistake]:
-    """Yield what is wrong with a model version."""
-    yield from _nowhere("modelUri", model.model_uri, workspace)
+    """Yield the mistakes in a model version."""
+    yield from _not_stored("modelUri", model.model_uri, workspace)
 
 
 def environment_mistake(environment: EnvironmentVersion, _: Workspace) -> Iterator[Mistake]:
-    """Yield what is wrong with an environment version."""
+    """Yield the mistakes in an environment version."""
     if bool(environment.image) == bool(environment.build):
         yield _mistake("image", "an environment has either an image or a build")
     if environment.conda_file and not environment.image:
@@ -36,7 +36,7 @@ def environment_mistake(environment: EnvironmentVersion, _: Workspace) -> Iterat
 
 
 def data_mistake(data: DataVersion, workspace: Workspace) -> Iterator[Mistake]:
-    """Yield what is wrong with a data version."""
+    """Yield the mistakes in a data version."""
     kind = "UriFile" if data.data_type == DataType.FILE else "UriFolder"
     if is_asset(data.data_uri):
         yield _mistake("dataUri", "a data asset cannot name another")
@@ -47,7 +47,7 @@ def data_mistake(data: DataVersion, workspace: Workspace) -> Iterator[Mistake]:
         yield _mistake("dataUri", str(mistake))
 
 
-def _nowhere(field: str, uri: str, workspace: Workspace) -> Iterator[Mistake]:
+def _not_stored(field: str, uri: str, workspace: Workspace) -> Iterator[Mistake]:
     try:
         stored_place(uri, workspace, decode_percent=False)
     except ValueError as mistake:

@@ -1,4 +1,4 @@
-"""Codes, models, environments and data: registered in versions that do not change."""
+"""Codes, models, environments and data: assets with immutable versions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -168,7 +168,7 @@ class _Paths:
         return _shown(self._document(made), status=201)
 
     def _container(self, name: str, version: Any) -> Resource:
-        """Return the container of a version, which is made with its first one."""
+        """Return the container of a version; create it with the first version."""
         path = f"{self._kind.name}/{name}"
         given = {"data_type": version.properties.data_type} if self._kind.name == "data" else {}
         properties = bodies.DataContainer(**given) if given else bodies.Container()
@@ -193,7 +193,7 @@ class _Paths:
 
 
 def _fixed(body: Any) -> Any:
-    """Return what may not change of a version."""
+    """Return the immutable properties of a version."""
     return msgspec.structs.replace(body.properties, **_MAY_CHANGE)
 
 

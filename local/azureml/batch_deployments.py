@@ -1,4 +1,4 @@
-"""Deployments of batch endpoints: what is PUT here scores, once its operation has succeeded."""
+"""Deployments of batch endpoints: one that is PUT can score once its operation has succeeded."""
 
 import msgspec
 from aiohttp import web
@@ -91,7 +91,7 @@ class BatchDeployments:
 
         def ended(operation: Operation) -> None:
             if operation.error is None:
-                self._forget(endpoint, found.name)
+                self._remove(endpoint, found.name)
 
         conflict = self._provisioning.conflict
         return (
@@ -107,16 +107,16 @@ class BatchDeployments:
     def _found(self, request: web.Request, endpoint: Resource) -> Resource | None:
         return self._part.resources.get(f"{endpoint.path}/deployments/{request.match_info['name']}")
 
-    def _forget(self, endpoint: Resource, name: str) -> None:
-        """Take a deployment away, also as the default one."""
+    def _remove(self, endpoint: Resource, name: str) -> None:
+        """Remove a deployment, and the default that names it."""
         scored = self._part.workspace.endpoint(endpoint.name)
         if scored is None:
             return
         scored.deployments.pop(name, None)
         if (scored.default_deployment or "").lower() == name.lower():
             scored.default_deployment = None
-            said = msgspec.structs.replace(endpoint.body.properties, defaults=UNSET)
-            endpoint.replace(msgspec.structs.replace(endpoint.body, properties=said))
+            properties = msgspec.structs.replace(endpoint.body.properties, defaults=UNSET)
+            endpoint.replace(msgspec.structs.replace(endpoint.body, properties=properties))
 
 
 def _change(endpoint: Endpoint, deployment: Deployment, *, works: bool) -> None:

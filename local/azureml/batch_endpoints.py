@@ -1,4 +1,4 @@
-"""Batch endpoints: what is PUT here can be invoked."""
+"""Batch endpoints: one that is PUT can be invoked."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -94,10 +94,10 @@ class BatchEndpoints:
             message = f"{target}: the endpoint has no deployment {default!r}"
             yield Mistake("ReferenceNotFound", message, target)
 
-    def _change(self, name: str, said: EndpointProperties) -> None:
+    def _change(self, name: str, properties: EndpointProperties) -> None:
         endpoint = self._part.workspace.endpoints.setdefault(name, Endpoint(name=name))
-        endpoint.description = said.description or ""
-        endpoint.default_deployment = _default(said)
+        endpoint.description = properties.description or ""
+        endpoint.default_deployment = _default(properties)
 
     def _document(self, resource: Resource) -> dict[str, Any]:
         if resource.name not in self._part.workspace.endpoints:

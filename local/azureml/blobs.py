@@ -1,4 +1,4 @@
-"""Files from where a job's input is to its folder, and from there to its output."""
+"""Downloads a job's input and uploads its output."""
 
 import asyncio
 import contextlib
@@ -19,13 +19,13 @@ from local.names import STORAGE_AUDIENCE
 from local.run_folder import RunFolder
 from local.tokens import issue
 
-_AT_ONCE = 8  # downloads
+_PARALLEL_DOWNLOADS = 8
 _LONGEST_FILE_NAME = 255  # bytes
-_MARK = "batchjob"  # metadata that says which job wrote an output
+_MARK = "batchjob"  # metadata: the job that wrote an output
 
 
 class JobFailed(Exception):
-    """The job cannot go on; the message is what the endpoint says of it."""
+    """The job failed; the message becomes the job's error."""
 
 
 class Blobs:
@@ -38,9 +38,9 @@ class Blobs:
         self._accounts: dict[str, BlobServiceClient] = {}
 
     async def fetch(self, place: ContainerRef, kind: str, into: Path) -> list[Path]:
-        """Download a file, or the files directly in a folder; return them by name.
+        """Download a file, or the files directly in a folder; return them in the order of their names.
 
-        Raises JobFailed if there is none.
+        Raises JobFailed if there is no file.
         """
         if isinstance(place, WebUrl):
             return [await self._fetch_from_web(place.url, kind, into)]
@@ -51,7 +51,7 @@ class Blobs:
         return list(files.values())
 
     async def fetch_tree(self, place: BlobPath, into: Path) -> Path:
-        """Download a file, or a folder with all that is below it; return where it is now.
+        """Download a file, or a folder with all its subfolders; return its local path.
 
         Raises JobFailed if there is neither.
         """
@@ -69,19 +69,19 @@ class Blobs:
         return target
 
     async def check_absent(self, place: BlobPath) -> None:
-        """Raise JobFailed if there is a blob at an output's place."""
+        """Raise JobFailed if the blob of an output already exists."""
         container = await self._container(place)
         if await container.get_blob_client(place.path).exists():
             raise _output_exists(place)
 
     async def create(self, place: BlobPath, file: Path, job: str) -> None:
-        """Upload an output. Raises JobFailed if there is a blob that is not of this job."""
+        """Upload an output. Raises JobFailed if the blob exists and another writer created it."""
         blob = (await self._container(place)).get_blob_client(place.path)
         try:
             with file.open("rb") as data:
                 await blob.upload_blob(data, overwrite=False, metadata={_MARK: job})
         except ResourceExistsError:
-            # The client repeats a request whose answer was lost, and then meets its own blob.
+            # The client retries a request whose answer was lost, and may then find its own blob.
             if (await blob.get_blob_properties()).metadata.get(_MARK) != job:
                 raise _output_exists(place) from None
 
@@ -115,9 +115,9 @@ class Blobs:
 
 @contextlib.asynccontextmanager
 async def opened(folder: RunFolder) -> AsyncIterator[Blobs]:
-    """Open the storage that runs in a run folder.
+    """Open the storage of a run folder.
 
-    Raises JobFailed if none does, and for what goes wrong with it inside the block.
+    Raises JobFailed if no storage runs there, and for storage errors inside the block.
     """
     storage = folder.addresses().get("storage")
     if storage is None:
@@ -132,8 +132,8 @@ async def opened(folder: RunFolder) -> AsyncIterator[Blobs]:
 def file_name(blob: str) -> str:
     """Return the last segment of a blob's name, as the name of a local file.
 
-    What a file system does not take (too long, a NUL, no name at all) is cut, and a digest
-    keeps it apart from others.
+    A name that a file system does not accept (too long, with a NUL, empty, a dot or two) is
+    shortened, and a digest makes it unique.
     """
     name = blob.rpartition("/")[2]
     if (
@@ -195,7 +195,7 @@ async def _names_below(container: ContainerClient, folder: str) -> list[str]:
 
 
 async def _download_all(container: ContainerClient, files: Mapping[str, Path]) -> None:
-    limit = asyncio.Semaphore(_AT_ONCE)
+    limit = asyncio.Semaphore(_PARALLEL_DOWNLOADS)
     tries = (_download(container, name, file, limit) for name, file in files.items())
     for failure in await asyncio.gather(*tries, return_exceptions=True):
         if failure is not None:

@@ -1,8 +1,8 @@
-"""What the bodies of PUT have in common.
+"""What the bodies of PUT requests share.
 
 `asset_bodies`, `compute_bodies` and `endpoint_bodies` have the names, values and defaults of the
-ARM types of api-version 2025-12-01. What the emulator cannot do has no field there and is refused
-as unknown: pipeline components, keys, other computes than clusters.
+ARM types of api-version 2025-12-01. What the emulator does not support has no field there and is
+refused as unknown: pipeline components, keys, computes other than clusters.
 """
 
 import enum
@@ -22,7 +22,7 @@ P = TypeVar("P")
 
 
 class Word(enum.StrEnum):
-    """One of a few values, in any case."""
+    """One of a few values; upper and lower case do not matter."""
 
     @classmethod
     def _missing_(cls, value: object) -> "Word | None":
@@ -41,7 +41,7 @@ class Properties(Part):
 
 
 class Body(Part, Generic[P], kw_only=True):
-    """A PUT of what is found by its path alone."""
+    """The body of a resource without a location."""
 
     properties: P
 
@@ -63,7 +63,7 @@ class Identity(Part, kw_only=True):
 
 
 class Sku(Part, kw_only=True):
-    """A price tier; nothing is made of it."""
+    """A price tier; not used."""
 
     name: str
     tier: Text = UNSET
@@ -73,7 +73,7 @@ class Sku(Part, kw_only=True):
 
 
 class TrackedBody(Part, Generic[P], kw_only=True):
-    """A PUT of what lies in a region and can be tagged."""
+    """The body of a resource with a location and tags."""
 
     location: Some
     tags: Texts = UNSET

@@ -26,7 +26,7 @@ class ComputeType(Word):
 
 
 class VmPriority(Word):
-    """Whether nodes can be taken away."""
+    """Whether nodes can be preempted."""
 
     DEDICATED = "Dedicated"
     LOW = "LowPriority"
@@ -79,7 +79,7 @@ class ClusterProperties(Part, kw_only=True):
 
 
 class ComputeProperties(Part, kw_only=True):
-    """What deployments run on; kept and shown, nothing runs there."""
+    """A compute for deployments; stored and returned, nothing runs on it."""
 
     compute_type: ComputeType
     properties: ClusterProperties
@@ -90,7 +90,7 @@ class ComputeProperties(Part, kw_only=True):
 
 
 class Compute(Part, kw_only=True):
-    """A PUT of a compute; the workspace says where it lies if this does not."""
+    """The body of a compute; its default location is that of the workspace."""
 
     location: Some = LOCATION
     tags: Texts = UNSET

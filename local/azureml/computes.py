@@ -1,4 +1,4 @@
-"""The computes of the workspace: kept and shown; nothing runs there."""
+"""The computes of the workspace: stored and returned; nothing runs on them."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What of the workspace is there from the start, and cancelling a job."""
+"""The workspace, its datastores, and the cancel of a job."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from local.names import LOCATION, WORKSPACE
 
 
 class ControlPlane:
-    """The datastores and jobs of the workspace."""
+    """The paths of the workspace, its datastores and its jobs."""
 
     def __init__(self, part: AzureMl) -> None:
         self._part = part
@@ -25,6 +25,7 @@ class ControlPlane:
                 ("GET", "", self._workspace),
                 ("GET", "/datastores", self._datastores),
                 ("GET", "/datastores/{name}", self._datastore),
+                ("GET", "/jobs/{name}", self._job),
                 ("POST", "/jobs/{name}/cancel", self._cancel),
             ),
         )
@@ -45,6 +46,17 @@ class ControlPlane:
         if store is None:
             return not_found("datastore", name)
         return web.json_response(_datastore(store))
+
+    async def _job(self, request: web.Request) -> web.StreamResponse:
+        """Answer also for a job that its endpoint does not know any more."""
+        name = request.match_info["name"]
+        job = self._part.jobs.get(name)
+        if job is None:
+            return not_found("job", name)
+        described = job.document()["properties"]
+        properties = {"jobType": "Pipeline", "status": described["status"]}
+        studio = {"Studio": described["interactionEndpoints"]["Studio"]}
+        return web.json_response(document(f"jobs/{name}", {**properties, "services": studio}))
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

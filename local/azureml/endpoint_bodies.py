@@ -7,13 +7,13 @@ from local.azureml.workspace import Count, FileName, Positive, Threshold
 
 
 class AuthMode(Word):
-    """How an endpoint is called."""
+    """How callers of an endpoint authenticate."""
 
     AAD = "AADToken"
 
 
 class Defaults(Part):
-    """Where an endpoint sends what names no deployment."""
+    """The deployment for invocations that name none."""
 
     deployment_name: Text = UNSET
 
@@ -54,14 +54,14 @@ class DeploymentResources(Part):
 
 
 class RetrySettings(Part):
-    """What becomes of a mini-batch that fails."""
+    """What happens to a mini-batch that fails."""
 
     max_retries: Count = 3
     timeout: Duration = "PT30S"
 
 
 class LoggingLevel(Word):
-    """How much a script says."""
+    """How much a script logs."""
 
     INFO = "Info"
     WARNING = "Warning"
@@ -69,14 +69,14 @@ class LoggingLevel(Word):
 
 
 class OutputAction(Word):
-    """What becomes of that which a script returns."""
+    """What happens to the results that a script returns."""
 
     APPEND = "AppendRow"
     SUMMARY = "SummaryOnly"
 
 
 class DeploymentProperties(Properties, kw_only=True):
-    """One way to score; the references are optional in the type, and asked for where it is PUT."""
+    """A deployment. The references are optional in the ARM type; `deploying` requires them."""
 
     model: ModelReference | UnsetType = UNSET
     code_configuration: CodeConfiguration | UnsetType = UNSET

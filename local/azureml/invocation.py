@@ -1,4 +1,4 @@
-"""The body of an invocation: what is scored, where the output goes, with which settings."""
+"""The body of an invocation: input, output and settings."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,7 +13,7 @@ _KINDS = {"urifile": "UriFile", "urifolder": "UriFolder"}
 
 
 class Mistake(msgspec.Struct, frozen=True, rename="pascal"):
-    """One thing that is wrong with a request."""
+    """One mistake in a request."""
 
     property_name: str
     error_message: str
@@ -30,7 +30,7 @@ class InvalidInvocation(Exception):
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
-    """An input or an output as it was asked for."""
+    """An input or an output, as requested."""
 
     name: str
     kind: str
@@ -38,11 +38,11 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
-    """A body that is in order."""
+    """A valid body."""
 
-    pascal: bool  # how it is spelled, and so how it is answered
+    pascal: bool  # whether it is in PascalCase, as the answer then is
     input: Data
-    output: Data | None  # None: where the endpoint likes
+    output: Data | None  # None: the endpoint chooses
     settings: Settings
     description: str
     tags: dict[str, str]
@@ -54,7 +54,7 @@ class _RetrySettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _JobSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """What a job may say of its own; the rest (concurrency, logging level, …) is passed over."""
+    """Settings that a job may override; others (concurrency, logging level, …) are ignored."""
 
     mini_batch_size: Positive | msgspec.UnsetType = msgspec.UNSET
     error_threshold: Threshold | msgspec.UnsetType = msgspec.UNSET
@@ -67,10 +67,10 @@ class _JobSettings(msgspec.Struct, frozen=True, rename="camel"):
 def read(
     body: bytes, workspace: Workspace, settings: Settings, *, decode_percent: bool
 ) -> Invocation:
-    """Read a body, spelled in PascalCase or in camelCase, for a deployment with these settings.
+    """Read a body in PascalCase or camelCase, for a deployment with these settings.
 
     Raises:
-        InvalidInvocation: it is not JSON, or it asks for what a model deployment cannot do.
+        InvalidInvocation: it is not JSON, or not valid for a model deployment.
     """
     properties = _properties(body)
     pascal = "InputData" in properties or "OutputData" in properties
@@ -98,8 +98,8 @@ def _properties(body: bytes) -> dict[str, Any]:
 
 
 def _input(properties: Mapping[str, Any], workspace: Workspace, *, decode_percent: bool) -> Data:
-    name, said = _the_only(properties, "inputData")
-    kind, uri = str(said.get("jobInputType")), said.get("uri")
+    name, entry = _the_only(properties, "inputData")
+    kind, uri = str(entry.get("jobInputType")), entry.get("uri")
     field = f"properties.inputData.{name}"
     if kind.lower() not in _KINDS:
         message = f"Job input type {kind!r} is not supported by a model deployment."
@@ -117,8 +117,8 @@ def _output(
 ) -> Data | None:
     if not properties.get("outputData"):
         return None
-    name, said = _the_only(properties, "outputData")
-    kind, uri = said.get("jobOutputType"), said.get("uri")
+    name, entry = _the_only(properties, "outputData")
+    kind, uri = entry.get("jobOutputType"), entry.get("uri")
     field = f"properties.outputData.{name}"
     if str(kind).lower() != "urifile":
         raise _refused(f"{field}.jobOutputType", "Job output type must be 'uri_file'", kind)
@@ -131,12 +131,12 @@ def _output(
 
 
 def _the_only(properties: Mapping[str, Any], field: str) -> tuple[str, dict[str, Any]]:
-    """Return name and value of the one data input or output that a model deployment takes."""
-    said = properties.get(field)
-    if not isinstance(said, dict) or len(said) != 1:
+    """Return name and value of the only entry in inputData or outputData."""
+    entries = properties.get(field)
+    if not isinstance(entries, dict) or len(entries) != 1:
         message = f"A model deployment takes exactly one entry in {field}."
-        raise _refused(f"properties.{field}", message, said)
-    ((name, value),) = said.items()
+        raise _refused(f"properties.{field}", message, entries)
+    ((name, value),) = entries.items()
     if not isinstance(value, dict):
         raise _refused(f"properties.{field}.{name}", "An object is required.", value)
     return name, _camel(value)
@@ -160,14 +160,14 @@ def _job_settings(properties: dict[str, Any]) -> _JobSettings:
 
 
 def _overridden(settings: Settings, wanted: _JobSettings) -> Settings:
-    asked = {
+    overrides = {
         "mini_batch_size": wanted.mini_batch_size,
         "error_threshold": wanted.error_threshold,
         "output_file_name": wanted.output_file_name,
         "max_retries": wanted.retry_settings.max_retries,
         "timeout": wanted.retry_settings.timeout,
     }
-    given = {name: value for name, value in asked.items() if value is not msgspec.UNSET}
+    given = {name: value for name, value in overrides.items() if value is not msgspec.UNSET}
     return msgspec.structs.replace(settings, **given)
 
 

@@ -1,4 +1,4 @@
-"""Batch jobs, and what tests plan for them."""
+"""Batch jobs, and plans that tests make for them."""
 
 import re
 import secrets
@@ -13,13 +13,14 @@ from local.azureml.invocation import Data, Invocation
 from local.azureml.workspace import Settings
 from local.changes import Changes
 from local.names import DATASTORE, TENANT, WORKSPACE_ID
+from local.rules import Rule
 
 ENDS = frozenset({"Completed", "Failed", "Canceled"})
 CANCEL_REQUESTED = "CancelRequested"
 
 
 class BatchJob(msgspec.Struct, kw_only=True):
-    """One batch job, as far as its state has come."""
+    """A batch job and its present state."""
 
     name: str
     friendly_name: str
@@ -34,18 +35,18 @@ class BatchJob(msgspec.Struct, kw_only=True):
     output_uri: str
     tags: dict[str, str]
     description: str
-    request_id: str | None  # the client's repeatability_request-id; nothing is made of it
+    request_id: str | None  # the client's repeatability_request-id; not used
     settings: Settings
-    pascal: bool  # whether its inputs and outputs are spelled in PascalCase
+    pascal: bool  # whether documents spell its inputs and outputs in PascalCase
     created: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def ended(self) -> bool:
-        """Whether the status is an end."""
+        """Whether the status is final."""
         return self.status in ENDS
 
     def document(self) -> dict[str, Any]:
-        """Return how the endpoint describes the job."""
+        """Return the document of the job."""
         key = f"{WORKSPACE_ID}/batchEndpoints/{self.endpoint}/jobs/{self.name}"
         studio = f"https://ml.azure.com/runs/{self.name}?wsid={WORKSPACE_ID}&tid={TENANT}"
         properties = {
@@ -72,26 +73,21 @@ class BatchJob(msgspec.Struct, kw_only=True):
         return _spelled(data, pascal=self.pascal)
 
 
-class Plan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to become of the next jobs that match."""
+class Plan(Rule[BatchJob], kw_only=True):
+    """What happens to the next jobs that match."""
 
     status: str = ""
-    """An end: the job ends so without running anything, so without an output.
-    Another state, known or invented: it stays there before it runs, until it is released.
-    CancelRequested: it also ignores cancels until then. Empty: as ever."""
+    """A final status: the job ends with it and runs nothing, so it has no output.
+    Another status, known or invented: the job stays in it before it runs, until it is resumed.
+    CancelRequested: until then the job also ignores cancels. Empty: the job runs as usual."""
     message: str = ""  # why it failed
-    hidden: bool = False  # not in listings, until it is released
-    gone: bool = False  # GET answers 404 too, until it is released
-    match: str = ""  # a regular expression that is searched for in endpoint, blank, input URI
-    times: int = 1  # how many jobs; -1: all
+    hidden: bool = False  # the job is left out of listings until it is resumed
+    gone: bool = False  # hidden, and its endpoint answers 404 until it is resumed, cancels too
+    match: str = ""  # a regular expression that is searched for in "<endpoint> <input URI>"
 
-    def takes(self, job: BatchJob) -> bool:
-        """Tell whether the plan is for this job, and count it."""
-        if self.times == 0 or not re.search(self.match, f"{job.endpoint} {job.input_uri}"):
-            return False
-        if self.times > 0:
-            self.times -= 1
-        return True
+    def matches(self, subject: BatchJob) -> bool:
+        """Return whether the plan is for a job."""
+        return bool(re.search(self.match, f"{subject.endpoint} {subject.input_uri}"))
 
 
 class Jobs(dict[str, BatchJob]):
@@ -99,22 +95,23 @@ class Jobs(dict[str, BatchJob]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden: set[str] = set()  # names that no listing shows
-        self.gone: set[str] = set()  # names that GET and cancel do not know either
-        self.history: list[tuple[str, str]] = []  # each change: the name and its new status
+        self.hidden: set[str] = set()  # names that listings leave out
+        self.gone: set[str] = set()  # names that GET and cancel do not find either
+        self.history: list[tuple[str, str]] = []  # each change: the name and the new status
         self._changes = Changes()
 
     def known(self, name: str, endpoint: str | None = None) -> BatchJob | None:
-        """Return the job of a name, if it is not gone and the endpoint's."""
+        """Return the job of a name, unless it is gone or another endpoint's."""
         job = self.get(name)
-        mine = job is not None and (endpoint is None or endpoint.lower() == job.endpoint.lower())
-        return job if mine and name not in self.gone else None
+        if job is None or name in self.gone:
+            return None
+        return job if endpoint is None or endpoint.lower() == job.endpoint.lower() else None
 
     def listed(self, endpoint: str) -> list[BatchJob | None]:
-        """Return the jobs of an endpoint, None for one that is left out of the listing."""
+        """Return the jobs of an endpoint, with None for each that its listing leaves out."""
         left_out = self.hidden | self.gone
-        mine = (job for job in self.values() if job.endpoint == endpoint)
-        return [None if job.name in left_out else job for job in mine]
+        jobs = (job for job in self.values() if job.endpoint == endpoint)
+        return [None if job.name in left_out else job for job in jobs]
 
     def change(self, job: BatchJob, status: str, message: str = "") -> None:
         """Change the status of a job, or add it."""
@@ -124,17 +121,17 @@ class Jobs(dict[str, BatchJob]):
         self._changes.happened()
 
     async def until(
-        self, true_of: Callable[[list[BatchJob]], bool], *, seconds: float
+        self, condition: Callable[[list[BatchJob]], bool], *, seconds: float
     ) -> list[BatchJob]:
-        """Wait until something is true of the jobs; return them. Raises TimeoutError."""
-        await self._changes.until(lambda: true_of(list(self.values())), seconds=seconds)
+        """Wait until a condition holds for the jobs; return them. Raises TimeoutError."""
+        await self._changes.until(lambda: condition(list(self.values())), seconds=seconds)
         return list(self.values())
 
 
 def new_job(
     endpoint: str, deployment: str, invocation: Invocation, request_id: str | None
 ) -> BatchJob:
-    """Return the job that an invocation asks for; a second one is another job."""
+    """Return a new job for an invocation; the same invocation twice makes two jobs."""
     name = f"batchjob-{uuid.uuid4()}"
     default = (
         f"azureml://datastores/{DATASTORE}/paths/{name}/{invocation.settings.output_file_name}"

@@ -1,4 +1,4 @@
-"""Where long operations are polled."""
+"""The paths where long operations are polled."""
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from local.azureml.part import AzureMl
 
 
 class OperationPaths:
-    """The paths that answers to PUT and DELETE name in their headers."""
+    """The paths that are in the headers of the answers to PUT and DELETE."""
 
     def __init__(self, part: AzureMl) -> None:
         self._part = part

@@ -1,4 +1,4 @@
-"""Long operations of the control plane, and what tests plan for them.
+"""Long operations of the control plane, and plans that tests make for them.
 
 ```
 InProgress → Succeeded
@@ -21,6 +21,7 @@ from msgspec import Meta
 from local.azureml.resources import SUCCEEDED, now
 from local.changes import Changes
 from local.names import LOCATION, SUBSCRIPTION
+from local.rules import Rule, first_applying
 
 CANCELED = "Canceled"
 FAILED = "Failed"
@@ -40,35 +41,30 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def status(self) -> str:
-        """How the operation ends."""
+        """The final status of the operation."""
         return CANCELED if self.code == CANCELED else FAILED
 
 
-class OperationPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to become of the next operations that match."""
+class OperationPlan(Rule[str], kw_only=True):
+    """What happens to the next operations that match."""
 
     match: str = ""  # a regular expression that is searched for in the path below the workspace
-    fails: Failure | None = None  # with the code Canceled it is canceled
-    seconds: Annotated[float, Meta(ge=0)] | None = None  # how long it lasts; None: as ever
-    times: int | None = 1  # how many operations; None: all
+    fails: Failure | None = None  # the error; code Canceled: it is canceled
+    seconds: Annotated[float, Meta(ge=0)] | None = None  # how long it lasts; None: as usual
 
-    def takes(self, path: str) -> bool:
-        """Tell whether the plan is for the operation on a resource, and count it."""
-        if self.times == 0 or not re.search(self.match, path):
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
+    def matches(self, subject: str) -> bool:
+        """Return whether the plan is for operations on the resource at a path."""
+        return bool(re.search(self.match, subject))
 
 
 @dataclass(kw_only=True)
 class Operation:
-    """One operation, as far as it has come."""
+    """An operation and its present status."""
 
     path: str  # of the resource, below the workspace
     verb: Verb
-    seconds: float  # that it lasts
-    result: Callable[[], dict[str, Any] | None]  # what became of the resource; None: it is gone
+    seconds: float  # its duration
+    result: Callable[[], dict[str, Any] | None]  # the resource afterwards; None: it is deleted
     status: str = "InProgress"
     error: Failure | None = None
     name: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -77,45 +73,45 @@ class Operation:
 
     @property
     def status_path(self) -> str:
-        """Where `Azure-AsyncOperation` says that it is polled."""
+        """The path in the header `Azure-AsyncOperation`."""
         return f"{STATUS}/{self.name}"
 
     @property
     def result_path(self) -> str:
-        """Where `Location` says that it is polled."""
+        """The path in the header `Location`."""
         return f"{RESULTS}/{self.name}"
 
     @property
     def retry_after(self) -> dict[str, str]:
-        """The header that says when to ask again, for an operation that takes its time."""
+        """The header Retry-After, for an operation of a second or more that is in progress."""
         left = self.seconds - (now() - self.started).total_seconds()
         if self.ended is not None or self.seconds < 1:
             return {}
         return {"Retry-After": str(max(1, min(int(left), _LONGEST_RETRY_AFTER)))}
 
     def document(self) -> dict[str, Any]:
-        """Return how ARM describes it."""
-        said: dict[str, Any] = {
+        """Return ARM's document of the operation."""
+        document: dict[str, Any] = {
             "id": self.status_path,
             "name": self.name,
             "status": self.status,
             "startTime": self.started.isoformat(),
         }
         if self.ended is not None:
-            said["endTime"] = self.ended.isoformat()
+            document["endTime"] = self.ended.isoformat()
         if self.error is not None:
-            said["error"] = msgspec.to_builtins(self.error)
-        return said
+            document["error"] = msgspec.to_builtins(self.error)
+        return document
 
 
 class Operations:
     """All operations by name."""
 
     def __init__(self, *, seconds: float) -> None:
-        self.seconds = seconds  # that an operation lasts
+        self.seconds = seconds  # the duration of an operation
         self.plans: list[OperationPlan] = []
         self._all: dict[str, Operation] = {}
-        self._released: dict[str, asyncio.Event] = {}  # of those in progress
+        self._resumed: dict[str, asyncio.Event] = {}  # of those in progress
         self._tasks: set[asyncio.Task[None]] = set()
         self._changes = Changes()
 
@@ -124,8 +120,8 @@ class Operations:
         return self._all.get(name)
 
     def in_progress(self, path: str, *, below: bool = False) -> Operation | None:
-        """Return an operation that runs on a resource, or on one below it."""
-        for name in self._released:
+        """Return the operation in progress on a resource, or on one below it."""
+        for name in self._resumed:
             operation = self._all[name]
             running, wanted = operation.path.lower(), path.lower()
             if running == wanted or (below and running.startswith(f"{wanted}/")):
@@ -140,32 +136,32 @@ class Operations:
         end: Callable[[Operation], None],
         result: Callable[[], dict[str, Any] | None],
     ) -> Operation:
-        """Begin an operation on a resource, as it is planned; `end` has its effect."""
-        plan = next((plan for plan in self.plans if plan.takes(path)), OperationPlan())
+        """Begin an operation on a resource, as planned; `end` is called to apply its effect."""
+        plan = first_applying(self.plans, path) or OperationPlan()
         seconds = self.seconds if plan.seconds is None else plan.seconds
         operation = Operation(path=path, verb=verb, seconds=seconds, result=result)
         self._all[operation.name] = operation
-        self._released[operation.name] = asyncio.Event()
+        self._resumed[operation.name] = asyncio.Event()
         task = asyncio.create_task(self._run(operation, plan.fails, end))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return operation
 
-    def release(self) -> None:
-        """Let all operations end at once, and forget plans."""
+    def resume(self) -> None:
+        """End all operations at once, and drop all plans."""
         self.plans.clear()
-        for released in self._released.values():
-            released.set()
+        for resumed in self._resumed.values():
+            resumed.set()
 
     async def until(
-        self, true_of: Callable[[list[Operation]], bool], *, seconds: float
+        self, condition: Callable[[list[Operation]], bool], *, seconds: float
     ) -> list[Operation]:
-        """Wait until something is true of the operations; return them. Raises TimeoutError."""
-        await self._changes.until(lambda: true_of(list(self._all.values())), seconds=seconds)
+        """Wait until a condition holds for the operations; return them. Raises TimeoutError."""
+        await self._changes.until(lambda: condition(list(self._all.values())), seconds=seconds)
         return list(self._all.values())
 
     async def close(self) -> None:
-        """Drop what runs."""
+        """Cancel the operations in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -176,10 +172,10 @@ class Operations:
     ) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(operation.seconds):
-                await self._released[operation.name].wait()
+                await self._resumed[operation.name].wait()
         operation.error = fails
         operation.status = fails.status if fails else SUCCEEDED
         operation.ended = now()
         end(operation)
-        del self._released[operation.name]
+        del self._resumed[operation.name]
         self._changes.happened()

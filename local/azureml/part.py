@@ -1,4 +1,4 @@
-"""The running Azure ML, as tests hold it in their hands."""
+"""The running Azure ML, as an object for tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from local.run_folder import RunFolder
 
 
 class AzureMl:
-    """ARM, the scoring URIs, and the jobs."""
+    """The state and the switches of ARM, the scoring URIs and the jobs."""
 
     def __init__(
         self,
@@ -28,14 +28,15 @@ class AzureMl:
         step_seconds: float,
         operation_seconds: float,
     ) -> None:
-        self.url = ""  # of ARM; the scoring URIs are below it
+        self.url = ""  # of ARM
+        self.scoring_url = ""  # what the scoring URIs begin with: another host, as in Azure
         self.workspace = workspace
-        self.data = workspace.data  # assets by name and version
-        self.resources = Resources()  # what was PUT
+        self.data = workspace.data  # data assets by name and version
+        self.resources = Resources()  # that were PUT
         self.operations = Operations(seconds=operation_seconds)
         self.faults = Faults()
         self.jobs = Jobs()
-        self.page_size = 100  # of listings
+        self.page_size = 100  # items on a page of a listing
         self.decode_percent = False  # whether percent escapes in azureml:// paths are decoded
         self.lifecycle = Lifecycle(self.jobs, self._score, step_seconds=step_seconds)
         self.files = RegisteredFiles(folder, workspace)
@@ -43,17 +44,17 @@ class AzureMl:
 
     @property
     def hidden(self) -> set[str]:
-        """Names of jobs that no listing shows."""
+        """Names of jobs that listings leave out."""
         return self.jobs.hidden
 
     @property
     def gone(self) -> set[str]:
-        """Names of jobs that are known no more: GET answers 404."""
+        """Names of jobs that seem not to exist: GET returns 404."""
         return self.jobs.gone
 
     @property
     def paused(self) -> bool:
-        """Whether jobs stay queued for now."""
+        """Whether jobs stay queued."""
         return self.lifecycle.paused
 
     @paused.setter
@@ -79,40 +80,40 @@ class AzureMl:
         self.operations.seconds = value
 
     def plan(self, plan: Plan) -> Plan:
-        """Plan what becomes of the next jobs that match."""
+        """Add a plan for the next jobs that match."""
         self.lifecycle.plans.append(plan)
         return plan
 
     def plan_operation(self, plan: OperationPlan) -> OperationPlan:
-        """Plan what becomes of the next operations that match."""
+        """Add a plan for the next operations that match."""
         self.operations.plans.append(plan)
         return plan
 
-    def release(self, name: str | None = None) -> None:
-        """Let a job go on that was held, hidden or gone.
+    def resume(self, name: str | None = None) -> None:
+        """Resume a job that a plan keeps in a state, and show it again if it is hidden or gone.
 
-        Without a name let all go on, end all operations, and forget plans.
+        Without a name do so for all jobs, end all operations at once, and drop all plans.
         """
-        self.lifecycle.release(name)
+        self.lifecycle.resume(name)
         if name is None:
-            self.operations.release()
+            self.operations.resume()
 
     async def until(
-        self, true_of: Callable[[list[BatchJob]], bool], *, seconds: float
+        self, condition: Callable[[list[BatchJob]], bool], *, seconds: float
     ) -> list[BatchJob]:
-        """Wait until something is true of the jobs; return them. Raises TimeoutError."""
-        return await self.jobs.until(true_of, seconds=seconds)
+        """Wait until a condition holds for the jobs; return them. Raises TimeoutError."""
+        return await self.jobs.until(condition, seconds=seconds)
 
     def scoring_uri(self, endpoint: str) -> str:
         """Return the address where an endpoint is invoked."""
-        return f"{self.url}/endpoints/{endpoint}/jobs"
+        return f"{self.scoring_url}/endpoints/{endpoint}/jobs"
 
     async def _score(self, job: BatchJob, deployment: Deployment) -> None:
         decode = self.decode_percent
         try:
             source = input_place(job.input_uri, job.kind, self.workspace, decode_percent=decode)
             target = output_place(job.output_uri, self.workspace, decode_percent=decode)
-        except ValueError as mistake:  # it was right when the job was made
+        except ValueError as mistake:  # it was valid when the job was created
             raise JobFailed(str(mistake)) from None
         program = Program(
             code=await self._here(deployment.code),

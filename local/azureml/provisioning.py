@@ -1,9 +1,9 @@
-"""PUT and DELETE that take their time: a state meanwhile, an operation to poll, an effect at the end.
+"""PUT and DELETE as long operations: a state, an operation to poll, an effect at the end.
 
 ```
 (none) → Creating ─┬→ Succeeded → Updating ─┬→ Succeeded
                    │      └→ Deleting → (none)
-                   └→ Failed, Canceled      └→ Failed, Canceled     a PUT mends it
+                   └→ Failed, Canceled      └→ Failed, Canceled     another PUT repairs it
 ```
 """
 
@@ -23,7 +23,7 @@ Effect = Callable[[Operation], None]
 
 
 def nothing(_: Operation) -> None:
-    """Have no further effect."""
+    """Do nothing at the end of an operation."""
 
 
 class Provisioning:
@@ -32,10 +32,10 @@ class Provisioning:
     def __init__(self, part: AzureMl, document: Document, *, in_properties: bool) -> None:
         self._part = part
         self._document = document
-        self._in_properties = in_properties  # whether documents name the operation, too
+        self._in_properties = in_properties  # whether documents have the operation's URI
 
     def conflict(self, path: str, *, below: bool = False) -> web.Response | None:
-        """Return a refusal if an operation runs on a resource, or on one below it."""
+        """Return a refusal if an operation is in progress on a resource, or on one below it."""
         running = self._part.operations.in_progress(path, below=below)
         if running is None:
             return None
@@ -45,7 +45,7 @@ class Provisioning:
     def put(
         self, request: web.Request, path: str, body: Any, ended: Effect = nothing
     ) -> web.Response:
-        """Begin to make or to replace a resource; `ended` is called at the end."""
+        """Begin to create or replace a resource; `ended` is called at the end."""
         resource = self._part.resources.get(path)
         status = 201 if resource is None else 200
         if resource is None:
@@ -66,7 +66,7 @@ class Provisioning:
     def _begin(
         self, request: web.Request, resource: Resource, verb: Verb, ended: Effect
     ) -> dict[str, str]:
-        """Begin an operation; return the headers that tell of it."""
+        """Begin an operation; return the headers that say where to poll it."""
 
         def end(operation: Operation) -> None:
             resource.state = operation.status

@@ -1,4 +1,4 @@
-"""Reading the body of a PUT; what is wrong with it is told as ARM does, with details."""
+"""Reads the body of a PUT; mistakes are reported in ARM's form, with details."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -8,18 +8,17 @@ import msgspec
 from aiohttp import web
 
 from local.azureml.answers import refused
+from scoring.field_errors import field_error
 
 _TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
-_WHERE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
-_FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`")
-_CODES = {"contains unknown": "UnknownProperty", "missing required": "MissingProperty"}
+_CODES = {"unknown": "UnknownProperty", "missing": "MissingProperty", "invalid": "InvalidValue"}
 _READ_ONLY = ("id", "name", "type", "systemData")
 
 T = TypeVar("T")
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a body."""
+    """One mistake in a body."""
 
     code: str
     message: str
@@ -42,9 +41,8 @@ class InvalidBody(Exception):
 async def read(request: web.Request, body: type[T], read_only: Collection[str] = ()) -> T:
     """Read a body.
 
-    Properties that are `read_only` may be sent, as in a document that came from GET, and are
-    passed over. As the service does, this takes null for what is left out, a number in quotes,
-    and a comma before a closing bracket.
+    Properties that are `read_only` are ignored, so that a document from GET can be sent back. As in
+    Azure, null counts as absent, numbers may be in quotes, and a trailing comma is accepted.
 
     Raises:
         InvalidBody: it is not JSON, or not of this type.
@@ -68,7 +66,7 @@ def check(mistakes: Iterator[Mistake]) -> None:
 
 
 def check_name(pattern: str, name: str, what: str = "name") -> None:
-    """Raise InvalidBody if a name in the path is none that the service takes."""
+    """Raise InvalidBody if a name in the path is not valid."""
     if not re.fullmatch(pattern, name):
         raise InvalidBody(Mistake("InvalidName", f"{what}: {name!r} is not {pattern}", what))
 
@@ -81,24 +79,21 @@ def _document(body: bytes) -> dict[str, Any]:
         raise InvalidBody(Mistake("InvalidJson", f"The body is not JSON: {error}", "")) from None
     if not isinstance(document, dict):
         raise InvalidBody(Mistake("InvalidValue", "The body must be an object", ""))
-    given = _given(document)
+    given = _without_nulls(document)
     assert isinstance(given, dict)
     return given
 
 
-def _given(value: Any) -> Any:
-    """Return a value without what is null in it."""
+def _without_nulls(value: Any) -> Any:
+    """Return a value without the properties that are null, at any depth."""
     if isinstance(value, dict):
-        return {name: _given(one) for name, one in value.items() if one is not None}
-    return [_given(one) for one in value] if isinstance(value, list) else value
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def _mistake(error: msgspec.ValidationError) -> Mistake:
-    told = _WHERE.fullmatch(str(error))
-    assert told is not None
-    message, where = told["message"], told["where"] or ""
-    field = _FIELD.fullmatch(message)
-    if field:
-        target = f"{where}.{field['name']}".removeprefix(".")
-        return Mistake(_CODES[field["what"]], f"{message} at {target}", target)
-    return Mistake("InvalidValue", f"{where}: {message}".removeprefix(": "), where)
+    wrong = field_error(error)
+    message = f"{wrong.field}: {wrong.message}".removeprefix(": ")
+    if wrong.kind != "invalid":
+        message = f"{wrong.message} at {wrong.field}"
+    return Mistake(_CODES[wrong.kind], message, wrong.field)

@@ -1,4 +1,4 @@
-"""The files of registered codes and models, downloaded once for each version."""
+"""The files of registered codes and models, downloaded once per version."""
 
 import asyncio
 import shutil
@@ -14,9 +14,9 @@ from local.run_folder import RunFolder
 
 
 class RegisteredFiles:
-    """What has been downloaded, below `registered` in the run folder.
+    """The downloaded files, in the folder `registered` of the run folder.
 
-    Each registration has a folder of its own, which appears there when it is complete.
+    It has a folder for each registration, which appears when the download is complete.
     """
 
     def __init__(self, folder: RunFolder, workspace: Workspace) -> None:
@@ -26,20 +26,20 @@ class RegisteredFiles:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def clear(self) -> None:
-        """Remove what an earlier process has left: its registrations are gone."""
+        """Remove the files of an earlier process: its registrations no longer exist."""
         shutil.rmtree(self._path, ignore_errors=True)
 
     async def local(self, files: Files, *, decode_percent: bool) -> Path:
-        """Return where files are on this machine.
+        """Return the local path of files, and download them if necessary.
 
         Raises:
-            JobFailed: there are none.
+            JobFailed: they do not exist.
         """
         if isinstance(files, Path):
             return files
         try:
             place = stored_place(files.uri, self._workspace, decode_percent=decode_percent)
-        except ValueError as mistake:  # it was right when it was registered
+        except ValueError as mistake:  # it was valid when it was registered
             raise JobFailed(str(mistake)) from None
         if files.folder:
             place = replace(place, path=f"{place.path.rstrip('/')}/")

@@ -1,4 +1,4 @@
-"""What was PUT: the resources of the workspace by their path below it, compared without case."""
+"""The resources that were PUT, by path below the workspace; upper and lower case do not matter."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ SUCCEEDED = "Succeeded"
 
 
 def now() -> datetime:
-    """Return the time that a resource was made or changed at."""
+    """Return the time at which a resource is created or changed."""
     return datetime.now(UTC)
 
 
 @dataclass(kw_only=True)
 class Resource:
-    """One resource."""
+    """A resource of the workspace."""
 
-    path: str  # below the workspace, as it was PUT first
-    body: Any  # of `bodies`
-    state: str = SUCCEEDED  # of its provisioning
-    operation_uri: str | None = None  # where the latest operation on it is polled
+    path: str  # below the workspace, as spelled in the first PUT
+    body: Any  # a body class of `bodies`
+    state: str = SUCCEEDED  # the provisioning state
+    operation_uri: str | None = None  # where to poll the latest operation on it
     created: datetime = field(default_factory=now)
     modified: datetime = field(default_factory=now)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Which registration it is: after a DELETE and a PUT another than before."""
+    """Identifies the registration: after a DELETE, another PUT gives another key."""
 
     @property
     def name(self) -> str:
@@ -36,11 +36,11 @@ class Resource:
         return self.path.rpartition("/")[2]
 
     def replace(self, body: Any) -> None:
-        """Replace what was PUT."""
+        """Replace the body."""
         self.body, self.modified = body, now()
 
     def document(self, **more: Any) -> dict[str, Any]:
-        """Return how ARM describes it; `more` are properties that it has besides what was PUT."""
+        """Return ARM's document of it; `more` are properties that are not in the body."""
         body = msgspec.to_builtins(self.body)
         properties = {**body.pop("properties"), "provisioningState": self.state, **more}
         if self.operation_uri is not None:
@@ -57,7 +57,7 @@ class Resources:
         self._by_path: dict[str, Resource] = {}
 
     def get(self, path: str) -> Resource | None:
-        """Return the resource at a path."""
+        """Return the resource at a path, if there is one."""
         return self._by_path.get(path.lower())
 
     def add(self, resource: Resource) -> Resource:
@@ -65,9 +65,9 @@ class Resources:
         return self._by_path.setdefault(resource.path.lower(), resource)
 
     def remove(self, path: str) -> None:
-        """Remove the resource at a path, and all below it."""
-        gone = path.lower()
-        for one in [p for p in self._by_path if p == gone or p.startswith(f"{gone}/")]:
+        """Remove the resource at a path, and all resources below it."""
+        top = path.lower()
+        for one in [p for p in self._by_path if p == top or p.startswith(f"{top}/")]:
             del self._by_path[one]
 
     def within(self, collection: str) -> list[Resource]:

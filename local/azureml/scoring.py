@@ -1,4 +1,4 @@
-"""One job's work: fetch its input, run the scoring script in a process, put its output."""
+"""The work of a job: download the input, run the scoring script in a process, upload the output."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ _WORKER = Path(__file__).with_name("worker.py")
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker is told."""
+    """The input of the worker process."""
 
     code: str  # a folder
-    script: str  # in it
+    script: str  # in that folder
     files: list[str]
     mini_batch_size: int
     max_retries: int
@@ -34,15 +34,15 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     output_action: str
     output: str  # a folder
     output_file_name: str
-    error: str  # the file that says why it failed
+    error: str  # a file for the reason if the job fails
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What a deployment runs, on this machine."""
+    """The files of a deployment on this machine."""
 
     code: Path  # the folder
-    script: str  # within it
+    script: str  # in the folder
     model: Path | None  # file or folder
     environment_variables: Mapping[str, str]
 
@@ -50,15 +50,15 @@ class Program:
 async def score(
     folder: RunFolder, job: BatchJob, program: Program, source: ContainerRef, target: BlobPath
 ) -> None:
-    """Score a job's input; its output exists when this returns.
+    """Score a job's input and upload the output.
 
-    The output folder of the script, `AZUREML_BI_OUTPUT_PATH`, is the folder of the output file:
-    what a script leaves there is uploaded beside it. `append_row` writes the output file itself.
-    With `summary_only` nothing is made up: the output file exists if the script writes one of
-    its name. The script's output and log go to `jobs/<job>.log` in the run folder.
+    All files that the script writes to `AZUREML_BI_OUTPUT_PATH` are uploaded to the folder of the
+    output file. With `append_row`, the worker writes the output file; with `summary_only`, there is
+    one only if the script writes a file of that name. The script's standard output and log go to
+    `jobs/<job>.log` in the run folder.
 
     Raises:
-        JobFailed: the input is not there, the output is, or the script failed.
+        JobFailed: the input does not exist, the output already exists, or the script failed.
     """
     async with blobs.opened(folder) as storage:
         with _job_folder(folder.path / "jobs" / job.name, program.model) as own:
@@ -70,7 +70,7 @@ async def score(
 
 @contextlib.contextmanager
 def _job_folder(own: Path, model: Path | None) -> Iterator[Path]:
-    """Keep a folder for one job, with the model in it as Azure ML mounts it."""
+    """Create the folder of a job, with the model in it as Azure ML mounts it; remove it afterwards."""
     try:
         for part in ("input", "output", "model"):
             (own / part).mkdir(parents=True)
@@ -82,7 +82,7 @@ def _job_folder(own: Path, model: Path | None) -> Iterator[Path]:
 
 
 def _link(model: Path, to: Path) -> None:
-    """Link each file, in folders of its own: no script that looks for files goes through links."""
+    """Link each file, not the folder: scripts that search for files do not follow links to folders."""
     if model.is_dir():
         shutil.copytree(model, to, copy_function=os.symlink)
     else:
@@ -111,18 +111,18 @@ async def _run(work: Work, program: Program, own: Path) -> None:
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", str(_WORKER)),
-            stdin=asyncio.subprocess.PIPE,  # the lifeline: it ends when we do
+            stdin=asyncio.subprocess.PIPE,  # it ends when this process ends, and the worker with it
             stdout=output,
             stderr=output,
             env=_environment(program.environment_variables, own),
             start_new_session=True,
         )
     try:
-        await _tell(process, work)
+        await _send(process, work)
         status = await process.wait()
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # it, and what it started
+            os.killpg(process.pid, signal.SIGKILL)  # the worker and its children
         await process.wait()
     if status:
         raise JobFailed(
@@ -130,18 +130,18 @@ async def _run(work: Work, program: Program, own: Path) -> None:
         )
 
 
-async def _tell(process: asyncio.subprocess.Process, work: Work) -> None:
+async def _send(process: asyncio.subprocess.Process, work: Work) -> None:
     assert process.stdin is not None
-    with contextlib.suppress(ConnectionError):  # it ended at once: its exit code tells
+    with contextlib.suppress(ConnectionError):  # it has ended already: see its exit code
         process.stdin.write(msgspec.json.encode(work) + b"\n")
         await process.stdin.drain()
 
 
-def _reason(work: Work, otherwise: str) -> str:
+def _reason(work: Work, default: str) -> str:
     try:
         return Path(work.error).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return otherwise
+        return default
 
 
 def _environment(own_variables: Mapping[str, str], own: Path) -> dict[str, str]:
@@ -155,7 +155,7 @@ def _environment(own_variables: Mapping[str, str], own: Path) -> dict[str, str]:
 
 
 async def _upload(storage: Blobs, output: Path, target: BlobPath, job: str) -> None:
-    """Upload what the script left; the output file comes last, so that it stands for the rest."""
+    """Upload the script's files; the output file comes last, so once it is there, all are."""
     beside, main = PurePosixPath(target.path).parent, blobs.file_name(target.path)
     for name in sorted(_files_below(output), key=lambda name: (name == main, name)):
         path = target.path if name == main else str(beside / name)

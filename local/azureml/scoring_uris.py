@@ -1,4 +1,4 @@
-"""The scoring URIs: invoke an endpoint, list its jobs, get one."""
+"""The scoring URIs: invoke an endpoint, list its jobs, get a job."""
 
 import msgspec
 from aiohttp import web
@@ -19,7 +19,7 @@ _NO_DEFAULT = (
 
 
 class ScoringUris:
-    """The paths below each endpoint's scoring URI."""
+    """The paths of each endpoint's scoring URI."""
 
     def __init__(self, part: AzureMl) -> None:
         self._part = part
@@ -39,7 +39,7 @@ class ScoringUris:
         if isinstance(deployment, web.Response):
             return deployment
         try:
-            asked = invocation.read(
+            wanted = invocation.read(
                 await request.read(),
                 self._part.workspace,
                 deployment.settings,
@@ -49,7 +49,7 @@ class ScoringUris:
             mistakes = msgspec.json.encode([refusal.mistake])
             return web.Response(status=400, body=mistakes, content_type="application/json")
         request_id = request.headers.get(_REQUEST_ID)
-        job = new_job(endpoint.name, deployment.name, asked, request_id)
+        job = new_job(endpoint.name, deployment.name, wanted, request_id)
         self._part.lifecycle.begin(job, deployment)
         return web.json_response(job.document(), status=201)
 
@@ -68,7 +68,7 @@ class ScoringUris:
         return self._part.workspace.endpoint(request.match_info["endpoint"])
 
     def _deployment(self, request: web.Request, endpoint: Endpoint) -> Deployment | web.Response:
-        """Return the deployment that a request names, or the default one, or a refusal."""
+        """Return the deployment that a request names, else the default one; or a refusal."""
         name = request.headers.get(_DEPLOYMENT) or endpoint.default_deployment
         if name is None:
             return refused(400, "BadRequest", _NO_DEFAULT)

@@ -1,4 +1,4 @@
-"""The forms that the URI of an input or an output may have, and where each leads."""
+"""The forms of the URI of an input or an output, and the storage that each names."""
 
 import re
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class BlobPath:
 
 @dataclass(frozen=True)
 class WebUrl:
-    """A file that anybody may GET."""
+    """A file on the web, without authorization."""
 
     url: str
 
@@ -51,7 +51,7 @@ def input_place(uri: str, kind: str, workspace: Workspace, *, decode_percent: bo
     """Return where an input of a kind (UriFile, UriFolder) is.
 
     Raises:
-        ValueError: the URI has none of the known forms, or names what the workspace does not know.
+        ValueError: the URI has no known form, or names something that does not exist.
     """
     if (found := _asset(uri)) is not None:
         uri = _uri_of_asset(found, kind, workspace)
@@ -61,10 +61,10 @@ def input_place(uri: str, kind: str, workspace: Workspace, *, decode_percent: bo
 
 
 def stored_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
-    """Return where in our storage the files of a code or a model are.
+    """Return where the files of a code or a model are in our storage.
 
     Raises:
-        ValueError: they are not in our storage.
+        ValueError: the URI does not name a file or folder in our storage.
     """
     if not uri.lower().startswith("https://"):
         place = _in_datastore(uri, workspace, decode_percent=decode_percent)
@@ -79,15 +79,15 @@ def stored_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> Blo
 
 
 def is_asset(uri: str) -> bool:
-    """Tell whether a URI names a data asset."""
+    """Return whether a URI names a data asset."""
     return _asset(uri) is not None
 
 
 def output_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
-    """Return where an output file is to be written.
+    """Return where to write an output file.
 
     Raises:
-        ValueError: it is no file on a registered datastore in blob storage.
+        ValueError: the URI does not name a file on a datastore in blob storage.
     """
     found = _DATASTORE.fullmatch(uri)
     store = workspace.datastores.get(found["datastore"]) if found else None
@@ -102,7 +102,7 @@ def output_place(uri: str, workspace: Workspace, *, decode_percent: bool) -> Blo
 def _in_datastore(uri: str, workspace: Workspace, *, decode_percent: bool) -> BlobPath:
     found = _DATASTORE.fullmatch(uri)
     if found is None:
-        raise ValueError("the URI has none of the forms that a batch endpoint takes")
+        raise ValueError("the URI has none of the forms that a batch endpoint accepts")
     _check_ours(found)
     store = workspace.datastores.get(found["datastore"])
     if store is None:
@@ -127,14 +127,14 @@ def _uri_of_asset(found: re.Match[str], kind: str, workspace: Workspace) -> str:
 
 
 def _check_ours(found: re.Match[str]) -> None:
-    for name, said in found.groupdict().items():
+    for name, value in found.groupdict().items():
         ours = _OURS.get(name)
-        if ours is not None and said is not None and said.lower() != ours.lower():
-            raise ValueError(f"{said!r} is not this workspace's: expected {ours!r}")
+        if ours is not None and value is not None and value.lower() != ours.lower():
+            raise ValueError(f"{value!r} is not this workspace's: expected {ours!r}")
 
 
 def _own_blob(url: str) -> BlobPath | None:
-    """Read the URL of a blob in our storage, with the account in the host or in the path."""
+    """Return the blob of a URL in our storage, which has the account in its host or its path."""
     parts = urlsplit(url)
     host, path = parts.hostname or "", unquote(parts.path).removeprefix("/")
     label, _, domain = host.partition(".")

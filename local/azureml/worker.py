@@ -1,8 +1,8 @@
 """The process that runs one job's scoring script: `python -P worker.py`.
 
-It reads one line of JSON, a `Work` of `local.azureml.scoring`, from standard input, which stays
-open for as long as the parent lives: when it ends, this process and what it started end too.
-It exits with 0, or leaves the reason in the file `error`. Only the standard library is imported.
+It reads a line of JSON, a `Work` of `local.azureml.scoring`, from standard input. Standard input
+stays open while the parent runs; when it ends, this process and its children are killed. The exit
+status is 0, or the reason is in the file `error`. It imports the standard library only.
 """
 
 import importlib.util
@@ -17,15 +17,15 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-_ALL_IGNORED = -1  # this error threshold is never exceeded
+_NO_THRESHOLD = -1  # any number of files may fail
 
 
 class ScoringError(Exception):
-    """The job failed; the message is for the person who reads the job's error."""
+    """The job failed; the message becomes the job's error."""
 
 
 class Score:
-    """One run of a scoring script over all files of a job."""
+    """Runs a scoring script over all files of a job."""
 
     def __init__(self, work: dict[str, Any], script: ModuleType) -> None:
         self._work = work
@@ -35,12 +35,12 @@ class Score:
         self.last_error = ""
 
     def all(self) -> None:
-        """Score mini-batch by mini-batch. Raises ScoringError beyond the error threshold."""
+        """Score all mini-batches. Raises ScoringError if the error threshold is exceeded."""
         if self._appends:
-            self._output.touch()  # also a job without a single result has its output file
+            self._output.touch()  # a job without results has an output file, too
         for mini_batch in self._mini_batches():
             self.failed += len(mini_batch) - self._scored(mini_batch)
-            if self._work["error_threshold"] != _ALL_IGNORED:
+            if self._work["error_threshold"] != _NO_THRESHOLD:
                 self._check_threshold()
 
     @property
@@ -53,11 +53,11 @@ class Score:
             yield files[start : start + size]
 
     def _scored(self, mini_batch: list[str]) -> int:
-        """Return how many files of a mini-batch have a result: none if every try failed."""
+        """Return how many files of a mini-batch have a result: 0 if all attempts failed."""
         for _ in range(1 + self._work["max_retries"]):
             try:
                 result = _checked(self._within_timeout(mini_batch))
-            except Exception as error:  # noqa: BLE001 - whatever the script does is its failure
+            except Exception as error:  # noqa: BLE001 - any error of the script fails the attempt
                 self.last_error = describe(error)
             else:
                 self.last_error = ""
@@ -67,7 +67,7 @@ class Score:
         return 0
 
     def _within_timeout(self, mini_batch: list[str]) -> Any:
-        """Call run(). A signal interrupts it, but not within a call to C that does not return."""
+        """Call run(). A signal interrupts it at the timeout, but not within a call of C code."""
         seconds = self._work["timeout"]
 
         def stop(_: int, __: FrameType | None) -> NoReturn:
@@ -98,7 +98,7 @@ class Score:
 
 
 def _checked(result: Any) -> Any:
-    """Return what run() returned if it can be taken; a data frame needs pandas only if it is one."""
+    """Check the type of run()'s result; convert an array to a list."""
     if _is_data_frame(result) or isinstance(result, list | tuple):
         return result
     if type(result).__name__ == "ndarray":
@@ -107,18 +107,18 @@ def _checked(result: Any) -> Any:
 
 
 def _is_data_frame(result: Any) -> bool:
-    pandas = sys.modules.get("pandas")
+    pandas = sys.modules.get("pandas")  # imported by scripts that use it, not here
     return pandas is not None and isinstance(result, pandas.DataFrame)
 
 
 def describe(error: BaseException) -> str:
-    """Write a traceback to the log; return its last line."""
+    """Log a traceback; return its last line."""
     traceback.print_exception(error)
     return traceback.format_exception_only(error)[-1].strip()
 
 
 def _load(script: Path) -> ModuleType:
-    """Import the scoring script, in the folder of the code, as Azure ML does."""
+    """Import the scoring script from the folder of the code, as Azure ML does."""
     sys.path.insert(0, str(script.parent))
     if Path.cwd() != script.parent:
         sys.path.insert(0, str(Path.cwd()))
@@ -134,7 +134,7 @@ def _load(script: Path) -> ModuleType:
 
 
 def _tie_to_parent() -> None:
-    """Keep standard input for ourselves, and end with our whole session when it ends."""
+    """Hide standard input from the script, and kill the whole process group when it ends."""
     lifeline = os.dup(0)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -148,18 +148,18 @@ def _tie_to_parent() -> None:
 
 def _read_work() -> dict[str, Any]:
     line = b""
-    while not line.endswith(b"\n"):  # unbuffered: what is read ahead would be lost to the lifeline
+    while not line.endswith(b"\n"):  # unbuffered, so that nothing after the line is consumed
         chunk = os.read(0, 1 << 16)
         if not chunk:
-            os._exit(1)  # the parent is gone
+            os._exit(1)  # the parent has ended
         line += chunk
     work: dict[str, Any] = json.loads(line)
     return work
 
 
 def main() -> int:
-    """Do the work; return the exit status."""
-    sys.dont_write_bytecode = True  # leave nothing in the folders of others
+    """Score the files; return the exit status."""
+    sys.dont_write_bytecode = True  # leave no __pycache__ in the folders of the code
     work = _read_work()
     _tie_to_parent()
     os.chdir(work["code"])
@@ -169,7 +169,7 @@ def main() -> int:
         Score(work, script).all()
     except ScoringError as failure:
         Path(work["error"]).write_text(str(failure), encoding="utf-8")
-    except BaseException as error:  # noqa: BLE001 - also SystemExit is no success here
+    except BaseException as error:  # noqa: BLE001 - SystemExit is a failure here, too
         Path(work["error"]).write_text(describe(error), encoding="utf-8")
     else:
         return 0
@@ -179,4 +179,4 @@ def main() -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    os._exit(status)  # a thread that the script left behind keeps no job running
+    os._exit(status)  # do not wait for threads that the script has left behind

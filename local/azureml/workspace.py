@@ -1,6 +1,6 @@
-"""What a workspace knows: endpoints and their deployments, datastores, data assets.
+"""The content of a workspace: endpoints and their deployments, datastores, data assets.
 
-Everything here can be added to while the part runs.
+All of it can be changed while the part runs.
 """
 
 from collections.abc import Mapping
@@ -24,23 +24,23 @@ T = TypeVar("T")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a deployment scores; the defaults are Azure ML's. A job may have settings of its own."""
+    """Settings of a deployment, with Azure ML's defaults. A job may override them."""
 
     mini_batch_size: Positive = 10  # files
-    max_retries: Count = 3  # further tries of a mini-batch
-    timeout: timedelta = timedelta(seconds=30)  # of one try
-    error_threshold: Threshold = -1  # files without a result; -1: any number
+    max_retries: Count = 3  # retries of a mini-batch
+    timeout: timedelta = timedelta(seconds=30)  # of one attempt
+    error_threshold: Threshold = -1  # how many files may have no result; -1: any number
     output_action: Literal["append_row", "summary_only"] = "append_row"
     output_file_name: FileName = "predictions.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """The files of a registered version, in storage."""
+    """The files of a registered version of a code or a model, in storage."""
 
     key: str  # of the registration
     uri: str
-    folder: bool  # whether it must be a folder; else it may be a file, too
+    folder: bool  # whether it must be a folder; else it may also be a file
 
 
 Files = Path | Registered  # on this machine, or in storage
@@ -48,7 +48,7 @@ Files = Path | Registered  # on this machine, or in storage
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One way to score: a script, its model and its settings."""
+    """A deployment of an endpoint: a script, its model and its settings."""
 
     name: str
     code: Files  # the folder
@@ -70,7 +70,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Datastore:
-    """A registered place in storage."""
+    """A registered container in storage."""
 
     name: str
     kind: Literal["AzureBlob", "AzureDataLakeGen2"] = "AzureBlob"
@@ -88,23 +88,23 @@ def _datastores() -> dict[str, Datastore]:
 
 @dataclass(kw_only=True)
 class Workspace:
-    """The registry."""
+    """The content of the workspace."""
 
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     datastores: dict[str, Datastore] = field(default_factory=_datastores)
     data: dict[tuple[str, str], tuple[DataKind, str]] = field(default_factory=dict)
-    """Data assets by name and version: what they name, and any URI but another asset's."""
+    """Data assets by name and version: kind and URI; the URI is not that of another asset."""
 
     def endpoint(self, name: str) -> Endpoint | None:
-        """Return the endpoint of a name, in any case."""
+        """Return the endpoint of a name; upper and lower case do not matter."""
         return named(self.endpoints, name)
 
     def data_asset(self, name: str, version: str) -> tuple[DataKind, str] | None:
-        """Return a data asset, its name and version in any case."""
+        """Return a data asset; upper and lower case of name and version do not matter."""
         wanted = (name.lower(), version.lower())
         return next((v for k, v in self.data.items() if tuple(map(str.lower, k)) == wanted), None)
 
 
-def named(things: Mapping[str, T], name: str) -> T | None:
-    """Return the thing of a name, in any case."""
-    return next((one for key, one in things.items() if key.lower() == name.lower()), None)
+def named(items: Mapping[str, T], name: str) -> T | None:
+    """Return the item of a name; upper and lower case do not matter."""
+    return next((one for key, one in items.items() if key.lower() == name.lower()), None)

@@ -1,1 +1,1 @@
-"""The main job on real data: files are dropped, scored by real models, and the results checked."""
+"""The demo: real files are dropped, scored by real models, and the results are checked."""

@@ -1,4 +1,4 @@
-"""Two data sets that scikit-learn ships, each cut into what models learn from and what is dropped."""
+"""Two data sets of scikit-learn, each split into rows to train on and rows to drop as files."""
 
 import io
 from collections.abc import Iterator
@@ -16,59 +16,59 @@ _ROWS_DROPPED = 240
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
-    """A data set: rows to learn from, and rows to drop with their labels."""
+class Split:
+    """A data set: rows to train a model on, and rows to drop, each with their labels."""
 
-    learned: Any
-    learned_labels: Any
+    train: Any
+    train_labels: Any
     dropped: Any
     dropped_labels: Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file to drop, and what its predictions should say, in their order."""
+    """A file to drop, and the labels of its rows in order."""
 
     name: str
     content: bytes
     labels: list[int]
 
 
-def digits() -> Cut:
-    """Return handwritten digits: 64 pixels each."""
-    return _cut(datasets.load_digits(), _DIGITS_DROPPED)
+def digits() -> Split:
+    """Return handwritten digits of 64 pixels each."""
+    return _split(datasets.load_digits(), _DIGITS_DROPPED)
 
 
-def cancer() -> Cut:
-    """Return the measurements of tumours, as a table with named columns."""
-    return _cut(datasets.load_breast_cancer(as_frame=True), _ROWS_DROPPED)
+def cancer() -> Split:
+    """Return measurements of tumours, as a table with named columns."""
+    return _split(datasets.load_breast_cancer(as_frame=True), _ROWS_DROPPED)
 
 
 def digit_images(first: int, count: int) -> Iterator[File]:
-    """Yield digits that no model has seen as PNG files."""
-    cut = digits()
+    """Yield digits that are not trained on, as PNG files."""
+    split = digits()
     for number in range(first, first + count):
-        pixels = np.rint(cut.dropped[number].reshape(8, 8) / _BRIGHTEST * 255).astype(np.uint8)
+        pixels = np.rint(split.dropped[number].reshape(8, 8) / _BRIGHTEST * 255).astype(np.uint8)
         image = io.BytesIO()
         Image.fromarray(pixels).save(image, "png")
-        label = int(cut.dropped_labels[number])
+        label = int(split.dropped_labels[number])
         yield File(name=f"digit-{number:03}.png", content=image.getvalue(), labels=[label])
 
 
 def cancer_tables(count: int) -> Iterator[File]:
-    """Yield the rows that no model has seen as so many CSV files."""
-    cut = cancer()
+    """Yield the rows that are not trained on, as `count` CSV files."""
+    split = cancer()
     for number, rows in enumerate(np.array_split(np.arange(_ROWS_DROPPED), count), start=1):
-        table: pd.DataFrame = cut.dropped.iloc[rows]
-        labels = [int(label) for label in cut.dropped_labels.iloc[rows]]
+        table: pd.DataFrame = split.dropped.iloc[rows]
+        labels = [int(label) for label in split.dropped_labels.iloc[rows]]
         content = table.to_csv(index=False).encode()
         yield File(name=f"ward-{number:02}.csv", content=content, labels=labels)
 
 
-def _cut(data: Any, dropped: int) -> Cut:
-    return Cut(
-        learned=data.data[:-dropped],
-        learned_labels=data.target[:-dropped],
+def _split(data: Any, dropped: int) -> Split:
+    return Split(
+        train=data.data[:-dropped],
+        train_labels=data.target[:-dropped],
         dropped=data.data[-dropped:],
         dropped_labels=data.target[-dropped:],
     )

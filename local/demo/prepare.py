@@ -1,6 +1,6 @@
-"""Makes the models of the local deployments and samples to drop: a part of the set-up.
+"""Trains the models of the local deployments and writes sample files; part of the set-up.
 
-They are not kept in version control: a pickled model belongs to the library that wrote it.
+The models are not in version control: a pickled model fits one version of its library only.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 def prepare() -> None:
-    """Train each model on its part of the data, and write some of the rest into files."""
+    """Train each model on its training rows, and write some of the other rows into files."""
     _train("digits", SVC(gamma=0.001), data.digits())
     _train("cancer", RandomForestClassifier(n_estimators=50, random_state=0), data.cancer())
     _write(SAMPLES / "cancer", data.cancer_tables(10))
@@ -27,10 +27,10 @@ def prepare() -> None:
     (SAMPLES / "mine.done").touch()
 
 
-def _train(endpoint: str, model: Any, cut: data.Cut) -> None:
+def _train(endpoint: str, model: Any, split: data.Split) -> None:
     file = DEPLOYMENTS / endpoint / "model" / "model.joblib"
     file.parent.mkdir(exist_ok=True)
-    joblib.dump(model.fit(np.asarray(cut.learned), cut.learned_labels), file)
+    joblib.dump(model.fit(np.asarray(split.train), split.train_labels), file)
 
 
 def _write(folder: Path, files: Iterable[data.File]) -> None:

@@ -1,4 +1,4 @@
-"""The demo: drops files, waits for their completion events, checks predictions against labels."""
+"""Runs the demo: drops files, waits for completion events, compares predictions with labels."""
 
 import asyncio
 import csv
@@ -23,14 +23,14 @@ from local.run_folder import RunFolder
 
 _SECONDS = 150.0  # to wait for all events
 _GOOD_ENOUGH = 0.9  # accuracy
-_TRICKLE = 0.5  # seconds between two files of a folder that has no marker
+_TRICKLE = 0.5  # seconds between the files of a folder without a marker
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """What is scored by one job."""
+    """A file or folder that one job scores."""
 
     path: str  # of a file, or of a folder with a slash at its end
     files: list[data.File]
@@ -39,12 +39,12 @@ class Drop:
     receipt: bool = False
 
     def subject_ends(self, event: Event) -> bool:
-        """Tell whether an event is about this."""
+        """Return whether an event is about this file or folder."""
         return str(event["subject"]).endswith(f"/blobs/{self.path}")
 
 
 class DemoError(RuntimeError):
-    """Something that the demo shows did not come true."""
+    """The demo failed."""
 
 
 async def run(folder: RunFolder, *, program: Program = "local", hosts: int = 1) -> str:
@@ -60,7 +60,7 @@ async def run(folder: RunFolder, *, program: Program = "local", hosts: int = 1) 
     async with azure.start(folder) as running:
         print(await deploy(folder))
         with board.shown():
-            async with azure.hosts(folder, board.tell, count=hosts, program=program):
+            async with azure.hosts(folder, board.on_line, count=hosts, program=program):
                 await _drop_all(folder, drops)
                 events = await _all_events(running, drops)
         async with landing_container(folder) as container:
@@ -148,7 +148,7 @@ def _only_event(drop: Drop, events: list[Event]) -> Event:
 
 
 async def _receipt(container: ContainerClient, drop: Drop, events: list[Event]) -> str:
-    """Return the path of a receipt that says what the event says."""
+    """Check that a receipt equals the data of its event; return its path."""
     event = _only_event(drop, events)
     path = _output_path(event) + RECEIPT
     content = await _content(container, path)
@@ -158,7 +158,7 @@ async def _receipt(container: ContainerClient, drop: Drop, events: list[Event]) 
 
 
 async def _predictions(container: ContainerClient, event: Event) -> dict[str, list[int]]:
-    """Return the predictions of an output by file, in the order of the file's rows."""
+    """Return the predictions in an output, by file and in the order of the file's rows."""
     content = await _content(container, _output_path(event))
     predicted: dict[str, list[int]] = defaultdict(list)
     for row in csv.reader(io.StringIO(content.decode()), delimiter=" "):
@@ -171,7 +171,7 @@ def _output_path(event: Event) -> str:
 
 
 async def _content(container: ContainerClient, path: str) -> bytes:
-    """Return what a blob holds."""
+    """Return the content of a blob."""
     try:
         return bytes(await (await container.download_blob(path)).readall())
     except ResourceNotFoundError:

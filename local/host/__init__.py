@@ -1,8 +1,8 @@
-"""A small function host: runs an app's `function_app.py` as it is, in a process of its own.
+"""A small function host: runs an app's `function_app.py` unchanged, in a separate process.
 
-It does what Microsoft's host was seen to do as far as an app can tell: queue and timer triggers,
-retries and poison, one host for a timer, runs by hand, log lines. `start` starts it, or the Core
-Tools' `func start` in its place.
+It copies the observed behaviour of Microsoft's host, as far as an app can notice: queue and timer
+triggers, retries and poison queues, timers that run on one host only, runs by hand, log lines.
+`start` starts it, or the Core Tools' `func start` in its place.
 """
 
 import asyncio
@@ -35,73 +35,73 @@ class Host:
     """A running host process and what it has printed."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, url: str, tell: Callable[[str], None]
+        self, process: asyncio.subprocess.Process, url: str, on_line: Callable[[str], None]
     ) -> None:
         self.process = process
         self.url = url
         self.lines: list[str] = []
-        self._tell = tell
+        self._on_line = on_line
         self._changes = Changes()
         self._reading = asyncio.create_task(self._read())
         self._reading.add_done_callback(lambda _: self._changes.happened())
 
     @property
     def pid(self) -> int:
-        """The id of the process, which leads its own session."""
+        """The id of the process, which is the leader of its own session."""
         return self.process.pid
 
-    async def until(self, words: str, *, seconds: float = 30.0, times: int = 1) -> str:
-        """Wait for a line that matches a regular expression, the n-th of them; return it."""
+    async def until(self, pattern: str, *, seconds: float = 30.0, times: int = 1) -> str:
+        """Wait for the n-th line that matches a regular expression, n being `times`; return it."""
         found: list[str] = []
         looked_at = 0
 
         def enough() -> bool:
             nonlocal looked_at
-            found.extend(line for line in self.lines[looked_at:] if re.search(words, line))
+            found.extend(line for line in self.lines[looked_at:] if re.search(pattern, line))
             looked_at = len(self.lines)
             return len(found) >= times
 
         try:
             await self._changes.until(lambda: enough() or self._reading.done(), seconds=seconds)
         except TimeoutError:
-            raise TimeoutError(f"no line {times} like {words!r}: {self.last_words()}") from None
+            raise TimeoutError(f"no line {times} like {pattern!r}: {self.last_lines()}") from None
         if len(found) < times:
-            raise RuntimeError(f"the host has ended: {self.last_words()}")
+            raise RuntimeError(f"the host has ended: {self.last_lines()}")
         return found[times - 1]
 
     async def ended(self) -> int:
-        """Wait until it has ended; return its exit code. All that it printed is then there."""
+        """Wait until the process has ended; return its exit code. `lines` are complete then."""
         await self._reading
         return await self.process.wait()
 
-    def last_words(self) -> str:
-        """Return the last lines that it has printed."""
+    def last_lines(self) -> str:
+        """Return the last lines that the host has printed."""
         return "\n".join(["the last lines of the host", *self.lines[-20:]])
 
     async def run_by_hand(self, function: str, text: str = "") -> int:
-        """Ask for one run over the admin path; return the answer's status."""
+        """Request a run over the admin path; return the status of the answer."""
         url = f"{self.url}/admin/functions/{function}"
         body = {"input": text}
         async with aiohttp.ClientSession() as session, session.post(url, json=body) as answer:
             return answer.status
 
     async def stop(self) -> None:
-        """End the process as the platform would: SIGTERM, and SIGKILL if it stays."""
+        """End the process as the platform would: SIGTERM, then SIGKILL if it still runs."""
         self.terminate()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ENDS_WITHIN):
-                # Process.wait would wait for its children as well, as long as they could print.
+                # Process.wait would also wait for children that hold the output open.
                 while self.process.returncode is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         await self.kill()
 
     def terminate(self) -> None:
-        """Send SIGTERM, to itself and not to its children."""
+        """Send SIGTERM to the process, not to its children."""
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
 
     async def kill(self) -> None:
-        """End the process as a power cut would, and its children with it."""
+        """Kill the process and its children, as a power cut would."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.ended()
@@ -112,7 +112,7 @@ class Host:
             line = raw.decode(errors="replace").rstrip("\n")
             self.lines.append(line)
             self._changes.happened()
-            self._tell(line)
+            self._on_line(line)
 
 
 @contextlib.asynccontextmanager
@@ -123,11 +123,11 @@ async def start(
     *,
     name: str = "host",
     program: Program = "local",
-    tell: Callable[[str], None] = lambda _: None,
+    on_line: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Host]:
-    """Run a host over the app in a folder until the block ends.
+    """Run a host with the app of a folder until the block ends.
 
-    `tell` is called with each line that it prints.
+    `on_line` is called with each line that it prints.
     """
     command, url = _func() if program == "func" else (_own(folder), "")
     process = await asyncio.create_subprocess_exec(
@@ -140,9 +140,9 @@ async def start(
         limit=_LONGEST_LINE,
         start_new_session=True,
     )
-    host = Host(process, url, tell)
+    host = Host(process, url, on_line)
     try:
-        await (_until_it_answers(host) if program == "func" else _until_it_says_where(host))
+        await (_until_it_answers(host) if program == "func" else _until_it_listens(host))
         with folder.announced(name, url=host.url, pid=host.pid):
             yield host
     finally:
@@ -155,12 +155,12 @@ def _own(folder: RunFolder) -> list[str]:
 
 
 def _func() -> tuple[list[str], str]:
-    """Return the command of the Core Tools, $FUNC or else `func` of the PATH, and its URL."""
+    """Return the command of the Core Tools ($FUNC, else `func` of the PATH) and its URL."""
     wanted = os.environ.get("FUNC") or "func"
     found = shutil.which(wanted)
     if found is None:
         raise FileNotFoundError(
-            f"the Azure Functions Core Tools are not there: no program {wanted!r}."
+            f"the Azure Functions Core Tools were not found: no program {wanted!r}."
             " Put `func` on the PATH, or name it in FUNC"
         )
     port = _free_port()
@@ -169,11 +169,11 @@ def _func() -> tuple[list[str], str]:
 
 
 def _path() -> str:
-    """Return the PATH with this Python first: the Core Tools run the first that they find."""
+    """Return the PATH with this Python first, so that the Core Tools find and run it."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
-async def _until_it_says_where(host: Host) -> None:
+async def _until_it_listens(host: Host) -> None:
     line = await host.until(_LISTENING, seconds=_STARTS_WITHIN)
     host.url = line.rpartition(" ")[2]
 
@@ -184,10 +184,10 @@ async def _until_it_answers(host: Host) -> None:
             while not await _answers(session, f"{host.url}/admin/host/status"):
                 if host.process.returncode is not None:
                     await host.ended()
-                    raise RuntimeError(f"func start has ended: {host.last_words()}")
-                await asyncio.sleep(0.2)  # it prints nothing that could be waited for
+                    raise RuntimeError(f"func start has ended: {host.last_lines()}")
+                await asyncio.sleep(0.2)  # it prints no line that says that it is ready
     except TimeoutError:
-        raise TimeoutError(f"func start does not answer: {host.last_words()}") from None
+        raise TimeoutError(f"func start does not answer: {host.last_lines()}") from None
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

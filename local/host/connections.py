@@ -1,4 +1,4 @@
-"""Connections and names from app settings, in the shapes of the Functions ecosystem."""
+"""Connections and names from app settings, in the forms that Azure Functions defines."""
 
 import os
 import re
@@ -9,18 +9,18 @@ from azure.storage.queue.aio import QueueServiceClient
 
 Json = dict[str, Any]
 
-# Seconds between two attempts of one request; the SDK's own quarter of a minute is for production.
+# Seconds between two attempts of a request: the SDK's default of 15 is too long here.
 _RETRIES: Json = {"initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
 
 
 class MissingSettingError(Exception):
-    """A function needs a setting that is not there; it is disabled."""
+    """A setting that a function needs is missing; the function is disabled."""
 
 
 def queue_service(connection: str) -> QueueServiceClient:
-    """Return the queue service that a trigger's connection names.
+    """Return the queue service of a trigger's connection.
 
-    Raises MissingSettingError if there is neither a connection string nor an address.
+    Raises MissingSettingError if the settings have neither a connection string nor a URI for it.
     """
     secret = os.environ.get(connection)
     if secret:
@@ -35,7 +35,7 @@ def queue_service(connection: str) -> QueueServiceClient:
 
 
 def resolved(text: str) -> str:
-    """Replace each `%NAME%` by the setting of that name. Raises MissingSettingError."""
+    """Replace each `%NAME%` with the setting of that name. Raises MissingSettingError."""
 
     def setting(found: re.Match[str]) -> str:
         value = os.environ.get(found[1])
@@ -47,6 +47,6 @@ def resolved(text: str) -> str:
 
 
 def seconds(duration: str) -> float:
-    """Return the seconds of a duration in host.json: `hh:mm:ss`."""
+    """Return the seconds of a duration of host.json, `hh:mm:ss`."""
     hours, minutes, rest = duration.split(":")
     return 3_600 * int(hours) + 60 * int(minutes) + float(rest)

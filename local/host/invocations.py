@@ -1,4 +1,4 @@
-"""Functions of an app, and what happens when one is called."""
+"""The functions of an app, and how one is run."""
 
 import asyncio
 import inspect
@@ -13,15 +13,16 @@ from typing import Any
 
 from azure.functions import meta
 
-from local.host.log import Speaker, say, speaking
+from local.host import log
+from local.host.log import LogContext, log_context
 
 
 class FunctionLoadError(Exception):
-    """One fault in the app, and it has no function at all."""
+    """A function of the app cannot be loaded, so the app has no functions at all."""
 
 
 class Function:
-    """An indexed function: how to call it with what a trigger brings."""
+    """A function of the app, to be called with the data of its trigger."""
 
     def __init__(self, name: str, call: Callable[..., Any], trigger: Mapping[str, Any]) -> None:
         self.name = name
@@ -33,57 +34,59 @@ class Function:
     async def invoke(
         self, reason: str, data: meta.Datum, metadata: Mapping[str, meta.Datum], details: str = ""
     ) -> bool:
-        """Run the function; tell whether it succeeded.
+        """Run the function; return whether it succeeded.
 
-        Never returns if the function is never answered: an exception that is no `Exception`
-        leaves no answer and no line.
+        Never returns if the function raises a BaseException such as CancelledError: as in
+        Microsoft's host, such a run has no result and no log line.
         """
         invocation, began = str(uuid.uuid4()), time.monotonic()
         head = f"'Functions.{self.name}'"
         category = f"Function.{self.name}"
-        say("info", f"{category}[1]", f"Executing {head} (Reason='{reason}', Id={invocation})")
+        log.write(
+            "info", f"{category}[1]", f"Executing {head} (Reason='{reason}', Id={invocation})"
+        )
         if details:
-            say("info", f"{category}[0]", f"Trigger Details: {details}")
+            log.write("info", f"{category}[0]", f"Trigger Details: {details}")
         failure = await self._answer(self._converter.decode(data, trigger_metadata=dict(metadata)))
         took = f"Id={invocation}, Duration={1000 * (time.monotonic() - began):.0f}ms"
         if failure is None:
-            say("info", f"{category}[2]", f"Executed {head} (Succeeded, {took})")
+            log.write("info", f"{category}[2]", f"Executed {head} (Succeeded, {took})")
             return True
-        said = f"Result: Failure Exception: {type(failure).__name__}: {failure}"
-        said += f" Stack: {''.join(traceback.format_exception(failure))}"
-        say("fail", f"{category}[3]", f"Executed {head} (Failed, {took}) {said}")
-        say("fail", "Host.Results[0]", said)
+        result = f"Result: Failure Exception: {type(failure).__name__}: {failure}"
+        result += f" Stack: {''.join(traceback.format_exception(failure))}"
+        log.write("fail", f"{category}[3]", f"Executed {head} (Failed, {took}) {result}")
+        log.write("fail", "Host.Results[0]", result)
         return False
 
     async def _answer(self, argument: Any) -> Exception | None:
         answer: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._run(argument, answer))
-        self._tasks.add(task)  # else it could be collected as garbage while it runs
+        self._tasks.add(task)  # else the running task could be garbage-collected
         task.add_done_callback(self._tasks.discard)
         return await answer
 
     async def _run(self, argument: Any, answer: asyncio.Future[Exception | None]) -> None:
         try:
-            with speaking(self.name) as speaker:
-                returned = await self._returned(speaker, argument)
+            with log_context(self.name) as context:
+                returned = await self._returned(context, argument)
         except Exception as failure:  # noqa: BLE001
             answer.set_result(failure)
         except (SystemExit, KeyboardInterrupt) as end:
-            say("crit", "Host.Worker[0]", f"{self.name} ended the worker: {end!r}")
+            log.write("crit", "Host.Worker[0]", f"{self.name} ended the worker: {end!r}")
             os._exit(1)
         except BaseException:  # noqa: BLE001
-            return  # for ever without an answer
+            return  # the run never gets a result
         else:
             unwanted = TypeError(f"function {self.name} has no output binding for {returned!r}")
             answer.set_result(None if returned is None else unwanted)
 
-    async def _returned(self, speaker: Speaker, argument: Any) -> Any:
+    async def _returned(self, context: LogContext, argument: Any) -> Any:
         arguments = {self.trigger["name"]: argument}
         if inspect.iscoroutinefunction(self._call):
             return await self._call(**arguments)
 
         def in_a_thread() -> Any:
-            speaker.thread = threading.get_ident()
+            context.thread = threading.get_ident()
             return self._call(**arguments)
 
         return await asyncio.to_thread(in_a_thread)
@@ -112,7 +115,7 @@ def _converter(name: str, call: Callable[..., Any], trigger: Mapping[str, Any]) 
 def index(module: Any) -> list[Function]:
     """Return the functions of an imported `function_app`.
 
-    Raises FunctionLoadError, or whatever the app or the library raises.
+    Raises FunctionLoadError, and any exception of the app or the library.
     """
     return [
         Function(

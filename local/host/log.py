@@ -1,4 +1,4 @@
-"""The host's log: one line for each thing that happens, `level: Category[event] text`."""
+"""The host's log: lines of the form `level: Category[event] text`."""
 
 import contextlib
 import contextvars
@@ -14,57 +14,57 @@ _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
 @dataclasses.dataclass
-class Speaker:
-    """A run of a function: what it logs is passed on while it lasts, and from its thread only."""
+class LogContext:
+    """A run of a function; its records are logged during the run and from its thread only."""
 
     function: str
-    thread: int | None = None
+    thread: int | None = None  # None: the run has ended
 
 
-_speaker: contextvars.ContextVar[Speaker] = contextvars.ContextVar("speaker")
+_context: contextvars.ContextVar[LogContext] = contextvars.ContextVar("log context")
 
 
 @contextlib.contextmanager
-def speaking(function: str) -> Iterator[Speaker]:
-    """Let this task, and those that it starts, log in the name of a function."""
-    speaker = Speaker(function, threading.get_ident())
-    _speaker.set(speaker)
+def log_context(function: str) -> Iterator[LogContext]:
+    """Log the records of this task, and of tasks that it starts, under a function's name."""
+    context = LogContext(function, threading.get_ident())
+    _context.set(context)
     try:
-        yield speaker
+        yield context
     finally:
-        speaker.thread = None  # also for the tasks that outlive the run
+        context.thread = None  # tasks that outlive the run share the context: they log no more
 
 
-def say(level: str, category: str, text: str) -> None:
+def write(level: str, category: str, text: str) -> None:
     """Print one line of the log."""
-    sys.stdout.write(_line(level, category, text) + "\n")  # in one piece: threads write as well
+    sys.stdout.write(_line(level, category, text) + "\n")  # in one call: other threads write too
 
 
-def take_over() -> None:
-    """Send what the app logs to the host's log: from INFO on, and nothing from outside of runs."""
+def capture_logging() -> None:
+    """Send the app's log records to the host's log: INFO and above, from runs of functions only."""
     sys.stdout.reconfigure(  # type: ignore[union-attr]
         encoding="utf-8", errors="backslashreplace", line_buffering=True
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setLevel(logging.INFO)
     handler.setFormatter(_UserLines("%(message)s"))
-    handler.addFilter(lambda _: _has_a_voice())
+    handler.addFilter(lambda _: _in_a_run())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
 
 
 class _UserLines(logging.Formatter):
-    """Keeps level, text and traceback; the logger's name and what is extra are lost."""
+    """Formats level, message and traceback; the logger's name and extra fields are left out."""
 
     def format(self, record: logging.LogRecord) -> str:
         level = _LEVELS.get(record.levelname, "info")
-        return _line(level, f"Function.{_speaker.get().function}.User[0]", super().format(record))
+        return _line(level, f"Function.{_context.get().function}.User[0]", super().format(record))
 
 
-def _has_a_voice() -> bool:
-    speaker = _speaker.get(None)
-    return speaker is not None and speaker.thread == threading.get_ident()
+def _in_a_run() -> bool:
+    context = _context.get(None)
+    return context is not None and context.thread == threading.get_ident()
 
 
 def _line(level: str, category: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The queue trigger: polling, concurrency, retries and poison, as the storage extension does it."""
+"""The queue trigger: polling, concurrency, retries and poison queue, as in the storage extension."""
 
 import asyncio
 import base64
@@ -13,21 +13,21 @@ from azure.functions.meta import Datum
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
+from local.host import log
 from local.host.connections import Json, queue_service, resolved, seconds
 from local.host.invocations import Function
-from local.host.log import say
 
-_HIDDEN = 600.0  # seconds for which a received message is hidden
-_FIRST_GAP = 0.1  # seconds between two looks at a queue that had messages
+_VISIBILITY_TIMEOUT = 600.0  # seconds for which a received message is hidden
+_SHORTEST_WAIT = 0.1  # seconds between two polls of a queue
 
 
-def next_gap(gap: float, longest: float) -> float:
-    """Return how long to wait after a look that found nothing; `gap` is the wait before it."""
-    return min(max(_FIRST_GAP, 1.6 * gap), longest)
+def next_wait(wait: float, longest: float) -> float:
+    """Return how long to wait after a poll without messages; `wait` is the wait before it."""
+    return min(max(_SHORTEST_WAIT, 1.6 * wait), longest)
 
 
 class QueueListener:
-    """Feeds one function from its queue."""
+    """Runs a function for each message of its queue."""
 
     def __init__(self, function: Function, options: Json, pace: float) -> None:
         name = resolved(str(function.trigger["queueName"]))
@@ -39,32 +39,32 @@ class QueueListener:
         self._batch = int(options.get("batchSize", 16))
         self._threshold = int(options.get("newBatchThreshold", self._batch // 2))
         self._most_deliveries = int(options.get("maxDequeueCount", 5))
-        self._again_after = seconds(str(options.get("visibilityTimeout", "00:00:00"))) * pace
-        self._longest_gap = seconds(str(options.get("maxPollingInterval", "00:01:00")))
+        self._retry_delay = seconds(str(options.get("visibilityTimeout", "00:00:00"))) * pace
+        self._longest_wait = seconds(str(options.get("maxPollingInterval", "00:01:00")))
         self._base64 = options.get("messageEncoding", "base64") == "base64"
-        self._hidden = max(1, round(_HIDDEN * pace))
-        self._room = asyncio.Event()
+        self._hidden = max(1, round(_VISIBILITY_TIMEOUT * pace))
+        self._capacity = asyncio.Event()  # set when a run ends
         self.working: set[asyncio.Task[Any]] = set()
 
     async def listen(self) -> None:
         """Poll the queue until cancelled."""
-        gap = 0.0
+        wait = 0.0
         while True:
-            if await _unbroken(self._look()):
-                gap = 0.0
-                await self._until_room()
+            if await _to_the_end(self._poll()):
+                wait = 0.0
+                await self._until_capacity()
             else:
-                gap = next_gap(gap, self._longest_gap)
-                await asyncio.sleep(gap)
+                wait = next_wait(wait, self._longest_wait)
+                await asyncio.sleep(wait)
 
     async def run_by_hand(self, text: str) -> bool:
-        """Run once with a text that comes from no queue."""
+        """Run once, with a text in place of a message."""
         reason = "This function was programmatically called via the host APIs."
         metadata = {"DequeueCount": Datum("0", "json")}
         return await self._function.invoke(reason, Datum(text.encode(), "bytes"), metadata)
 
-    async def _look(self) -> bool:
-        """Start a run for each message that the queue gives; tell whether there was one."""
+    async def _poll(self) -> bool:
+        """Receive messages and start a run for each; return whether there were any."""
         messages = await self._receive()
         for message in messages:
             task = asyncio.create_task(self._process(message))
@@ -72,14 +72,14 @@ class QueueListener:
             task.add_done_callback(self._done)
         return bool(messages)
 
-    async def _until_room(self) -> None:
+    async def _until_capacity(self) -> None:
         while len(self.working) > self._threshold:
-            self._room.clear()
-            await self._room.wait()
+            self._capacity.clear()
+            await self._capacity.wait()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.working.discard(task)
-        self._room.set()
+        self._capacity.set()
 
     async def _receive(self) -> list[QueueMessage]:
         try:
@@ -90,14 +90,14 @@ class QueueListener:
         except (ResourceNotFoundError, StopAsyncIteration):
             return []
         except AzureError as failure:
-            _complain(failure)
+            _log_failure(failure)
             return []
 
     async def _process(self, message: QueueMessage) -> None:
         try:
             await self._deliver(message)
         except AzureError as failure:
-            _complain(failure)
+            _log_failure(failure)
 
     async def _deliver(self, message: QueueMessage) -> None:
         body, deliveries = self._body(message), message.dequeue_count or 1
@@ -106,14 +106,14 @@ class QueueListener:
         elif await self._call(message, body):
             await self._queue.delete_message(message)
         elif self._is_poison:
-            return  # hidden for the rest of its time, then again
+            return  # it is delivered again when its visibility timeout is over
         elif deliveries >= self._most_deliveries:
             await self._to_poison(message)
         else:
-            await self._queue.update_message(message, visibility_timeout=int(self._again_after))
+            await self._queue.update_message(message, visibility_timeout=int(self._retry_delay))
 
     async def _call(self, message: QueueMessage, body: bytes) -> bool:
-        """Call the function, and keep its message hidden for as long as there is no answer."""
+        """Call the function, and keep its message hidden until there is a result."""
         reason = f"New queue message detected on '{self._queue.queue_name}'."
         details = (
             f"MessageId: {message.id}, DequeueCount: {message.dequeue_count},"
@@ -123,8 +123,8 @@ class QueueListener:
         run = asyncio.ensure_future(call)
         while not (await asyncio.wait({run}, timeout=self._hidden / 2))[0]:
             with contextlib.suppress(AzureError):
-                kept = await self._queue.update_message(message, visibility_timeout=self._hidden)
-                message.pop_receipt = kept.pop_receipt
+                hidden = await self._queue.update_message(message, visibility_timeout=self._hidden)
+                message.pop_receipt = hidden.pop_receipt
         return run.result()
 
     def _body(self, message: QueueMessage) -> bytes | None:
@@ -137,7 +137,7 @@ class QueueListener:
             return None
 
     async def _to_poison(self, message: QueueMessage) -> None:
-        say(
+        log.write(
             "warn",
             "Microsoft.Azure.WebJobs.Host.Queues.QueueProcessor[0]",
             f"Message has reached MaxDequeueCount of {self._most_deliveries}."
@@ -147,10 +147,11 @@ class QueueListener:
         await self._queue.delete_message(message)
 
 
-async def _unbroken(work: Coroutine[Any, Any, bool]) -> bool:
-    """Do a piece of work to its end, and be cancelled then if it was asked for meanwhile.
+async def _to_the_end(work: Coroutine[Any, Any, bool]) -> bool:
+    """Run a coroutine to its end; a cancellation in the meantime takes effect after it.
 
-    What a look at the queue hides would be lost for ten minutes if nobody waited for its answer.
+    A poll that is cut off may have hidden messages already. Nobody would process them for the ten
+    minutes of their visibility timeout.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -160,8 +161,8 @@ async def _unbroken(work: Coroutine[Any, Any, bool]) -> bool:
         raise
 
 
-def _complain(failure: AzureError) -> None:
-    say("fail", "Host.Queues[0]", f"{type(failure).__name__}: {failure}")
+def _log_failure(failure: AzureError) -> None:
+    log.write("fail", "Host.Queues[0]", f"{type(failure).__name__}: {failure}")
 
 
 async def _send(queue: QueueClient, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The host's process: `python -m local.host.runtime`, in the folder of the app."""
+"""The host process: `python -m local.host.runtime`, run in the folder of the app."""
 
 import argparse
 import asyncio
@@ -16,13 +16,12 @@ from aiohttp import web
 from local.host import log
 from local.host.connections import Json, MissingSettingError
 from local.host.invocations import Function, index
-from local.host.log import say
 from local.host.queues import QueueListener
 from local.host.timers import TimerListener, WrongScheduleError
 from local.serving import serve
 
 PACE = "LANDFALL_HOST_PACE"
-"""The setting that shortens the host's long times: a factor, 1 by default."""
+"""A setting: the factor by which the host's long times are multiplied, 1 by default."""
 
 _GRACE = 10.0  # seconds that runs have to finish after SIGTERM
 
@@ -30,7 +29,7 @@ Listener = QueueListener | TimerListener
 
 
 class Runtime:
-    """The functions of an app and what feeds them."""
+    """The functions of an app and their listeners."""
 
     def __init__(self, app: Path, folder: Path) -> None:
         self._pace = float(os.environ.get(PACE, "1"))
@@ -42,15 +41,15 @@ class Runtime:
         self._by_hand: set[asyncio.Task[Any]] = set()
 
     def connect(self) -> None:
-        """Make a listener for each function; one that cannot be made disables its function."""
+        """Make a listener for each function; if that fails, the function is disabled."""
         for function in self._functions:
             try:
                 self.listeners[function.name] = self._listener(function)
             except (MissingSettingError, WrongScheduleError) as mistake:
-                say("fail", "Host.Startup[0]", str(mistake))
+                log.write("fail", "Host.Startup[0]", str(mistake))
                 name = f"Functions.{function.name}"
                 text = f"Function '{name}' failed indexing and will be disabled."
-                say("warn", "Host.Startup[0]", text)
+                log.write("warn", "Host.Startup[0]", text)
 
     def _listener(self, function: Function) -> Listener:
         if function.trigger["type"] == "timerTrigger":
@@ -59,19 +58,19 @@ class Runtime:
         return QueueListener(function, options, self._pace)
 
     def admin(self) -> web.Application:
-        """Return the admin paths."""
+        """Return the web application of the admin paths."""
         app = web.Application()
         app.router.add_post("/admin/functions/{name}", self._run_by_hand)
         app.router.add_get("/admin/host/status", self._status)
         app.router.add_get("/admin/host/ping", self._ping)
         return app
 
-    async def wind_down(self, listening: set[asyncio.Task[None]]) -> None:
-        """Listen to nothing more, and let what runs finish, for a while."""
+    async def shut_down(self, listening: set[asyncio.Task[None]]) -> None:
+        """Stop listening, and give running functions some time to finish."""
         for task in listening:
             task.cancel()
         await self._wait_for(listening)
-        say("info", "Microsoft.Hosting.Lifetime[0]", "Application is shutting down...")
+        log.write("info", "Microsoft.Hosting.Lifetime[0]", "Application is shutting down...")
         await self._wait_for(self._by_hand.union(*(one.working for one in self.listeners.values())))
 
     async def _wait_for(self, tasks: set[asyncio.Task[Any]]) -> None:
@@ -105,12 +104,12 @@ class Runtime:
 
 def _indexed(app: Path) -> list[Function]:
     sys.path.insert(0, str(app))
-    log.take_over()
+    log.capture_logging()
     try:
         return index(importlib.import_module("function_app"))
     except Exception as fault:  # noqa: BLE001
-        said = f"Result: Failure Exception: {type(fault).__name__}: {fault}"
-        say("fail", "Host.Function.Console[0]", f"Worker failed to index functions {said}")
+        result = f"Result: Failure Exception: {type(fault).__name__}: {fault}"
+        log.write("fail", "Host.Function.Console[0]", f"Worker failed to index functions {result}")
         return []
 
 
@@ -125,14 +124,14 @@ async def _main(folder: Path, port: int, *, lifeline: bool) -> None:
     runtime.connect()
     async with serve(runtime.admin(), port=port) as url:
         listening = {asyncio.create_task(one.listen()) for one in runtime.listeners.values()}
-        say("info", "Host.Startup[0]", f"Listening on {url}")
+        log.write("info", "Host.Startup[0]", f"Listening on {url}")
         ended, _ = await asyncio.wait(
             {asyncio.create_task(stop.wait()), *listening}, return_when=asyncio.FIRST_COMPLETED
         )
         for task in ended:
-            task.result()  # raises if it was a listener that ended: a fault of this host
-        await runtime.wind_down(listening)
-        os._exit(0)  # what still runs stops where it is, as all does when the platform leaves
+            task.result()  # raises if a listener failed, which is a bug of this host
+        await runtime.shut_down(listening)
+        os._exit(0)  # running functions are cut off here, as when the platform removes a host
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""The timer trigger: one host runs it, one run at a time, missed ticks become one."""
+"""The timer trigger: on one host only, one run at a time, one run for all missed ticks."""
 
 import asyncio
 import fcntl
@@ -15,15 +15,15 @@ from local.host.invocations import Function
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 _FIELDS = 6
-_LOOK_FOR_LOCK = 60.0  # seconds between two looks for a timer that another host runs
+_LOCK_INTERVAL = 60.0  # seconds between two attempts to get the lock of a timer
 
 
 class WrongScheduleError(Exception):
-    """A schedule is no NCRONTAB expression; its function is disabled."""
+    """A schedule is not an NCRONTAB expression; its function is disabled."""
 
 
 class Schedule:
-    """An NCRONTAB expression: seconds first if there are six fields, UTC, weekdays from 0 to 6."""
+    """An NCRONTAB expression in UTC: six fields with seconds first, or five; weekdays 0 to 6."""
 
     def __init__(self, expression: str) -> None:
         fields = expression.split()
@@ -46,74 +46,77 @@ class Schedule:
         return found
 
     @property
-    def has_memory(self) -> bool:
-        """Tell whether missed ticks are noticed: not with more than one tick a minute."""
+    def is_monitored(self) -> bool:
+        """Whether the last run is kept in a file, so that missed ticks are noticed.
+
+        Not with more than one tick a minute, as in Microsoft's host.
+        """
         first = self.after(datetime(2026, 1, 1, tzinfo=UTC))
         return self.after(first) - first >= timedelta(minutes=1)
 
 
-def first_due(schedule: Schedule, kept: datetime | None, now: datetime) -> tuple[datetime, bool]:
-    """Return when a host that starts runs the timer first, and whether that is past due.
+def first_due(schedule: Schedule, due: datetime | None, now: datetime) -> tuple[datetime, bool]:
+    """Return when a starting host first runs the timer, and whether that is past due.
 
-    `kept` is when the hosts before it would have run it.
+    `due` is the next run according to the kept status.
     """
-    if schedule.has_memory and kept is not None and kept < now:
-        return kept, True
+    if schedule.is_monitored and due is not None and due < now:
+        return due, True
     return schedule.after(now), False
 
 
-def payload(kept: tuple[datetime, datetime] | None, *, past_due: bool) -> Json:
-    """Return what a run is told; `kept` are the run before and the scheduled time of this one."""
-    last, due = map(_text, kept) if kept else ("", "")
-    status = {"Last": last, "Next": due, "LastUpdated": last}
+def payload(status: tuple[datetime, datetime] | None, *, past_due: bool) -> Json:
+    """Return the trigger data of a run; `status` is the last run and the due time of this one."""
+    last, due = map(_text, status) if status else ("", "")
+    document = {"Last": last, "Next": due, "LastUpdated": last}
     return {
         "Schedule": {"AdjustForDST": True},
-        "ScheduleStatus": status if kept else None,
+        "ScheduleStatus": document if status else None,
         "IsPastDue": past_due,
     }
 
 
 class TimerListener:
-    """Runs one function by its schedule, while this host holds the timer's lock."""
+    """Runs a function on its schedule, while this host has the timer's lock."""
 
     def __init__(self, function: Function, folder: Path, pace: float) -> None:
         self._function = function
         self._schedule = Schedule(resolved(str(function.trigger["schedule"])))
         self._status_file = folder / f"timer-{function.name}.json"
         self._lock = (folder / f"timer-{function.name}.lock").open("w")
-        self._look_for_lock = _LOOK_FOR_LOCK * pace
+        self._lock_interval = _LOCK_INTERVAL * pace
         self.working: set[asyncio.Task[Any]] = set()
 
     async def listen(self) -> None:
-        """Run by the schedule until cancelled: never two runs at once, missed ticks become one."""
+        """Run on the schedule until cancelled: one run at a time, and one for all missed ticks."""
         await self._take_lock()
         due, past_due = self._first_due()
         while True:
             await asyncio.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
-            began = max(due, datetime.now(UTC))  # the two clocks may disagree about a moment
+            began = max(due, datetime.now(UTC))  # asyncio's clock may run ahead of the wall clock
             run = asyncio.ensure_future(self._run(began, past_due=past_due))
             self.working = {run}
-            await asyncio.wait(self.working)  # and if this is cancelled, the run goes on
+            await asyncio.wait(self.working)  # when cancelled, it does not cancel the run
             due, past_due = self._schedule.after(began), False
 
     async def run_by_hand(self, _: str) -> bool:
-        """Run once, beside the schedule; a timer has no use for a text."""
+        """Run once, apart from the schedule; a timer ignores the text."""
         return await self._call(past_due=False)
 
     async def _take_lock(self) -> None:
-        """Wait for the lock, which is this host's until its process ends."""
+        """Wait for the lock; this host then keeps it until its process ends."""
         while True:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                await asyncio.sleep(self._look_for_lock)
+                await asyncio.sleep(self._lock_interval)
             else:
                 return
 
     def _first_due(self) -> tuple[datetime, bool]:
-        _, kept = self._status()
-        due, past_due = first_due(self._schedule, kept, datetime.now(UTC))
-        if kept is None:
+        _, kept_due = self._status()
+        due, past_due = first_due(self._schedule, kept_due, datetime.now(UTC))
+        if kept_due is None:
             self._keep(_NEVER, due)
         return due, past_due
 
@@ -123,26 +126,26 @@ class TimerListener:
 
     async def _call(self, *, past_due: bool) -> bool:
         last, due = self._status()
-        kept = (last, due or self._schedule.after(datetime.now(UTC)))
-        told = payload(kept if self._schedule.has_memory else None, past_due=past_due)
-        return await self._function.invoke("Timer fired", Datum(json.dumps(told), "json"), {})
+        status = (last, due or self._schedule.after(datetime.now(UTC)))
+        data = payload(status if self._schedule.is_monitored else None, past_due=past_due)
+        return await self._function.invoke("Timer fired", Datum(json.dumps(data), "json"), {})
 
     def _status(self) -> tuple[datetime, datetime | None]:
         try:
-            kept = json.loads(self._status_file.read_text())
+            status = json.loads(self._status_file.read_text())
         except FileNotFoundError:
             return _NEVER, None
-        return datetime.fromisoformat(kept["last"]), datetime.fromisoformat(kept["next"])
+        return datetime.fromisoformat(status["last"]), datetime.fromisoformat(status["next"])
 
     def _keep(self, last: datetime, due: datetime) -> None:
-        if self._schedule.has_memory:
-            kept = {"last": last.isoformat(), "next": due.isoformat()}
+        if self._schedule.is_monitored:
+            status = {"last": last.isoformat(), "next": due.isoformat()}
             fresh = self._status_file.with_suffix(".new")
-            fresh.write_text(json.dumps(kept))
-            fresh.replace(self._status_file)  # whole, also if this host dies here
+            fresh.write_text(json.dumps(status))
+            fresh.replace(self._status_file)  # atomic: a host that dies leaves no partial file
 
 
 def _text(time: datetime) -> str:
-    """Return a time as .NET writes it: seven decimals if there are any."""
+    """Return a time as .NET writes it: with seven decimals, or none for whole seconds."""
     decimals = f".{time.microsecond:06d}0" if time.microsecond else ""
     return f"{time.year:04d}-{time:%m-%dT%H:%M:%S}{decimals}+00:00"

@@ -1,8 +1,8 @@
-"""Azurite behind one small proxy for blobs and one for queues, each on https and on http.
+"""Azurite behind two small proxies, one for blobs and one for queues, each on https and http.
 
-The product comes over TLS with a token, which Azurite checks; people may come over plain http
-with a connection string. The blob proxy counts operations, and puts an event into the app's
-queue for each blob that lands; both proxies take faults.
+The product uses TLS and a token, which Azurite checks; people may use plain http and a connection
+string. The blob proxy counts operations and puts an event into the app's queue for each blob that
+lands. Faults can be injected into both proxies.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from local.storage.relay import AS_SENT, relay
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """The running storage service; an account's URL is a base and the account's name."""
+    """The running storage service; an account's URL is one of the bases and the account's name."""
 
     blob: str  # the https base
     queue: str
@@ -47,7 +47,7 @@ class Storage:
     events: Events
 
     def connection_string(self, account: str, *, http: bool = True) -> str:
-        """Return what opens an account with its key, for tools and people."""
+        """Return the connection string of an account, with its key, for tools and people."""
         blob, queue = (self.blob_http, self.queue_http) if http else (self.blob, self.queue)
         parts = {
             "DefaultEndpointsProtocol": "http" if http else "https",
@@ -59,7 +59,7 @@ class Storage:
         return "".join(f"{name}={value};" for name, value in parts.items())
 
     def addresses(self) -> dict[str, Any]:
-        """Return what other parts and people need to find it."""
+        """Return its addresses, for the other parts and for people."""
         return {
             "blob": self.blob,
             "queue": self.queue,
@@ -76,7 +76,7 @@ class _Installable(Protocol):
 
 @contextlib.asynccontextmanager
 async def start(folder: RunFolder) -> AsyncIterator[Storage]:
-    """Run the storage service, with the containers and the queue that the product needs."""
+    """Run the storage service, with the containers and the queue of the product."""
     with folder.alone("storage"):
         async with azurite.running(folder) as emulator:
             await _prepare(emulator)
@@ -129,7 +129,7 @@ def _queues(emulator: Azurite) -> Handler:
 async def _listening(
     folder: RunFolder, handler: Handler, *parts: _Installable
 ) -> AsyncIterator[tuple[str, str]]:
-    """Serve a handler, after what the parts install, on https and on http; yield both bases."""
+    """Serve a handler on https and http, after the middleware and paths of `parts`; yield both bases."""
     async with (
         serve(_app(handler, *parts), tls=folder.server_tls(), **AS_SENT) as https,
         serve(_app(handler, *parts), **AS_SENT) as http,
@@ -138,7 +138,7 @@ async def _listening(
 
 
 def _app(handler: Handler, *parts: _Installable) -> web.Application:
-    app = web.Application(client_max_size=0)  # a fault may read a large body: no limit
+    app = web.Application(client_max_size=0)  # no limit: a fault may read a large body
     for part in parts:
         part.install(app)
     app.router.add_route("*", "/{target:.*}", handler)

@@ -1,4 +1,4 @@
-"""The blob service that clients see: Azurite's, counted, and raising events for what lands."""
+"""The blob proxy: passes requests on to Azurite, counts them, and raises events for landed blobs."""
 
 import itertools
 import uuid
@@ -17,7 +17,7 @@ from local.storage.relay import Answer, relay
 
 
 class Blobs:
-    """Takes every request to the blob service."""
+    """Handles every request to the blob service."""
 
     def __init__(self, azurite: Azurite, log: Operations, events: Events) -> None:
         self.port = ""  # of the TLS listener, for the URLs in events; set when it listens
@@ -27,7 +27,7 @@ class Blobs:
         self._sequence = itertools.count(1)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Do what a request asks; its event is in the queue before it is answered."""
+        """Pass a request on; its event is in the queue before the answer is sent."""
         answer = await relay(request, self._azurite.session, self._azurite.blob)
         target = operations.target(request.host, request.raw_path)
         operation = self._count(request, answer, target)
@@ -54,7 +54,7 @@ class Blobs:
     async def _created(
         self, request: web.Request, answer: Answer, target: Target, operation: str
     ) -> Event:
-        sequencer = f"{next(self._sequence):064x}"  # taken first: what follows may wait
+        sequencer = f"{next(self._sequence):064x}"  # taken before anything is awaited, so that it follows the order of the answers
         path = f"{quote(target.container)}/{quote(target.blob)}"
         properties = await self._properties(request, answer, path, operation)
         data = BlobCreated(
@@ -65,7 +65,7 @@ class Blobs:
             content_type=properties.get("Content-Type", "application/octet-stream"),
             content_length=int(properties.get("Content-Length", 0)),
             blob_type=properties.get("x-ms-blob-type", "BlockBlob"),
-            # As in Azure the account comes with the host, so the path is container and name.
+            # As in Azure, the account is in the host, and the path is container and name.
             url=f"https://{target.account}.localhost:{self.port}/{path}",
             sequencer=sequencer,
             storage_diagnostics={"batchId": str(uuid.uuid4())},
@@ -85,11 +85,11 @@ class Blobs:
         if operation == "PutBlob":
             return _put(request.headers)
         found = await self._azurite.properties(LANDING_ACCOUNT, path, answer.headers["ETag"])
-        return found or {}  # overwritten or deleted already: its event comes all the same
+        return found or {}  # already overwritten or deleted: its event is raised anyway
 
 
 def _put(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the properties of the blob that a Put Blob request makes."""
+    """Return the properties of the blob that a Put Blob request creates."""
     sent = headers.get("Content-Type", "application/octet-stream")
     length = headers.get("Content-Length", "0")
     return {

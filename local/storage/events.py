@@ -1,7 +1,7 @@
-"""Blob events: what Event Grid raises when a blob lands, and the ways in which that goes wrong.
+"""Blob events: what Event Grid raises when a blob lands, and how its delivery can go wrong.
 
-`GET /_admin/events` says how many events were raised, are held and were dropped, and how they
-behave. `POST /_admin/events` with some fields of `Behaviour` changes these and answers the same.
+`GET /_admin/events` returns how many events were raised, held and dropped, and the `Behaviour`.
+`POST /_admin/events` with some fields of `Behaviour` changes these and returns the same.
 """
 
 import base64
@@ -15,7 +15,7 @@ from local.names import storage_account_id
 
 PATH = "/_admin/events"
 TYPE = "Microsoft.Storage.BlobCreated"
-COMMITS = frozenset({"PutBlob", "PutBlockList", "CopyBlob"})  # the operations that raise it
+COMMITS = frozenset({"PutBlob", "PutBlockList", "CopyBlob"})  # the operations that raise an event
 
 
 class BlobCreated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -24,17 +24,17 @@ class BlobCreated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     api: str  # the operation that created the blob
     client_request_id: str
     request_id: str
-    e_tag: str  # as in listings, without quotes
+    e_tag: str  # without quotes, as in listings
     content_type: str
     content_length: int
     blob_type: str
     url: str  # percent-encoded
-    sequencer: str  # events of one blob are ordered as these strings are
+    sequencer: str  # orders the events of a blob, by string comparison
     storage_diagnostics: dict[str, str]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, before it takes the form of a schema."""
+    """An event, independent of a schema."""
 
     id: str
     time: str  # RFC 3339
@@ -48,15 +48,15 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How events are delivered."""
 
     copies: Annotated[int, msgspec.Meta(ge=1)] = 1  # of each event
-    hold: bool = False  # keep events back until this is false again
-    order: Literal["as-raised", "reversed"] = "as-raised"  # of those that were held
-    drop: Annotated[int, msgspec.Meta(ge=0)] = 0  # how many of the next ones are never raised
+    hold: bool = False  # hold events until this is false again
+    order: Literal["as-raised", "reversed"] = "as-raised"  # of held events
+    drop: Annotated[int, msgspec.Meta(ge=0)] = 0  # how many of the next events are never raised
     schema: Literal["eventgrid", "cloudevents"] = "eventgrid"
-    encoding: Literal["base64", "plain"] = "base64"  # of a message
+    encoding: Literal["base64", "plain"] = "base64"  # of the queue message
 
 
 class Events:
-    """The events of one account on their way into a queue, and the admin path about them."""
+    """Delivers the events of an account to a queue, and serves the admin path for them."""
 
     def __init__(self, deliver: Callable[[str], Awaitable[None]]) -> None:
         self.behaviour = Behaviour()
@@ -67,7 +67,7 @@ class Events:
 
     @property
     def held(self) -> int:
-        """How many events are kept back."""
+        """How many events are held."""
         return len(self._held)
 
     def install(self, app: web.Application) -> None:
@@ -76,31 +76,31 @@ class Events:
         app.router.add_post(PATH, self._change)
 
     async def add(self, event: Event) -> None:
-        """Deliver an event, unless it is to be dropped or held."""
+        """Deliver an event, or drop or hold it as the behaviour says."""
         if self.behaviour.drop:
             self.dropped += 1
             self.behaviour = msgspec.structs.replace(self.behaviour, drop=self.behaviour.drop - 1)
             return
         self.raised += 1
         self._held.append(event)
-        await self._release()
+        await self._deliver_held()
 
     async def behave(self, **changes: Any) -> None:
-        """Change fields of the behaviour; events that need not wait any more are delivered.
+        """Change fields of the behaviour; deliver held events that need not be held any more.
 
-        Raises msgspec.ValidationError for what is not a behaviour.
+        Raises msgspec.ValidationError for an unknown field or a wrong value.
         """
         fields = msgspec.structs.asdict(self.behaviour) | changes
         self.behaviour = msgspec.convert(fields, Behaviour)
-        await self._release()
+        await self._deliver_held()
 
-    async def _release(self) -> None:
+    async def _deliver_held(self) -> None:
         if self.behaviour.hold:
             return
-        released, self._held = self._held, []
+        events, self._held = self._held, []
         if self.behaviour.order == "reversed":
-            released.reverse()
-        for event in released:
+            events.reverse()
+        for event in events:
             message = as_message(event, self.behaviour)
             for _ in range(self.behaviour.copies):
                 await self._deliver(message)
@@ -119,7 +119,7 @@ class Events:
 
 
 def as_message(event: Event, behaviour: Behaviour) -> str:
-    """Return the text of the queue message that carries an event."""
+    """Return the text of the queue message for an event."""
     form = _as_event_grid_does if behaviour.schema == "eventgrid" else _as_cloud_event
     text = msgspec.json.encode(form(event))
     return (base64.b64encode(text) if behaviour.encoding == "base64" else text).decode()

@@ -1,7 +1,7 @@
-"""Counting: a log of the requests to the blob service, in the words of Azure's storage logs.
+"""A log of the operations on the blob service, named as in Azure's storage logs.
 
-`GET /_admin/operations` lists them, oldest first; a query like `?actor=…&container=…` by any field
-of `Filter` narrows it. `DELETE /_admin/operations` forgets them.
+`GET /_admin/operations` lists them, oldest first; a query such as `?actor=…&container=…` filters by
+any field of `Filter`. `DELETE /_admin/operations` clears the log.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ _NAMES = {
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a request is about; what it does not name is empty."""
+    """The resource of a request; parts that the request does not name are empty."""
 
     account: str
     container: str
@@ -59,14 +59,14 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def level(self) -> str:
-        """The kind of thing that it is about."""
+        """The kind of resource."""
         return "blob" if self.blob else "container" if self.container else "service"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that was passed on, and how it was answered."""
+    """One request to the blob service, and the status of its answer."""
 
-    actor: str  # `appid` of its token, or "key"
+    actor: str  # the `appid` of its token, or "key"
     account: str
     operation: str
     container: str
@@ -75,7 +75,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which operations; a field that is None takes all."""
+    """A filter for operations; a field that is None matches all."""
 
     actor: str | None = None
     account: str | None = None
@@ -83,8 +83,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     container: str | None = None
     blob: str | None = None
 
-    def takes(self, operation: Operation) -> bool:
-        """Tell whether an operation has every wanted value."""
+    def matches(self, operation: Operation) -> bool:
+        """Return whether an operation has the values of the filter."""
         wanted = msgspec.structs.asdict(self).items()
         return all(value in (None, getattr(operation, field)) for field, value in wanted)
 
@@ -97,25 +97,25 @@ class Operations:
         self._changes = Changes()
 
     def add(self, operation: Operation) -> None:
-        """Note an operation."""
+        """Add an operation to the log."""
         self.log.append(operation)
         self._changes.happened()
 
     async def until(
-        self, true_of: Callable[[list[Operation]], bool], *, seconds: float
+        self, condition: Callable[[list[Operation]], bool], *, seconds: float
     ) -> list[Operation]:
-        """Wait until something is true of the operations so far. Raises TimeoutError."""
-        await self._changes.until(lambda: true_of(self.log), seconds=seconds)
+        """Wait until a condition holds for the log; return the log. Raises TimeoutError."""
+        await self._changes.until(lambda: condition(self.log), seconds=seconds)
         return self.log
 
     def install(self, app: web.Application) -> None:
         """Add the admin path to an app."""
         app.router.add_get(PATH, self._list)
-        app.router.add_delete(PATH, self._forget)
+        app.router.add_delete(PATH, self._clear)
 
     def matching(self, wanted: Filter) -> list[Operation]:
-        """Return the operations that a filter takes, oldest first."""
-        return [operation for operation in self.log if wanted.takes(operation)]
+        """Return the operations that match a filter, oldest first."""
+        return [operation for operation in self.log if wanted.matches(operation)]
 
     async def _list(self, request: web.Request) -> web.Response:
         try:
@@ -125,21 +125,21 @@ class Operations:
         found = msgspec.json.encode(self.matching(wanted))
         return web.Response(body=found, content_type="application/json")
 
-    async def _forget(self, _: web.Request) -> web.Response:
+    async def _clear(self, _: web.Request) -> web.Response:
         self.log.clear()
         return web.Response(status=204)
 
 
 def actor(authorization: str | None) -> str:
-    """Return who a request comes from: the client that its token names, or "key"."""
+    """Return the client that the token of a request names, or "key" if there is no token."""
     _, _, token = (authorization or "").partition(" ")
     return str(tokens.claims(token).get("appid", "key"))
 
 
 def target(host: str, raw_path: str) -> Target:
-    """Take account, container and blob from a request as Azurite does.
+    """Return account, container and blob of a request, as Azurite reads them.
 
-    The account is the first segment of the path, or the first label of the host.
+    The account is the first label of the host, or else the first segment of the path.
     """
     path = unquote(raw_path.partition("?")[0]).replace("\\", "/")
     label = host.partition(".")[0]
@@ -150,7 +150,7 @@ def target(host: str, raw_path: str) -> Target:
 
 
 def name(level: str, method: str, comp: str, headers: Mapping[str, str]) -> str:
-    """Name an operation as Azure does, or by its method and `comp` if Azure's name is not known."""
+    """Return Azure's name of an operation; method and `comp` if that is not known."""
     if comp == "lease":
         return f"{headers.get('x-ms-lease-action', '').title()}{level.title()}Lease"
     found = _NAMES.get((level, method, comp), f"{method} {comp}".strip())

@@ -1,4 +1,4 @@
-"""Passing requests on to Azurite and its answers back: as they are, and while they come in."""
+"""Relays requests to Azurite and its answers back, unchanged and as streams."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from yarl import URL
 
 from local.storage.azurite import LONGEST_LINE
 
-# How a server listens for what is passed on: nothing is unpacked, long names are taken.
+# Options of a server whose requests are relayed: no decompression, and room for long blob names.
 AS_SENT: dict[str, Any] = {"auto_decompress": False, "max_line_size": LONGEST_LINE}
-# These concern one connection. The Host stays: Azurite copies from other accounts of it only.
+# Headers of one connection only. Host is passed on: Azurite copies between accounts of one host only.
 _HOP_BY_HOP = (hdrs.CONNECTION, hdrs.KEEP_ALIVE, hdrs.TRANSFER_ENCODING)
 _ONLY_IF_THE_CLIENT_SENT_THEM = (
     hdrs.ACCEPT,
@@ -23,7 +23,7 @@ _ONLY_IF_THE_CLIENT_SENT_THEM = (
 
 
 class Answer(web.StreamResponse):
-    """Azurite's answer; its body is fetched when it is sent, so it may as well be discarded."""
+    """Azurite's answer; its body is fetched while it is sent on, unless it is discarded."""
 
     def __init__(self, source: aiohttp.ClientResponse) -> None:
         super().__init__(
@@ -32,15 +32,15 @@ class Answer(web.StreamResponse):
         self._source = source
 
     def discard(self) -> None:
-        """Let go of the connection to Azurite without fetching the body."""
+        """Close the connection to Azurite without fetching the body."""
         self._source.close()
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the head on."""
+        """Send the status and the headers on."""
         try:
             return await super().prepare(request)
         except BaseException:
-            self.discard()  # the client is gone
+            self.discard()  # the client has disconnected
             raise
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -52,9 +52,9 @@ class Answer(web.StreamResponse):
 
 
 async def relay(request: web.Request, session: aiohttp.ClientSession, base: str) -> Answer:
-    """Send a request on to the server at `base`, with its target byte for byte.
+    """Send a request on to the server at `base`, with its target unchanged.
 
-    Raises web.HTTPBadGateway if the server cannot be reached, or the client left half-way.
+    Raises web.HTTPBadGateway if the server cannot be reached, or the client disconnects early.
     """
     try:
         source = await session.request(

@@ -9,11 +9,13 @@ import uuid
 from typing import Any, Literal
 
 import httpx
-from azure.core.exceptions import AzureError
 
-from scoring.azure.errors import translating_errors
-from scoring.azure.http import TIMEOUT, AuthorizedHttp, json_in, retry_after, what_it_says
+from scoring.azure.answers import as_kind, json_in, parts, retry_after
+from scoring.azure.errors import ANOTHER_SHAPE, asking
+from scoring.azure.http import CONNECT_WITHIN, AuthorizedHttp
+from scoring.azure.identity import NoToken
 from scoring.azure.invoke_body import invoke_body
+from scoring.azure.reasons import what_it_says, why_it_failed
 from scoring.errors import SetupError, Unavailable
 from scoring.jobs.batch_job import (
     Accepted,
@@ -39,7 +41,7 @@ STATES = {
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _JOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
-MOST_PAGES = 2_000  # a listing that leads in circles comes to an end
+_LISTED_WITHIN = 120.0  # seconds for a whole listing
 
 
 class AzureBatchEndpoints:
@@ -48,8 +50,9 @@ class AzureBatchEndpoints:
     def __init__(self, http: AuthorizedHttp, *, post_seconds: float) -> None:
         self._http = http
         self._post_seconds = post_seconds
-        connect = min(TIMEOUT.connect or post_seconds, post_seconds / 2)
-        self._timeout = httpx.Timeout(post_seconds, connect=connect)
+        # What fails before anything is sent is to be told before the whole time is over.
+        early = min(CONNECT_WITHIN, post_seconds / 4)
+        self._timeout = httpx.Timeout(post_seconds, connect=early, pool=early)
 
     async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
         """POST an attempt once."""
@@ -66,22 +69,20 @@ class AzureBatchEndpoints:
         try:
             # Without a token nothing is sent: the wait for one is not the POST's.
             await self._http.authorize()
-        except (AzureError, TimeoutError, OSError) as failure:
-            return NotSent(message=_of(failure))
-        try:
             async with asyncio.timeout(self._post_seconds):
                 answer = await self._http.send(
                     "POST",
                     endpoint.scoring_uri,
+                    within=self._post_seconds,
                     json=body,
                     headers=headers,
                     timeout=self._timeout,
                 )
-        except (*_NEVER_SENT, AzureError) as failure:
+        except (*_NEVER_SENT, NoToken) as failure:
             return NotSent(message=_of(failure))
         except SetupError as refusal:
             return ErrorAnswer(status=403, message=str(refusal))
-        except (httpx.HTTPError, TimeoutError, OSError) as failure:
+        except (Unavailable, httpx.HTTPError, OSError, *ANOTHER_SHAPE) as failure:
             return Unclear(message=_of(failure))
         return _answer(answer)
 
@@ -90,26 +91,25 @@ class AzureBatchEndpoints:
         answer = await self._get(f"{endpoint.scoring_uri}/{name}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        job = batch_job_in(_document(answer))
+        job = batch_job_in(json_in(_usable(answer)))
         if job is None:
             raise Unavailable(f"batch job {name}: the answer names no batch job")
         return job
 
     async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
         """GET the endpoint's batch jobs, page by page."""
-        jobs: list[BatchJob] = []
-        page = endpoint.scoring_uri
-        for _ in range(MOST_PAGES):
-            document = _document(await self._get(page))
-            jobs += filter(None, map(batch_job_in, _listed(document)))
-            if not document.get("nextLink"):
-                return jobs
-            page = document["nextLink"]
-        raise Unavailable(f"the listing of {endpoint.scoring_uri} has more than {MOST_PAGES} pages")
+        what = f"the listing of {endpoint.scoring_uri}"
+        async with asking(what, within=_LISTED_WITHIN):
+            listing = parts(self._get_part, endpoint.scoring_uri, what)
+            found = [_listed(one, what) async for part in listing for one in part]
+        return [job for job in found if job is not None]
 
     async def _get(self, url: str) -> httpx.Response:
-        with translating_errors(f"GET {url}"):
+        async with asking(f"GET {url}"):
             return await self._http.send("GET", url)
+
+    async def _get_part(self, url: str) -> httpx.Response:
+        return _usable(await self._get(url))
 
 
 def _answer(answer: httpx.Response) -> Answer:
@@ -127,63 +127,65 @@ def _answer(answer: httpx.Response) -> Answer:
 
 def batch_job_in(document: Any) -> BatchJob | None:
     """Read a batch job as the endpoint describes it; None without a usable name."""
-    if not isinstance(document, dict):
+    fields = _fields(document)
+    name = _text(fields.get("name")) or _text(fields.get("id")).rpartition("/")[2]
+    if not _JOB_NAME.fullmatch(name):
         return None
-    name = document.get("name") or str(document.get("id", "")).rpartition("/")[2]
-    if not isinstance(name, str) or not _JOB_NAME.fullmatch(name):
-        return None
-    properties = _dict(document.get("properties"))
-    status = str(document.get("status") or properties.get("status") or "")
+    properties = _fields(fields.get("properties"))
+    status = _text(fields.get("status")) or _text(properties.get("status"))
     return BatchJob(
         name=name,
         state=STATES.get(status.lower(), JobState.OPEN),
         studio=_studio(properties),
-        message=_failure(properties),
+        message=why_it_failed(properties.get("error")),
         outputs=tuple(data_uris(properties, "OutputData")),
-        marks=(
-            str(properties.get("description") or ""),
-            *map(str, _dict(properties.get("tags")).values()),
-        ),
+        marks=_marks(properties),
     )
 
 
+def _listed(document: Any, what: str) -> BatchJob | None:
+    """Read a batch job of a listing; None: it has no usable name, and is nobody's attempt.
+
+    Raises:
+        Unavailable: it may be an attempt: that none is there cannot be told from this listing.
+    """
+    job = batch_job_in(document)
+    properties = _fields(as_kind(document, dict[str, Any], what).get("properties"))
+    if job is None and (any(_marks(properties)) or data_uris(properties, "OutputData")):
+        raise Unavailable(f"{what}: a batch job has no usable name")
+    return job
+
+
+def _marks(properties: dict[str, Any]) -> tuple[str, ...]:
+    tags = _fields(properties.get("tags"))
+    return _text(properties.get("description")), *map(_text, tags.values())
+
+
 def _studio(properties: dict[str, Any]) -> str | None:
-    endpoints = _dict(properties.get("interactionEndpoints"))
-    link = _dict(endpoints.get("Studio")).get("endpoint")
-    plain = isinstance(link, str) and link.isascii() and link.startswith("https://")
-    return link if plain else None
-
-
-def _failure(properties: dict[str, Any]) -> str:
-    error = _dict(properties.get("error"))
-    return str(_dict(error.get("error")).get("message") or error.get("message") or "")
+    endpoints = _fields(properties.get("interactionEndpoints") or properties.get("services"))
+    link = _text(_fields(endpoints.get("Studio")).get("endpoint"))
+    return link if link.isascii() and link.startswith("https://") else None
 
 
 def data_uris(properties: dict[str, Any], field: Literal["InputData", "OutputData"]) -> list[str]:
     """Return the URIs of a batch job's inputs or outputs."""
-    data = _dict(properties.get(field) or properties.get(field[:1].lower() + field[1:]))
-    found = (_dict(one).get("Uri") or _dict(one).get("uri") for one in data.values())
+    data = _fields(properties.get(field) or properties.get(field[:1].lower() + field[1:]))
+    found = (_fields(one).get("Uri") or _fields(one).get("uri") for one in data.values())
     return [uri for uri in found if isinstance(uri, str)]
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
+def _usable(answer: httpx.Response) -> httpx.Response:
     if not answer.is_success:
         raise Unavailable(f"{answer.url}: {answer.status_code}: {what_it_says(answer)}")
-    document = json_in(answer)
-    if not isinstance(document, dict):
-        raise Unavailable(f"{answer.url}: the answer is no JSON object")
-    return document
+    return answer
 
 
-def _listed(page: dict[str, Any]) -> list[Any]:
-    value = page.get("value")
-    if not isinstance(value, list):
-        raise Unavailable("a listing of batch jobs has no value: a part of a listing is none")
-    return value
-
-
-def _dict(value: Any) -> dict[str, Any]:
+def _fields(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _of(failure: BaseException) -> str:

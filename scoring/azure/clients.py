@@ -1,19 +1,22 @@
 """Clients of the Azure services, all of one identity: made once for a process."""
 
-from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
+import httpx
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 
+from scoring.azure.access import Access
+from scoring.azure.hosts import Hosts
 from scoring.azure.http import AuthorizedHttp, new_client
 from scoring.azure.identity import Identity
+from scoring.azure.storage_transport import BoundedRetry, StorageTransport
 from scoring.errors import SetupError
-from scoring.settings import AzureSettings, Connection, not_trusted
-from scoring.uris import may_receive_token
+from scoring.settings import AzureSettings, Connection
 
-# Poll and the queue try again, so the storage client's own retries are few and short.
-_PATIENCE: dict[str, Any] = {"retry_total": 3, "connection_timeout": 10, "read_timeout": 20}
+STORAGE_SCOPE = "https://storage.azure.com/.default"  # in every cloud
+EVENT_GRID_SCOPE = "https://eventgrid.azure.net/.default"  # in every cloud, as its library asks
 
 
 class _Closable(Protocol):
@@ -24,25 +27,31 @@ T = TypeVar("T", bound=_Closable)
 
 
 class Clients:
-    """What the settings lead to. A token goes to allowed hosts only."""
+    """What the settings lead to. A token goes to hosts of its audience only."""
 
     def __init__(self, settings: AzureSettings) -> None:
         self._settings = settings
-        self._http = new_client()
-        self._open: list[_Closable] = []
-        self.identity = Identity(
+        self._hosts = Hosts(settings)
+        self._identity = Identity(
             lambda: DefaultAzureCredential(managed_identity_client_id=settings.client_id)
         )
-        self.arm = self.authorized(settings.arm_scope)
-        self.ml = self.authorized(settings.ml_scope)
+        self._open: list[_Closable] = [self._identity]
+        self._tls = httpx.create_ssl_context()  # takes a while to make
+        self.arm = self._authorized(settings.arm_scope, self._hosts.arm)
+        self.ml = self._authorized(settings.ml_scope, self._hosts.ml)
+        self.topic = self._authorized(EVENT_GRID_SCOPE, self._hosts.topic)
 
-    def authorized(self, scope: str) -> AuthorizedHttp:
-        """Return what sends requests with a token for a scope."""
-        hosts = self._settings.allowed_hosts
-        if scope == self._settings.arm_scope:
-            # ARM names addresses itself, of long operations and of pages: to no host but its own.
-            hosts = (urlsplit(self._settings.arm_url).hostname or "",)
-        return AuthorizedHttp(self._http, self.identity, scope, hosts)
+    async def token(self, scope: str) -> str:
+        """Return a token for people to look at.
+
+        Raises:
+            NoToken: there is none.
+        """
+        return await self._identity.token(scope)
+
+    def queues(self, address: str) -> AuthorizedHttp:
+        """Return what sends requests to a queue service that a setting names."""
+        return self._authorized(STORAGE_SCOPE, Hosts(self._settings, address).storage)
 
     def account_url(self, account: str, suffix: str) -> str:
         """Return the address of an account's blobs, from its datastore's endpoint suffix."""
@@ -66,17 +75,28 @@ class Clients:
         """
         if connection.connection_string:
             try:
-                return self.closing(
-                    BlobServiceClient.from_connection_string(
-                        connection.connection_string, **_PATIENCE
-                    )
+                made = BlobServiceClient.from_connection_string(
+                    connection.connection_string,
+                    transport=StorageTransport(),
+                    retry_policy=BoundedRetry(),
+                    permit_redirects=False,
                 )
-            except ValueError as mistake:
-                raise SetupError(f"{connection.name} is no connection string: {mistake}") from None
+            except ValueError:  # its text may quote the secret
+                raise SetupError(f"{connection.name} is no connection string") from None
+            return self.closing(made)
         url = connection.blob_url or ""
-        if not may_receive_token(url, self._settings.allowed_hosts):
-            raise SetupError(not_trusted(url))
-        return self.closing(BlobServiceClient(url, credential=self.identity, **_PATIENCE))
+        refusal = self._hosts.storage(url)
+        if refusal:
+            raise SetupError(refusal)
+        access = Access(self._identity, STORAGE_SCOPE, self._hosts.storage)
+        return self.closing(
+            BlobServiceClient(
+                url,
+                transport=StorageTransport(access),
+                retry_policy=BoundedRetry(),
+                permit_redirects=False,
+            )
+        )
 
     def closing(self, client: T) -> T:
         """Return a client that is closed with all the others."""
@@ -84,8 +104,10 @@ class Clients:
         return client
 
     async def close(self) -> None:
-        """Close all connections, and the credential. The function app never does."""
-        for client in self._open:
+        """Close all connections, and the credentials. The function app never does."""
+        for client in reversed(self._open):
             await client.close()
-        await self._http.aclose()
-        await self.identity.close()
+
+    def _authorized(self, scope: str, why_not: Callable[[str], str | None]) -> AuthorizedHttp:
+        access = Access(self._identity, scope, why_not)
+        return self.closing(AuthorizedHttp(new_client(verify=self._tls), access))

@@ -1,46 +1,44 @@
 """The Event Grid topic that the events go to: completion and quarantine events."""
 
-import contextvars
-from typing import Any
+import httpx
 
-import msgspec
-from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.pipeline import PipelineRequest
-from azure.eventgrid.aio import EventGridPublisherClient
+from scoring.azure.errors import asking
+from scoring.azure.http import AuthorizedHttp
+from scoring.azure.reasons import what_it_says
+from scoring.errors import Denied, LandfallError, SetupError, Unavailable
 
-from scoring.azure.errors import EXPECTED, translating_errors
-from scoring.errors import Unavailable
+# As Event Grid's own client library asks; it would write an event anew, in a way of its own.
+API_VERSION = "2018-01-01"
+HEADERS = {"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}
 
-_body: contextvars.ContextVar[bytes] = contextvars.ContextVar("what the running task publishes")
+_TRIES = 2  # poll tries again
+_TRY_AGAIN = frozenset({500, 502, 503, 504})
+_KINDS: dict[int, type[LandfallError]] = {401: SetupError, 403: Denied}
 
 
 class EventGridTopic:
     """Publishes events; a `ports.Publisher`."""
 
-    def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
-        self._client = EventGridPublisherClient(
-            endpoint,
-            credential,
-            retry_total=1,  # poll tries again, so the client's own retries are few
-            connection_timeout=10,
-            read_timeout=20,
-            raw_request_hook=_keep_bytes,
-        )
+    def __init__(self, http: AuthorizedHttp, endpoint: str) -> None:
+        self._http = http
+        self._endpoint = endpoint
 
     async def publish(self, event: bytes) -> None:
         """Publish one event, these very bytes."""
-        _body.set(b"[" + event + b"]")
-        try:
-            with translating_errors("the topic of the completion events"):
-                await self._client.send([msgspec.json.decode(event)])
-        except EXPECTED as answer:
-            raise Unavailable(f"the topic answered {answer.status_code}") from None
+        async with asking("the topic of the completion events"):
+            for _ in range(_TRIES):
+                answer = await self._post(event)
+                if answer.status_code not in _TRY_AGAIN:
+                    break
+        if answer.status_code != httpx.codes.OK:
+            kind = _KINDS.get(answer.status_code, Unavailable)
+            raise kind(f"the topic answered {answer.status_code}: {what_it_says(answer)}")
 
-    async def close(self) -> None:
-        """Close the client's connections."""
-        await self._client.close()
-
-
-def _keep_bytes(request: PipelineRequest[Any]) -> None:
-    # The client writes an event anew, in a way that may change with its version.
-    request.http_request.set_bytes_body(_body.get())
+    async def _post(self, event: bytes) -> httpx.Response:
+        return await self._http.send(
+            "POST",
+            self._endpoint,
+            params={"api-version": API_VERSION},
+            content=b"[" + event + b"]",
+            headers=HEADERS,
+        )

@@ -5,8 +5,11 @@ Seen of Microsoft's host and Python worker; docs/decisions/invocations.md has th
 
 import asyncio
 import functools
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec
+
+from scoring.log import redacted
 
 P = ParamSpec("P")
 
@@ -18,7 +21,8 @@ def answers_always(function: Callable[P, Awaitable[None]]) -> Callable[P, Awaita
 
     The worker keeps no strong reference to the task of an invocation: one that awaits something
     that only it holds can be collected. And a `CancelledError` or `SystemExit` that leaves a
-    function is never answers_always, or ends the worker; both become ordinary errors here.
+    function is never answered, or ends the worker; both become ordinary errors here. The host logs
+    what a function raises, so it leaves without secrets.
     """
 
     @functools.wraps(function)
@@ -26,11 +30,31 @@ def answers_always(function: Callable[P, Awaitable[None]]) -> Callable[P, Awaita
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         _RUNNING.add(task)
+        failure: Exception | None = None
         try:
             await function(*args, **kwargs)
         except (asyncio.CancelledError, SystemExit) as leaving:
-            raise RuntimeError(f"{function.__name__} was ended by {leaving!r}") from leaving
+            failure = RuntimeError(f"{function.__name__} was ended by {leaving!r}")
+            failure.__cause__ = leaving
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it is raised again
+            failure = raised
         finally:
             _RUNNING.discard(task)
+        if failure is not None:  # not in the `except`, or the first would be shown with its copy
+            raise without_secrets(failure)
 
     return call
+
+
+def without_secrets(failure: Exception) -> Exception:
+    """Return a failure as it may be logged: itself, or a copy that says the same without secrets.
+
+    What made it fail, its notes and the members of a group are logged with it.
+    """
+    said = "".join(traceback.format_exception_only(failure)).strip()
+    shown = "".join(traceback.format_exception(failure))
+    if redacted(said) == said and redacted(shown) == shown:
+        return failure
+    copy = RuntimeError(redacted(said))
+    copy.add_note(redacted(shown))
+    return copy

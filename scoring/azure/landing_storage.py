@@ -3,16 +3,12 @@
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
+import msgspec
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
-from scoring.azure.errors import translating_errors
-from scoring.errors import Denied, SetupError
+from scoring.azure.errors import Conflict, Missing, asking
+from scoring.errors import Denied, Refused, SetupError
 from scoring.jobs.blobs import Blob, Forbidden, Page
 from scoring.jobs.job import ContainerRef
 from scoring.jobs.landing import normal_etag
@@ -36,26 +32,25 @@ class AzureLandingStorage:
             return None  # the client would resolve it, and ask for another blob
         client = self._container(place).get_blob_client(path)
         try:
-            with translating_errors(f"blob {place.account}/{place.container}/{path}"):
-                found = await client.get_blob_properties()
-        except ResourceNotFoundError:
+            async with asking(f"blob {place.account}/{place.container}/{path}"):
+                return _blob(await client.get_blob_properties())
+        except Missing:
             return None
         except Denied:
             return Forbidden()
-        return _blob(found)
 
     async def folder(self, place: ContainerRef, path: str) -> list[Blob] | Forbidden:
         """List the blobs directly in a folder."""
         container = self._container(place)
         try:
-            with translating_errors(f"folder {place.account}/{place.container}/{path}"):
+            async with asking(f"folder {place.account}/{place.container}/{path}"):
                 listing = container.walk_blobs(f"{path}/", include=["metadata", "copy"])
                 return [
                     _blob(found)
                     async for found in listing
                     if isinstance(found, BlobProperties) and not _is_directory(found)
                 ]
-        except ResourceNotFoundError:
+        except Missing:
             return []
         except Denied:
             return Forbidden()
@@ -69,16 +64,15 @@ class AzureLandingStorage:
             results_per_page=PAGE,
             raw_response_hook=lambda answer: dates.append(answer.http_response.headers["Date"]),
         )
-        with translating_errors(f"container {place.account}/{place.container}"):
-            pages = listing.by_page(continuation_token=start or None)
-            try:
-                found = [blob async for blob in await anext(pages)]
-            except ResourceNotFoundError:
-                raise SetupError(f"there is no container {place.container}") from None
+        try:
+            async with asking(f"container {place.account}/{place.container}"):
+                pages = listing.by_page(continuation_token=start or None)
+                found = [_blob(one) async for one in await anext(pages) if not _is_directory(one)]
+                now = parsedate_to_datetime(dates[0])
+        except Missing:
+            raise SetupError(f"there is no container {place.container}") from None
         return Page(
-            now=parsedate_to_datetime(dates[0]),
-            blobs=[_blob(one) for one in found if not _is_directory(one)],
-            next=str(getattr(pages, "continuation_token", None) or ""),
+            now=now, blobs=found, next=str(getattr(pages, "continuation_token", None) or "")
         )
 
     async def newest(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
@@ -86,12 +80,12 @@ class AzureLandingStorage:
         container = self._container(place)
         newest: Blob | None = None
         try:
-            with translating_errors(f"below {place.account}/{place.container}/{path}"):
+            async with asking(f"below {place.account}/{place.container}/{path}"):
                 async for found in container.list_blobs(f"{path}/", include=["metadata"]):
                     younger = newest is None or found.last_modified > newest.modified
                     if younger and not _is_directory(found):
                         newest = _blob(found)
-        except ResourceNotFoundError:
+        except Missing:
             return None
         except Denied:
             return Forbidden()
@@ -101,12 +95,14 @@ class AzureLandingStorage:
         """Create a blob of JSON unless there is one."""
         blob = self._container(place).get_blob_client(path)
         try:
-            with translating_errors(f"blob {place.account}/{place.container}/{path}"):
+            async with asking(f"blob {place.account}/{place.container}/{path}"):
                 await blob.upload_blob(content, overwrite=False, content_settings=_JSON)
-        except (ResourceExistsError, ResourceModifiedError):
+        except Conflict:
             return
-        except ResourceNotFoundError:
+        except Missing:
             raise SetupError(f"there is no container {place.container}") from None
+        except Refused as refusal:
+            raise SetupError(f"{refusal}: nothing can be written there") from None
         except Denied as refusal:
             role = "give the app's identity the role Storage Blob Data Contributor there"
             raise Denied(f"{refusal}: {role}") from None
@@ -123,17 +119,19 @@ class AzureLandingStorage:
 
 
 def _blob(found: BlobProperties) -> Blob:
-    return Blob(
-        path=found.name,
-        etag=normal_etag(found.etag),
-        size=found.size,
-        modified=found.last_modified,
-        block=found.blob_type == "BlockBlob",
-        archived=found.blob_tier == "Archive",
-        copying=found.copy.status == "pending",
+    """Raise msgspec.ValidationError if the storage left out what a blob always has."""
+    fields = {
+        "path": found.name,
+        "etag": normal_etag(found.etag),
+        "size": found.size,
+        "modified": found.last_modified,
+        "block": found.blob_type == "BlockBlob",
+        "archived": found.blob_tier == "Archive",
+        "copying": found.copy.status == "pending",
         # Listings show an empty value as None.
-        metadata={name: value or "" for name, value in (found.metadata or {}).items()},
-    )
+        "metadata": {name: value or "" for name, value in (found.metadata or {}).items()},
+    }
+    return msgspec.convert(fields, Blob)
 
 
 def _is_directory(found: BlobProperties) -> bool:

@@ -3,23 +3,28 @@
 import asyncio
 import collections
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import httpx
 import msgspec
 
-from scoring.azure.errors import translating_errors
-from scoring.azure.http import AuthorizedHttp, json_in, what_it_says
+from scoring.azure.answers import as_kind, json_in, parts
+from scoring.azure.batch_endpoint import batch_job_in
+from scoring.azure.errors import asking
+from scoring.azure.http import AuthorizedHttp
+from scoring.azure.reasons import what_it_says
 from scoring.errors import LandfallError, SetupError, Unavailable
-from scoring.jobs.batch_job import BatchEndpoint
+from scoring.jobs.batch_job import BatchEndpoint, BatchJob
 from scoring.jobs.job import ContainerRef
 from scoring.log import Action, warning
 
 API_VERSION = "2025-12-01"
 
+_CANNOT_RUN = frozenset({"Failed", "Canceled", "Deleting"})  # a deployment in these states
+
 _FRESH = 60.0  # seconds for which an answer is used without asking again
 _ASK_AGAIN = 15.0  # seconds after which a failure is
-_ANSWERS_WITHIN = 20.0  # seconds, all pages of a listing together
+_ANSWERS_WITHIN = 20.0  # seconds, all parts of a listing together
 
 
 class Memory(Protocol):
@@ -56,6 +61,44 @@ class LastAnswers(msgspec.Struct, kw_only=True):
     endpoints: dict[str, BatchEndpoint] = {}
 
 
+_Word = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]+\Z")]
+"""What stands in a header or an address."""
+
+
+class _Place(msgspec.Struct, frozen=True, rename="camel"):
+    datastore_type: str | None = None
+    account_name: str | None = None
+    container_name: str | None = None
+    endpoint: str | None = None  # the suffix of the account's host
+
+
+class _Datastore(msgspec.Struct, frozen=True):
+    name: str
+    properties: _Place
+
+
+class _Defaults(msgspec.Struct, frozen=True, rename="camel"):
+    deployment_name: _Word | None = None
+
+
+class _About(msgspec.Struct, frozen=True, rename="camel"):
+    scoring_uri: _Word | None = None
+    defaults: _Defaults | None = None
+
+
+class _Endpoint(msgspec.Struct, frozen=True):
+    name: str | None = None
+    properties: _About = _About()
+
+
+class _State(msgspec.Struct, frozen=True, rename="camel"):
+    provisioning_state: str | None = None
+
+
+class _Deployment(msgspec.Struct, frozen=True):
+    properties: _State = _State()
+
+
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     """How ARM was asked the last time."""
 
@@ -81,6 +124,7 @@ class AzureWorkspace:
         self._account_url = account_url  # from an account and the datastore's endpoint suffix
         self._clock = clock
         self._asked: dict[str, _Asked] = {}
+        self._problems: dict[str, str] = {}  # of deployments that cannot be invoked
         self._locks: collections.defaultdict[str, asyncio.Lock] = collections.defaultdict(
             asyncio.Lock
         )
@@ -102,9 +146,30 @@ class AzureWorkspace:
         )
         return known.endpoints.get(name)
 
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        """Return why ARM says that a deployment cannot be invoked."""
+        what = f"deployment {endpoint}/{deployment}"
+        try:
+            await self._known()
+            await self._refresh(what, False, lambda: self._ask_deployment(endpoint, deployment))
+        except LandfallError:
+            return None  # ARM is away: the endpoint itself has the last word
+        return self._problems.get(what)
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        """Return what ARM says of a batch job."""
+        async with asking(f"batch job {name}"):
+            answer = await self._http.send(
+                "GET", f"{self._url}/jobs/{name}", params={"api-version": API_VERSION}
+            )
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        _check(answer, f"batch job {name}")
+        return batch_job_in(json_in(answer))
+
     async def cancel(self, batch_job: str) -> None:
         """Ask for the cancel of a batch job."""
-        with translating_errors(f"cancel of {batch_job}"):
+        async with asking(f"cancel of {batch_job}"):
             answer = await self._http.send(
                 "POST", f"{self._url}/jobs/{batch_job}/cancel", params={"api-version": API_VERSION}
             )
@@ -135,11 +200,9 @@ class AzureWorkspace:
     async def _try(self, what: str, ask: Callable[[], Awaitable[bool]]) -> LandfallError | None:
         failure: LandfallError | None = None
         try:
-            async with asyncio.timeout(_ANSWERS_WITHIN):
+            async with asking("the workspace", within=_ANSWERS_WITHIN):
                 found = await ask()
-        except TimeoutError:
-            failure = Unavailable(f"the workspace: no answer in {_ANSWERS_WITHIN:.0f} s")
-        except (Unavailable, SetupError) as said:
+        except LandfallError as said:
             failure = said
         else:
             if not found:
@@ -166,69 +229,80 @@ class AzureWorkspace:
             return self._answers
 
     async def _ask_places(self) -> bool:
+        url = f"{self._url}/datastores?api-version={API_VERSION}"
         places: dict[str, ContainerRef] = {}
-        page: str | None = f"{self._url}/datastores?api-version={API_VERSION}"
-        while page:
-            document = await self._get(page)
-            for datastore in document.get("value") or []:
+        async for part in parts(self._get, url, "the workspace"):
+            for datastore in part:
                 place = place_in(datastore, self._account_url)
                 if place is not None:
                     places[datastore["name"]] = place
-            page = document.get("nextLink")
         (await self._known()).places = places
         return True
 
     async def _ask_endpoint(self, name: str) -> bool:
         endpoints = (await self._known()).endpoints
         url = f"{self._url}/batchEndpoints/{name}?api-version={API_VERSION}"
-        document = await self._get(url, missing_is_fine=True)
-        if document is None:
+        answer = await self._http.send("GET", url)
+        if answer.status_code == httpx.codes.NOT_FOUND:
             endpoints.pop(name, None)
             return False
-        endpoints[name] = batch_endpoint_in(document)
+        _check(answer, "the workspace")
+        endpoints[name] = batch_endpoint_in(json_in(answer))
         return True
 
-    async def _get(self, url: str, *, missing_is_fine: bool = False) -> Any:
-        with translating_errors("the workspace"):
-            answer = await self._http.send("GET", url)
-        if missing_is_fine and answer.status_code == httpx.codes.NOT_FOUND:
-            return None
+    async def _ask_deployment(self, endpoint: str, deployment: str) -> bool:
+        what = f"deployment {endpoint}/{deployment}"
+        path = f"{self._url}/batchEndpoints/{endpoint}/deployments/{deployment}"
+        answer = await self._http.send("GET", f"{path}?api-version={API_VERSION}")
+        self._problems.pop(what, None)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            self._problems[what] = f"batch endpoint {endpoint!r} has no deployment {deployment!r}"
+            return False
+        _check(answer, what)
+        state = as_kind(json_in(answer), _Deployment, what).properties.provisioning_state
+        if state in _CANNOT_RUN:
+            self._problems[what] = (
+                f"deployment {deployment!r} of batch endpoint {endpoint!r} is {state}: deploy it again"
+            )
+        return what not in self._problems
+
+    async def _get(self, url: str) -> httpx.Response:
+        answer = await self._http.send("GET", url)
         _check(answer, "the workspace")
-        document = json_in(answer)
-        if not isinstance(document, dict):
-            raise Unavailable(f"the workspace: {url}: the answer is no JSON object")
-        return document
+        return answer
 
 
-def place_in(
-    datastore: dict[str, Any], account_url: Callable[[str, str], str]
-) -> ContainerRef | None:
-    """Read where a datastore is; None unless it is in blob storage, where outputs must lie."""
-    properties = datastore.get("properties") or {}
-    if properties.get("datastoreType") != "AzureBlob":
+def place_in(datastore: Any, account_url: Callable[[str, str], str]) -> ContainerRef | None:
+    """Read where a datastore is; None unless it is in blob storage, where outputs must lie.
+
+    One that cannot be understood is left out alone: the others are there all the same.
+    """
+    try:
+        found = msgspec.convert(datastore, _Datastore)
+    except msgspec.ValidationError:
         return None
-    account, container = properties.get("accountName"), properties.get("containerName")
-    if not (isinstance(account, str) and isinstance(container, str)):
+    about = found.properties
+    if about.datastore_type != "AzureBlob" or not (about.account_name and about.container_name):
         return None
-    suffix = properties.get("endpoint") or "core.windows.net"
     return ContainerRef(
-        account=account, account_url=account_url(account, suffix), container=container
+        account=about.account_name,
+        account_url=account_url(about.account_name, about.endpoint or "core.windows.net"),
+        container=about.container_name,
     )
 
 
-def batch_endpoint_in(document: dict[str, Any]) -> BatchEndpoint:
+def batch_endpoint_in(document: Any) -> BatchEndpoint:
     """Read a batch endpoint as ARM describes it.
 
     Raises:
-        Unavailable: it has no address.
+        Unavailable: it is none, or has no address.
     """
-    properties = document.get("properties") or {}
-    if not isinstance(properties.get("scoringUri"), str):
-        name = document.get("name")
-        raise Unavailable(f"the workspace names no scoringUri for batch endpoint {name!r}")
+    found = as_kind(document, _Endpoint, "the workspace")
+    uri, defaults = found.properties.scoring_uri, found.properties.defaults
+    if not uri:
+        raise Unavailable(f"the workspace names no scoringUri for batch endpoint {found.name!r}")
     return BatchEndpoint(
-        scoring_uri=properties["scoringUri"],
-        default_deployment=(properties.get("defaults") or {}).get("deploymentName"),
+        scoring_uri=uri, default_deployment=defaults.deployment_name if defaults else None
     )
 
 

@@ -139,6 +139,12 @@ def version_in(event: bytes) -> str:
     return etag
 
 
+def is_superseded(event: bytes) -> bool:
+    """Tell whether the job that an event is about gave way to another one."""
+    status: str = msgspec.json.decode(event)["data"]["status"]
+    return status == Status.SUPERSEDED
+
+
 def receipt(event: bytes) -> tuple[int, bytes]:
     """Return the attempt beside whose output an event's receipt lies, and the receipt's content.
 
@@ -175,7 +181,9 @@ def _input(job: Job, progress: Progress, overwritten: bool | None) -> Input:
 
 
 def _output(job: Job, progress: Progress, outcome: Outcome) -> Output | None:
-    if not progress.batch_job or job.route.output_kind == "none":
+    # A result may be there although its batch job was never known.
+    known = progress.batch_job or outcome.output is not None
+    if not known or job.route.output_kind == "none":
         return None
     folder = job.route.output_kind == "folder"
     path, found = job.output_path(progress.attempt) + "/" * folder, outcome.output

@@ -40,7 +40,7 @@ _BLANK = " \t\r\n\ufeff"  # the last is the byte order mark
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _LARGEST = 2**63 - 1
 _LONGEST_NUMBER = 20  # digits
-_LONGEST_REASON = 500  # characters
+_LONGEST_REASON = 2_000  # characters
 
 
 class PartialLanding(msgspec.Struct, frozen=True, kw_only=True):

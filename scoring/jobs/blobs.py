@@ -45,6 +45,12 @@ class Forbidden(msgspec.Struct, frozen=True):
     """The app may not look there."""
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """The storage refuses permanently to show it."""
+
+    message: str
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a listing."""
 
@@ -56,7 +62,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What lies where a job's input should be, just before its submission."""
 
-    trigger: Blob | Forbidden | None = None  # the landed blob; for a folder its marker, if any
+    trigger: Blob | Forbidden | Unreadable | None = (
+        None  # the landed blob; for a folder its marker, if any
+    )
     files: Sequence[Blob] | Forbidden = ()  # a folder's
 
     @property

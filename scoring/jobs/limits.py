@@ -48,5 +48,6 @@ def limit(name: str, its_jobs: Sequence[OpenJob], routes: Sequence[Route]) -> fl
     return min((one for one in limits if one is not None), default=math.inf)
 
 
-def _age(job: OpenJob) -> tuple[datetime, str]:
-    return job.progress.landed or job.changed, job.key
+def _age(job: OpenJob) -> tuple[bool, datetime, str]:
+    # What could not be looked at must not keep others from a place.
+    return job.progress.look_failed is not None, job.progress.landed or job.changed, job.key

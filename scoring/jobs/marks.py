@@ -23,4 +23,6 @@ class SweepMark(msgspec.Struct, frozen=True, kw_only=True):
     watermark: Aware | None = None  # all that was written before it is known
     place: str = ""  # in the listing, from where the pass that is under way goes on
     oldest_left: Aware | None = None  # what is older than this, that pass leaves to no other
+    # No pass has come to its end: the watermark is where the first sweep began.
+    unswept: bool | msgspec.UnsetType = msgspec.UNSET
     version: str | None = None  # of the mark as it was read; never written

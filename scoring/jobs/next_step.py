@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring.jobs.batch_job import BatchJob, JobState
+from scoring.jobs.blobs import Blob, Forbidden, Unreadable
 from scoring.jobs.budgets import give_up_at, run_out
 from scoring.jobs.outcome import Finish, Outcome, Status
 from scoring.jobs.progress import BY_OPERATOR, OpenJob, Progress, Save, State
@@ -50,6 +51,16 @@ class Ask(msgspec.Struct, frozen=True):
     """Ask the endpoint for the batch job."""
 
 
+class AskWorkspace(msgspec.Struct, frozen=True):
+    """Ask the workspace for a batch job that its endpoint does not know."""
+
+
+class LookAtOutput(msgspec.Struct, frozen=True):
+    """Look at what lies where the attempt's output goes."""
+
+    listed: bool = True  # whether the endpoint's batch jobs could be listed
+
+
 class Announce(msgspec.Struct, frozen=True):
     """Publish what done/ says."""
 
@@ -67,7 +78,8 @@ class Cancel(msgspec.Struct, frozen=True):
     progress: Progress | None  # None: it is written already
 
 
-Step = Wait | Submit | FindEnd | Look | Ask | Announce | Save | Adopt | Cancel | Finish
+Question = FindEnd | Look | Ask | AskWorkspace | LookAtOutput
+Step = Wait | Submit | Question | Announce | Save | Adopt | Cancel | Finish
 
 
 # --- reports ------------------------------------------------------------------------------------
@@ -83,11 +95,26 @@ class Found(msgspec.Struct, frozen=True):
     batch_jobs: tuple[BatchJob, ...]
 
 
+class NoListing(msgspec.Struct, frozen=True):
+    """The endpoint's batch jobs could not be listed."""
+
+
 class NotKnown(msgspec.Struct, frozen=True):
     """The endpoint knows no batch job of that name."""
 
 
-Report = NoEnd | Found | BatchJob | NotKnown
+class NotInWorkspace(msgspec.Struct, frozen=True):
+    """The workspace knows no batch job of that name either."""
+
+
+class OutputFound(msgspec.Struct, frozen=True):
+    """What lies where the attempt's output goes."""
+
+    output: Blob | Forbidden | Unreadable | None
+    listed: bool  # whether the endpoint's batch jobs could be listed
+
+
+Report = NoEnd | Found | NoListing | BatchJob | NotKnown | NotInWorkspace | OutputFound
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,9 +178,42 @@ def _unknown(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing) 
         adopted = progress.to(State.SUBMITTED, batch_job=kept.name)
         others = (one for one in report.batch_jobs if not one.state.ended)
         return Adopt(adopted, tuple(one for one in others if one.name != kept.name))
-    if tick.now < last_look or held:
+    if isinstance(report, OutputFound):
+        return _unanswered(entry, report, tick, timing)
+    return LookAtOutput(listed=isinstance(report, Found)) if tick.now >= last_look else Wait()
+
+
+def _unanswered(entry: OpenJob, report: OutputFound, tick: Tick, timing: Timing) -> Step:
+    """Return what follows when no listing has shown the attempt's batch job for long enough."""
+    progress = entry.progress
+    result = _result(progress, report.output)
+    if result is not None:
+        return _by_output(result, tick, timing)
+    if progress.on_unknown == "hold":
         return Wait()
-    return after_loss(progress)
+    if report.listed:
+        return after_loss(progress)
+    if tick.now - entry.changed < timing.refusal_patience:
+        return Wait()
+    message = "the submission was not answered, and the endpoint's batch jobs cannot be listed"
+    if progress.cancel_asked is not None:
+        return _cut_short(progress, message, None)
+    return Finish(Outcome(status=Status.FAILED, code="outcome-unknown", message=message))
+
+
+def _result(progress: Progress, output: Blob | Forbidden | Unreadable | None) -> Blob | None:
+    """Return an output that is evidence that its attempt was accepted."""
+    if not isinstance(output, Blob):
+        return None
+    old = progress.submitted is not None and output.modified < progress.submitted
+    return None if old else output
+
+
+def _by_output(output: Blob, tick: Tick, timing: Timing) -> Wait | Finish:
+    """Return the end of an attempt whose output alone is known, once nobody writes it any more."""
+    if tick.now - output.modified < timing.output_settles:
+        return Wait()
+    return Finish(Outcome(status=Status.COMPLETED))
 
 
 def after_loss(progress: Progress) -> Save | Finish:
@@ -179,7 +239,7 @@ def _submitted(entry: OpenJob, report: Report | None, tick: Tick, timing: Timing
         return _canceling(entry, since, report, tick, timing)
     if isinstance(report, BatchJob):
         return _under_way(progress, since, report.state, tick, timing)
-    return _gone(progress, tick, timing)
+    return _gone(progress, report, tick, timing)
 
 
 def _question(entry: OpenJob, since: datetime, tick: Tick, timing: Timing) -> Step:
@@ -228,11 +288,18 @@ def _under_way(
     return Save(here) if progress.gone_since is not None else Wait()
 
 
-def _gone(progress: Progress, tick: Tick, timing: Timing) -> Step:
+def _gone(progress: Progress, report: Report, tick: Tick, timing: Timing) -> Step:
     if progress.gone_since is None:
         return Save(progress.to(State.SUBMITTED, gone_since=tick.now))
     if tick.now - progress.gone_since < timing.gone_patience:
         return Wait()
+    if isinstance(report, NotKnown):
+        return AskWorkspace()
+    if isinstance(report, NotInWorkspace):
+        return LookAtOutput()
+    result = _result(progress, report.output) if isinstance(report, OutputFound) else None
+    if result is not None:
+        return _by_output(result, tick, timing)
     message = f"the endpoint has not known {progress.batch_job} since {progress.gone_since}"
     return Finish(Outcome(status=Status.FAILED, code="batch-job-gone", message=message))
 

@@ -5,7 +5,7 @@ import enum
 import msgspec
 
 from scoring.jobs.batch_job import BatchJob
-from scoring.jobs.blobs import Blob, Forbidden, Seen, folder_digest
+from scoring.jobs.blobs import Blob, Forbidden, Seen, Unreadable, folder_digest
 from scoring.jobs.job import Job
 from scoring.jobs.progress import Progress, Save
 from scoring.log import Action
@@ -38,9 +38,11 @@ class Finish(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
-def verdict(outcome: Outcome, progress: Progress, output: Blob | Forbidden | None) -> Outcome:
+def verdict(
+    outcome: Outcome, progress: Progress, output: Blob | Forbidden | Unreadable | None
+) -> Outcome:
     """Return the outcome once the output was looked at: completed is not believed blindly."""
-    if outcome.status is not Status.COMPLETED or isinstance(output, Forbidden):
+    if outcome.status is not Status.COMPLETED or isinstance(output, Forbidden | Unreadable):
         return outcome
     if output is None:
         return _without_output(outcome, "output-missing", "nothing lies at the output URI")

@@ -59,6 +59,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     run_timeout: timedelta | None = None  # as the route says
     receipt: bool = False  # one is left before its event is published
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
+    look_failed: Aware | None = None  # since when the input could not be looked at
+    look_refused: Aware | None = None  # since when the storage has refused to show it
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
     running: Aware | None = None  # when the batch job was first seen running
@@ -94,6 +96,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             cancel_code="",
             refused_since=None,
             not_before=None,
+            look_failed=None,
+            look_refused=None,
         )
 
     def metadata(self) -> dict[str, str]:
@@ -163,6 +167,9 @@ class OpenJobs(msgspec.Struct, frozen=True, kw_only=True):
     now: Aware  # the storage's time when the listing began
     jobs: list[OpenJob]
     unreadable: list[str] = []  # keys of entries that are no progress of a job
+    # The listing was cut: the key from which on jobs may be missing, counted from its start.
+    missing_from: str | None = None
+    whole: bool = True  # no job is missing
 
     def of(self, key: str) -> OpenJob | None:
         """Return the entry of a job; None: it is not among them."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from scoring.jobs.batch_job import Accepted, Answer, ErrorAnswer, NotSent
-from scoring.jobs.blobs import Blob, Forbidden, Seen
+from scoring.jobs.blobs import Blob, Forbidden, Seen, Unreadable
 from scoring.jobs.job import Job, misplaced
 from scoring.jobs.landing import Landing
 from scoring.jobs.outcome import Finish, Outcome, Status
@@ -22,6 +22,8 @@ from scoring.timing import Timing
 
 _BORNE_FOR_A_WHILE = frozenset({401, 403, 404})
 _THROTTLED = 429
+# Refusals with 400 that are about the endpoint: it has no default deployment, or none that works.
+_SET_UP = ("no valid deployments to route to", "default deployment")
 DEFINITE = frozenset({400, 413, 422, _THROTTLED}) | _BORNE_FOR_A_WHILE
 """Statuses that say for certain that nothing was created. Every other one is unclear."""
 
@@ -32,11 +34,17 @@ class Newer(msgspec.Struct, frozen=True):
     landing: Landing
 
 
-class Copying(msgspec.Struct, frozen=True):
-    """What landed is still being copied there: nobody tells when that is done."""
+class Hold(msgspec.Struct, frozen=True):
+    """The job waits: what it needs is not there yet, and no event will say when it is."""
+
+    reason: str
+    until: datetime | None = None  # None: a minute
 
 
-def before_submission(job: Job, seen: Seen) -> Outcome | Newer | Copying | None:
+Obstacle = Outcome | Newer | Hold
+
+
+def before_submission(job: Job, seen: Seen, now: datetime, timing: Timing) -> Obstacle | None:
     """Return why a job is not submitted, or None if it is.
 
     Where the app may not look, the endpoint has the last word.
@@ -47,16 +55,18 @@ def before_submission(job: Job, seen: Seen) -> Outcome | Newer | Copying | None:
     if job.late:
         return _late()
     if any(blob.copying for blob in seen.blobs):
-        return Copying()
+        return Hold("copying")
     if job.route.gathers:
         return _empty_folder(job, seen.files)
-    return _about_what_landed(job, seen)
+    return _about_what_landed(job, seen, now, timing)
 
 
-def _about_what_landed(job: Job, seen: Seen) -> Outcome | Newer | None:
+def _about_what_landed(job: Job, seen: Seen, now: datetime, timing: Timing) -> Obstacle | None:
     blob = seen.trigger
     if isinstance(blob, Forbidden):
         return None
+    if isinstance(blob, Unreadable):
+        return _rejected("storage-refused", blob.message)
     if blob is None:
         return _rejected("deleted", "it was deleted before its turn")
     if blob.etag != job.landing.etag and job.route.on_overwrite == "score":
@@ -65,11 +75,9 @@ def _about_what_landed(job: Job, seen: Seen) -> Outcome | Newer | None:
                 job.landing, etag=blob.etag, size=blob.size, landed=blob.modified
             )
         )
-    if blob.is_directory:
-        return _rejected("directory", "it is an empty blob that stands for a directory")
     if job.route.input == "folder":
-        return _empty_folder(job, seen.files)
-    return _unfit(job, blob)
+        return _directory(blob) or _empty_folder(job, seen.files)
+    return _directory(blob) or _unfit(blob) or _empty(job, blob, now, timing)
 
 
 def _empty_folder(job: Job, files: Sequence[Blob] | Forbidden) -> Outcome | None:
@@ -83,14 +91,29 @@ def _late() -> Outcome:
     return _rejected("late", message)
 
 
-def _unfit(job: Job, blob: Blob) -> Outcome | None:
+def _directory(blob: Blob) -> Outcome | None:
+    if not blob.is_directory:
+        return None
+    return _rejected("directory", "it is an empty blob that stands for a directory")
+
+
+def _unfit(blob: Blob) -> Outcome | None:
     if not blob.block:
         return _rejected("not-a-block-blob", "page and append blobs cannot be scored")
     if blob.archived:
         return _rejected("archived", "it lies in the archive tier and cannot be read")
-    if blob.size == 0 and job.route.on_empty == "reject":
-        return _rejected("empty", "it has no content")
     return None
+
+
+def _empty(job: Job, blob: Blob, now: datetime, timing: Timing) -> Outcome | Hold | None:
+    """Some writers create a file first and fill it a moment later."""
+    if blob.size > 0 or job.route.on_empty == "score":
+        return None
+    age = now - blob.modified
+    if age < timing.empty_patience:
+        again = max(blob.modified + 2 * age, now + timing.ask_at_most)
+        return Hold("empty", min(again, blob.modified + timing.empty_patience))
+    return _rejected("empty", "it has no content")
 
 
 def _rejected(code: str, message: str) -> Outcome:
@@ -132,7 +155,7 @@ def _refused(
         wait = max(timedelta(seconds=min(answer.retry_after, longest)), timing.tick)
         return Save(progress.to(State.PENDING, not_before=now + wait), Action.HELD, reason)
     since = progress.refused_since or now
-    if answer.status in _BORNE_FOR_A_WHILE and now - since < timing.refusal_patience:
+    if _may_be_fixed(answer) and now - since < timing.refusal_patience:
         wait = min(max(now - since, timing.ask_at_most), timing.retry_at_most)
         held = progress.to(State.PENDING, refused_since=since, not_before=now + wait)
         return Save(held, Action.HELD, reason)
@@ -140,3 +163,34 @@ def _refused(
 
 
 # --- after a batch job --------------------------------------------------------------------------
+
+
+def after_failure(
+    progress: Progress, reason: str, now: datetime, timing: Timing, *, refused: bool
+) -> Save | Finish:
+    """Return what follows when something failed before the POST, as a look at the input.
+
+    A service that is away never ends a job. One that has refused for too long does: `refused`.
+    """
+    failed_since = progress.look_failed or now
+    refused_since = (progress.look_refused or now) if refused else None
+    if refused_since is not None and now - refused_since >= timing.refusal_patience:
+        message = f"the input could not be looked at since {refused_since}: {reason}"
+        return Finish(_rejected("storage-refused", message))
+    wait = timing.ask_at_most
+    if refused:
+        wait = min(max(now - failed_since, wait), timing.retry_at_most)
+    pending = progress.to(
+        State.PENDING,
+        not_before=now + wait,
+        look_failed=failed_since,
+        look_refused=refused_since,
+    )
+    return Save(pending, Action.HELD, reason)
+
+
+def _may_be_fixed(answer: ErrorAnswer) -> bool:
+    """Tell whether it is the set-up that was refused, which an operator can fix, and not the job."""
+    return answer.status in _BORNE_FOR_A_WHILE or any(
+        text in answer.message.lower() for text in _SET_UP
+    )

@@ -38,8 +38,13 @@ def problems(route: Route) -> Iterator[tuple[str, str]]:
     yield from submission_problems(route)
 
 
+def is_name(name: object) -> bool:
+    """Tell whether a route may have this name."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def _name_problems(route: Route) -> Iterator[tuple[str, str]]:
-    if not _NAME.fullmatch(route.name):
+    if not is_name(route.name):
         yield "name", "use lower-case letters, digits and `-`, at most 63, the first no `-`"
     for field in ("datastore", "endpoint", "deployment"):
         name = getattr(route, field)
@@ -177,6 +182,7 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True):
     route: str  # its name, or its place in the file
     field: str
     problem: str
+    named: bool = True  # `route` is its name
 
     def __str__(self) -> str:
         return f"routes.toml: route {self.route}: {self.field}: {self.problem}"

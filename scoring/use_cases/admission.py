@@ -28,14 +28,18 @@ class Admission:
         self._running: asyncio.Task[OpenJobs] | None = None
         self._next: asyncio.Task[OpenJobs] | None = None
         self.waiting = waiting(of_route, routes, listing.now)
+        if not listing.whole:
+            # Nobody knows how many jobs of a limited route are active.
+            self.waiting |= {job.key for name in self._limited for job in of_route[name]}
 
     async def has_room(self, marked: OpenJob) -> bool:
         """Tell whether a job that was just marked `submitting` is within its route's limit."""
         route = marked.progress.route
         if route not in self._limited:
             return True
-        its_jobs = by_route((await self._listed_anew()).jobs)[route]
-        return room(route, its_jobs, self._services.routes) >= 0
+        listing = await self._listed_anew()
+        its_jobs = by_route(listing.jobs)[route]
+        return listing.whole and room(route, its_jobs, self._services.routes) >= 0
 
     async def _listed_anew(self) -> OpenJobs:
         """Return a listing that begins after this call; all that wait for one share it."""
@@ -47,4 +51,4 @@ class Admission:
         if running is not None:
             await asyncio.wait([running])
         self._running, self._next = self._next, None
-        return await self._services.ledger.open_jobs()
+        return await self._services.ledger.open_jobs(within=self._services.timing.listing)

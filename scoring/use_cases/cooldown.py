@@ -1,26 +1,10 @@
-"""The jobs of one folder: a later one replaces those before it, or waits for the cooldown."""
+"""The cooldown of a folder: the time between two submissions of it, where its route has one."""
 
 from datetime import datetime
 
-from scoring.jobs.blobs import Forbidden, Seen, folder_digest
 from scoring.jobs.job import Job, attempt_tag
-from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import OpenJob
-from scoring.ports import Folders, Ledger
-
-
-async def overtaken(ledger: Ledger, job: Job, seen: Seen) -> Outcome | None:
-    """Return why a folder is left to a later job of it, if there is one for what lies there now."""
-    if not job.route.gathers or isinstance(seen.files, Forbidden):
-        return None
-    now = job.folder.job_key(folder_digest(seen.files))
-    landed = max((file.modified for file in seen.files), default=job.landing.landed)
-    if now in (job.key, job.again_of) or (landed, now) < (job.landing.landed, job.key):
-        return None  # of two that wait only one may yield to the other
-    if await ledger.job(now) is None and await ledger.end(now) is None:
-        return None
-    message = f"the folder changed before its turn; its job now is {now}"
-    return Outcome(status=Status.SUPERSEDED, code="overwritten", message=message)
+from scoring.ports import Folders
 
 
 async def cooldown_until(folders: Folders, job: Job, entry: OpenJob) -> datetime | None:

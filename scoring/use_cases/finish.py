@@ -11,9 +11,12 @@ same receipt and publishes the same bytes.
 import asyncio
 from datetime import datetime
 
+import msgspec
+
 from scoring.errors import SetupError, Unavailable
 from scoring.events.completion import completion_event, receipt, summary
 from scoring.jobs.batch_job import BatchJob, of_attempt
+from scoring.jobs.blobs import Blob, Forbidden, Seen, Unreadable
 from scoring.jobs.job import Job
 from scoring.jobs.outcome import Outcome, Status, another_attempt, overwritten, verdict
 from scoring.jobs.progress import OpenJob, Save, State
@@ -30,10 +33,16 @@ async def finish_attempt(
     job = await services.ledger.job(entry.key)
     if job is None:
         return None  # another poll was faster
-    output, seen = await asyncio.gather(
-        look_at_output(services.storage, job, entry.progress.attempt, outcome),
-        look_at_input(services.storage, job),
-    )
+    try:
+        output, seen = await _look(services, entry, job, outcome)
+    except SetupError as refusal:
+        since = entry.progress.look_refused
+        if since is None:
+            waiting = msgspec.structs.replace(entry.progress, look_refused=now)
+            return Save(waiting, Action.HELD, str(refusal))
+        if now - since < services.timing.refusal_patience:
+            raise
+        output, seen = Forbidden(), Seen(trigger=Forbidden(), files=Forbidden())
     if not entry.progress.correlation:  # else it is known since the submission
         entry = with_correlation(entry, job, seen, services.metadata_prefix)
     if job.route.output_kind != "none":
@@ -43,6 +52,20 @@ async def finish_attempt(
         changed = overwritten(job, entry.progress, seen)
         await finish(services, entry, job, outcome, now, changed=changed)
     return again
+
+
+async def _look(
+    services: Services, entry: OpenJob, job: Job, outcome: Outcome
+) -> tuple[Blob | Forbidden | Unreadable | None, Seen]:
+    """Look at what the attempt left, if it completed, and at its input."""
+    completed = outcome.status is Status.COMPLETED
+    storage, attempt, timing = services.storage, entry.progress.attempt, services.timing
+    look = look_at_output(storage, job, attempt, timing) if completed else _nothing()
+    return await asyncio.gather(look, look_at_input(storage, job, timing))
+
+
+async def _nothing() -> None:
+    return None
 
 
 async def finish(

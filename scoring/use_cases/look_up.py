@@ -2,12 +2,12 @@
 
 import msgspec
 
-from scoring.errors import LandfallError, SetupError, Unavailable
+from scoring.errors import LandfallError, Refused, SetupError, Unavailable
 from scoring.events.storage import DirectoryRenamed, PartialLanding
 from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef
 from scoring.jobs.landing import Landing
-from scoring.ports import Services
+from scoring.ports import LandingStorage, Services
 
 
 async def place_of(
@@ -31,7 +31,7 @@ async def look_up(services: Services, event: PartialLanding) -> Landing | str:
         return "no-route"
     known = _known(event)
     try:
-        blob = await services.storage.blob(place, event.path)
+        blob = await _look(services.storage, place, event.path)
     except Unavailable:
         raise
     except LandfallError:
@@ -43,6 +43,15 @@ async def look_up(services: Services, event: PartialLanding) -> Landing | str:
     if known is None and isinstance(blob, Forbidden):
         raise SetupError(f"the app may not look at {event.path}, whose event does not say enough")
     return known or "deleted"
+
+
+async def _look(storage: LandingStorage, place: ContainerRef, path: str) -> Blob | Forbidden | None:
+    """Look at a blob; a listing shows the version also of one that is refused permanently."""
+    try:
+        return await storage.blob(place, path)
+    except Refused:
+        page = await storage.page(place, path, "")
+        return next((one for one in page.blobs if one.path == path), None)
 
 
 def _known(event: PartialLanding) -> Landing | None:

@@ -1,44 +1,67 @@
 """Looking at inputs and outputs, and what an entry keeps of what was seen."""
 
 import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
 
+from scoring.concurrency import time_limit
+from scoring.errors import Refused
 from scoring.events.correlation import correlation
-from scoring.jobs.blobs import Blob, Forbidden, Seen, folder_digest
+from scoring.jobs.blobs import Blob, Forbidden, Seen, Unreadable, folder_digest
 from scoring.jobs.job import Job
-from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import OpenJob
 from scoring.log import Action, warning
 from scoring.ports import LandingStorage
+from scoring.timing import Timing
+
+T = TypeVar("T")
 
 
-async def look_at_input(storage: LandingStorage, job: Job) -> Seen:
-    """Look at what lies where a job's input should be."""
+async def look_at_input(storage: LandingStorage, job: Job, timing: Timing) -> Seen:
+    """Look at what lies where a job's input should be.
+
+    Raises:
+        Unavailable, SetupError: it cannot be looked at, or not in time.
+    """
     if job.route.gathers:
-        return Seen(files=await storage.folder(job.place, job.path))
-    trigger = storage.blob(job.place, job.landing.path)
-    if job.route.input == "file":
-        return Seen(trigger=await trigger)
-    blob, files = await asyncio.gather(trigger, storage.folder(job.place, job.path))
+        return Seen(files=await _listed(storage, job, timing))
+    trigger = _in_time(storage.blob(job.place, job.landing.path), timing.look)
+    try:
+        if job.route.input == "file":
+            return Seen(trigger=await trigger)
+        blob, files = await asyncio.gather(trigger, _listed(storage, job, timing))
+    except Refused as refusal:
+        return Seen(trigger=Unreadable(message=f"{refusal.code}: {refusal}"))
     return Seen(trigger=blob, files=files)
 
 
 async def look_at_output(
-    storage: LandingStorage, job: Job, attempt: int, outcome: Outcome
-) -> Blob | Forbidden | None:
-    """Look at what a completed attempt left."""
-    if outcome.status is not Status.COMPLETED:
-        return None
-    return await look_where_output_goes(storage, job, attempt)
+    storage: LandingStorage, job: Job, attempt: int, timing: Timing
+) -> Blob | Forbidden | Unreadable | None:
+    """Look at what lies where an attempt's output goes; in an output folder at its newest file.
 
-
-async def look_where_output_goes(
-    storage: LandingStorage, job: Job, attempt: int
-) -> Blob | Forbidden | None:
-    """Look at what lies where an attempt's output goes; in an output folder at its newest file."""
+    Raises:
+        Unavailable, SetupError: it cannot be looked at, or not in time.
+    """
     if job.route.output_kind == "none":
         return None
-    look = storage.newest if job.route.output_kind == "folder" else storage.blob
-    return await look(job.place, job.output_path(attempt))
+    path = job.output_path(attempt)
+    try:
+        if job.route.output_kind == "folder":
+            return await _in_time(storage.newest(job.place, path), timing.look_at_folder)
+        return await _in_time(storage.blob(job.place, path), timing.look)
+    except Refused as refusal:
+        return Unreadable(message=f"{refusal.code}: {refusal}")
+
+
+async def _listed(storage: LandingStorage, job: Job, timing: Timing) -> list[Blob] | Forbidden:
+    return await _in_time(storage.folder(job.place, job.path), timing.look_at_folder)
+
+
+async def _in_time(look: Awaitable[T], limit: timedelta) -> T:
+    async with time_limit(limit, "a look at the landing storage"):
+        return await look
 
 
 def with_version_seen(entry: OpenJob, job: Job, seen: Seen, metadata_prefix: str) -> OpenJob:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from scoring.concurrency import for_each_then_raise
+from scoring.concurrency import for_each_then_raise, time_limit
 from scoring.errors import Unavailable, UnreadableMessage
 from scoring.events.storage import (
     DirectoryRenamed,
@@ -54,13 +54,15 @@ async def take(services: Services, events: Sequence[Event], *, later: bool = Fal
     """Start the jobs of all these events; with `later` poll submits them.
 
     Raises:
-        Unavailable, SetupError: the first failure, when all the others are done.
+        Unavailable, SetupError: the first failure, when all the others are done; or there was
+            not enough time: what was claimed is known when the message comes again.
     """
     ignored = [event for event in events if isinstance(event, Ignored)]
     if ignored:
         first, more = ignored[0], len(ignored) - 1 or None
         info(Action.IGNORED, path=first.path, reason=first.reason, more=more)
-    await for_each_then_raise(partial(_take, services, later=later), events)
+    async with time_limit(services.timing.cut, "the message"):
+        await for_each_then_raise(partial(_take, services, later=later), events)
 
 
 async def _take(services: Services, event: Event, *, later: bool) -> None:

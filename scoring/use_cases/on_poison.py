@@ -54,7 +54,7 @@ async def go_on(services: Services) -> None:
     One message's failure stops neither the others nor the sweep. What is cut is done again.
     """
     try:
-        async with asyncio.timeout(services.timing.deadline.total_seconds()):
+        async with asyncio.timeout(services.timing.gather_deadline.total_seconds()):
             await _each(services, DeadLetterKind.QUARANTINE, _announce)
             await _each(services, DeadLetterKind.STUCK, _take_again)
     except TimeoutError:

@@ -5,24 +5,31 @@ of its time leaves the place it came to, and the next one goes on from there.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
 
 from scoring.concurrency import run_workers
-from scoring.errors import SetupError
+from scoring.errors import LandfallError, SetupError
 from scoring.jobs.batch_job import BatchJob, of_attempt
 from scoring.jobs.marks import PollMark
 from scoring.jobs.next_step import (
     Adopt,
     Announce,
     Ask,
+    AskWorkspace,
     Cancel,
     FindEnd,
     Found,
     Look,
+    LookAtOutput,
     NoEnd,
+    NoListing,
+    NotInWorkspace,
     NotKnown,
+    OutputFound,
+    Question,
     Report,
     Step,
     Submit,
@@ -36,8 +43,9 @@ from scoring.ports import Services
 from scoring.use_cases import cancels, ledger_writes
 from scoring.use_cases.admission import Admission
 from scoring.use_cases.finish import announce, finish_attempt
+from scoring.use_cases.observe import look_at_output
 from scoring.use_cases.quiet_folders import gather
-from scoring.use_cases.submit import resume
+from scoring.use_cases.submit import Probed, resume
 
 JOBS_AT_ONCE = 32  # that one tick works on
 
@@ -51,38 +59,52 @@ async def poll(services: Services) -> None:
     began = services.clock()
     await gather(services)
     mark = await services.marks.poll_mark()
-    listing = await services.ledger.open_jobs()
+    listing = await services.ledger.open_jobs(start=mark.cursor, within=services.timing.listing)
+    if not listing.whole:
+        warning(Action.POLL_CUT, reason="the listing takes too long", jobs=len(listing.jobs))
     for key in listing.unreadable:
         error(Action.JOB_ERROR, job=key, error="the ledger entry is no job; mend or delete it")
     admission = Admission(services, listing)
     tick = Tick(now=listing.now, last=mark.finished, waiting=admission.waiting)
-    jobs = sorted((job for job in listing.jobs if job.key >= mark.cursor), key=lambda job: job.key)
-    cut_at = await _work_through(_Pass(services, tick, admission), jobs, began)
-    await services.marks.leave_poll_mark(_next_mark(mark, listing, cut_at))
+    jobs = [job for job in listing.jobs if job.key >= mark.cursor]
+    left = await _work_through(_Pass(services, tick, admission), sorted(jobs, key=_order), began)
+    await services.marks.leave_poll_mark(_next_mark(mark, listing, left))
 
 
-def _next_mark(mark: PollMark, listing: OpenJobs, cut_at: OpenJob | None) -> PollMark:
+def _order(job: OpenJob) -> tuple[bool, str]:
+    """Sort jobs by key, those whose input could not be looked at behind all others."""
+    return job.progress.look_failed is not None, job.key
+
+
+def _next_mark(mark: PollMark, listing: OpenJobs, left: Sequence[OpenJob]) -> PollMark:
     began = mark.began or listing.now
-    if cut_at is not None:
-        return msgspec.structs.replace(mark, heartbeat=listing.now, began=began, cursor=cut_at.key)
+    # What is due again at the next tick anyway needs no place to go on from.
+    not_begun = [job.key for job in left if job.progress.look_failed is None]
+    cursor = min([*not_begun, *filter(None, [listing.missing_from])], default="")
+    if cursor:
+        return msgspec.structs.replace(mark, heartbeat=listing.now, began=began, cursor=cursor)
     return msgspec.structs.replace(
         mark, heartbeat=listing.now, finished=began, began=None, cursor=""
     )
 
 
-async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float) -> OpenJob | None:
-    """Advance all jobs; return the first that was not begun when time ran out, if any.
+async def _work_through(
+    one_pass: "_Pass", jobs: Sequence[OpenJob], began: float
+) -> Sequence[OpenJob]:
+    """Advance all jobs; return those that were not begun when time ran out.
 
     One whose step never ends must not keep the pass from going on, so what was begun counts.
-    The tick began at `began`, by the clock.
+    The tick began at `began`, by the clock. At least one round is begun, however late it is.
     """
     timing, clock = one_pass.services.timing, one_pass.services.clock
     last_begin = began + timing.deadline.total_seconds()
     waiting = iter(jobs)
 
     async def worker() -> None:
-        while clock() < last_begin and (job := next(waiting, None)) is not None:
+        while (job := next(waiting, None)) is not None:
             await one_pass.advance(job)
+            if clock() >= last_begin:
+                return
 
     try:
         async with asyncio.timeout(timing.cut.total_seconds() - (clock() - began)):
@@ -90,10 +112,17 @@ async def _work_through(one_pass: "_Pass", jobs: Sequence[OpenJob], began: float
     except TimeoutError:
         warning(Action.POLL_CUT, reason="a job's step took too long")
     left = list(waiting)
-    if not left:
-        return None
-    warning(Action.POLL_CUT, job=left[0].key, jobs=len(left))
-    return left[0]
+    if left:
+        warning(Action.POLL_CUT, job=left[0].key, jobs=len(left))
+    return left
+
+
+class _Probe:
+    """What this tick knows of an endpoint: until it knows more, one attempt at a time is made."""
+
+    def __init__(self) -> None:
+        self.known = Probed.NOT_ASKED
+        self.under_way: asyncio.Future[None] | None = None
 
 
 class _Pass:
@@ -104,19 +133,18 @@ class _Pass:
         self._tick = tick
         self._admission = admission
         self._listings: dict[str, asyncio.Task[list[BatchJob]]] = {}
-        self._probes: dict[str, asyncio.Future[bool]] = {}
+        self._probes: defaultdict[str, _Probe] = defaultdict(_Probe)
 
     async def advance(self, entry: OpenJob) -> None:
         """Do the next step of a job. Its error is logged and does not stop the others."""
         try:
             await self._advance(entry)
         except Exception as failure:  # noqa: BLE001
-            warning(
-                Action.JOB_ERROR,
-                job=entry.key,
-                state=entry.progress.state,
-                error=describe(failure),
-            )
+            self._log_error(entry, failure)
+
+    def _log_error(self, entry: OpenJob, failure: Exception) -> None:
+        state, what = entry.progress.state, describe(failure)
+        warning(Action.JOB_ERROR, job=entry.key, state=state, error=what)
 
     async def _advance(self, entry: OpenJob) -> None:
         report: Report | None = None
@@ -129,14 +157,10 @@ class _Pass:
     async def _carry_out(self, entry: OpenJob, step: Step) -> Report | None:
         """Do a step; return what it brought to light, or None if it was the last of this tick."""
         match step:
+            case FindEnd() | Look() | Ask() | AskWorkspace() | LookAtOutput():
+                return await self._find_out(entry, step)
             case Submit():
                 await self._submit(entry)
-            case FindEnd():
-                return await self._find_end(entry)
-            case Look():
-                return await self._look(entry)
-            case Ask():
-                return await self._ask(entry)
             case Announce():
                 await self._announce(entry)
             case Save():
@@ -148,6 +172,20 @@ class _Pass:
             case Finish():
                 await self._finish(entry, step)
         return None
+
+    async def _find_out(self, entry: OpenJob, question: Question) -> Report | None:
+        """Ask a service; None: the job has ended."""
+        match question:
+            case FindEnd():
+                return await self._find_end(entry)
+            case Look():
+                return await self._look(entry)
+            case Ask():
+                return await self._ask(entry)
+            case AskWorkspace():
+                return await self._ask_workspace(entry)
+            case LookAtOutput():
+                return await self._look_at_output(entry, question)
 
     async def _find_end(self, entry: OpenJob) -> NoEnd | None:
         event = await self.services.ledger.end(entry.key)
@@ -172,11 +210,34 @@ class _Pass:
         name = entry.progress.batch_job
         return await self.services.endpoints.batch_job(endpoint, name) or NotKnown()
 
-    async def _look(self, entry: OpenJob) -> Found | None:
+    async def _ask_workspace(self, entry: OpenJob) -> BatchJob | NotInWorkspace:
+        """Ask the workspace for a batch job; where it refuses for long enough, it counts as gone."""
+        gone_since = entry.progress.gone_since or self._tick.now
+        try:
+            known = await self.services.workspace.batch_job(entry.progress.batch_job)
+        except SetupError:
+            if self._tick.now - gone_since < self.services.timing.refusal_patience:
+                raise
+            known = None
+        return known or NotInWorkspace()
+
+    async def _look_at_output(self, entry: OpenJob, step: LookAtOutput) -> OutputFound | None:
         job = await self.services.ledger.job(entry.key)
         if job is None:
             return None
-        listed = await self._listing(entry)
+        services, attempt = self.services, entry.progress.attempt
+        output = await look_at_output(services.storage, job, attempt, services.timing)
+        return OutputFound(output=output, listed=step.listed)
+
+    async def _look(self, entry: OpenJob) -> Found | NoListing | None:
+        job = await self.services.ledger.job(entry.key)
+        if job is None:
+            return None
+        try:
+            listed = await self._listing(entry)
+        except LandfallError as failure:
+            self._log_error(entry, failure)
+            return NoListing()
         return Found(of_attempt(listed, job, entry.progress.attempt))
 
     async def _listing(self, entry: OpenJob) -> list[BatchJob]:
@@ -189,18 +250,29 @@ class _Pass:
         return await self._listings[endpoint.scoring_uri]
 
     async def _submit(self, entry: OpenJob) -> None:
-        """Submit a pending job; the first of an endpoint is a probe that the others wait for."""
-        endpoint = entry.progress.endpoint
-        probe = self._probes.get(endpoint)
-        if probe is None:
-            probe = self._probes[endpoint] = asyncio.get_running_loop().create_future()
-            taken = False
-            try:
-                taken = await resume(self.services, entry, self._admission.has_room)
-            finally:
-                probe.set_result(taken)
-        elif await asyncio.shield(probe):
-            await resume(self.services, entry, self._admission.has_room)
+        """Submit a pending job, unless the endpoint refuses in this tick.
+
+        What fails before the POST says nothing about the endpoint: the next job is the probe then.
+        """
+        probe = self._probes[entry.progress.endpoint]
+        while probe.known is Probed.NOT_ASKED:
+            if probe.under_way is None:
+                await self._probe(probe, entry)
+                return
+            await asyncio.shield(probe.under_way)
+        if probe.known is Probed.ACCEPTS:
+            await self._resume(entry)
+
+    async def _probe(self, probe: _Probe, entry: OpenJob) -> None:
+        probe.under_way = ended = asyncio.get_running_loop().create_future()
+        try:
+            probe.known = await self._resume(entry)
+        finally:
+            probe.under_way = None
+            ended.set_result(None)
+
+    async def _resume(self, entry: OpenJob) -> Probed:
+        return await resume(self.services, entry, self._admission.has_room, self._tick.now)
 
     async def _save(self, entry: OpenJob, step: Save) -> None:
         saved = await ledger_writes.save(self.services, entry, step.progress)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from scoring.concurrency import for_each_then_raise
@@ -21,7 +22,8 @@ from scoring.jobs.folders import TOUCHES, Due, FolderMark, due_because, gathered
 from scoring.jobs.job import Folder
 from scoring.log import Action, describe, warning
 from scoring.ports import Folders, Services
-from scoring.use_cases.submit import start
+from scoring.use_cases.folder_versions import job_of_files
+from scoring.use_cases.submit import Started, start
 
 
 async def gather(services: Services) -> None:
@@ -32,20 +34,22 @@ async def gather(services: Services) -> None:
     Raises:
         Unavailable, SetupError: the ledger cannot be reached, or refuses.
     """
-    filling = await services.folders.filling()
-
-    async def look(mark: FolderMark) -> None:
-        try:
-            await _look(services, mark, filling.now)
-        except Exception as failure:  # noqa: BLE001
-            warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=describe(failure))
-
-    due = [mark for mark in filling.marks if may_be_due(mark, filling.now)]
+    due: list[FolderMark] | None = None
     try:
         async with asyncio.timeout(services.timing.gather_deadline.total_seconds()):
-            await for_each_then_raise(look, due)
+            filling = await services.folders.filling()
+            due = [mark for mark in filling.marks if may_be_due(mark, filling.now)]
+            await for_each_then_raise(partial(_try, services, now=filling.now), due)
     except TimeoutError:
-        warning(Action.POLL_CUT, folders=len(due))
+        warning(Action.POLL_CUT, folders=None if due is None else len(due))
+
+
+async def _try(services: Services, mark: FolderMark, *, now: datetime) -> None:
+    """Look at a folder; its error does not stop the others."""
+    try:
+        await _look(services, mark, now)
+    except Exception as failure:  # noqa: BLE001
+        warning(Action.JOB_ERROR, folder=mark.key, state="filling", error=describe(failure))
 
 
 async def _look(services: Services, mark: FolderMark, now: datetime) -> None:
@@ -67,7 +71,11 @@ async def _look(services: Services, mark: FolderMark, now: datetime) -> None:
 async def _claim(services: Services, folder: Folder, files: list[Blob], emptied: datetime) -> bool:
     """Claim the job of a folder; tell whether nothing is left to do for these files."""
     job = gathered(folder, files, services.escaping, emptied=emptied)
-    if await start(services, job, later=True) or folder.route.late == "score":
+    if folder.route.late == "score":
+        # Known or not is decided by the claim; this look finds what was superseded.
+        job, ended = await job_of_files(services.ledger, job)
+        return ended or await start(services, job, later=True) is not Started.ENDED
+    if await start(services, job, later=True) is Started.CLAIMED:
         return True
     end = await services.ledger.end(job.key)
     if end is None:

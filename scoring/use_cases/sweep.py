@@ -10,6 +10,8 @@ Dead letters come first: they are few, and a listing that uses up all the time w
 while each route gets at least one page.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,25 +29,60 @@ from scoring.use_cases import on_poison
 from scoring.use_cases.submit import start
 
 
-async def sweep(services: Services) -> None:
-    """Go on with kept messages; claim what landed since the last sweep and is not known.
+async def sweep(
+    prepared: Services, complete: Callable[[], Awaitable[Services]] | None = None
+) -> None:
+    """Note where first sweeps begin; go on with dead letters; claim what landed and is not known.
 
     One route's error does not stop the others.
+
+    Args:
+        prepared: the services before the workspace was asked for its datastores.
+        complete: returns them with the routes that work in these datastores.
 
     Raises:
         Unavailable, SetupError: ledger or workspace cannot be reached, or refuses.
     """
-    last_page = services.until(services.timing.deadline)
-    await on_poison.go_on(services)
+    last_page = prepared.until(prepared.timing.deadline)
+    try:
+        async with asyncio.timeout(prepared.timing.cut.total_seconds()):
+            marks = await _begin(prepared)
+            services = prepared if complete is None else await complete()
+            await on_poison.go_on(services)
+            await _sweep_all(services, marks, last_page)
+    except TimeoutError:
+        warning(Action.SWEEP_CUT, reason="it takes too long")
+
+
+async def _begin(services: Services) -> dict[str, SweepMark]:
+    """Return the routes' marks; write down where a first sweep begins, whatever becomes of it.
+
+    Also for a route that is left out for a mistake: once that is fixed, its first sweep has to
+    find what landed until then.
+    """
+    since = {route.name: route.since for route in services.routes}
+    marks: dict[str, SweepMark] = {}
+    for name in services.route_names:
+        mark, now = await services.marks.sweep_mark(name)
+        if mark.watermark is None:
+            first = since.get(name) or now - services.timing.sweep
+            begun = SweepMark(watermark=first, unswept=True, version=mark.version)
+            await services.marks.leave_sweep_mark(name, begun)
+            mark, _ = await services.marks.sweep_mark(name)
+        marks[name] = mark
+    return marks
+
+
+async def _sweep_all(services: Services, marks: dict[str, SweepMark], last_page: float) -> None:
     places = await services.workspace.places()
-    listing = await services.ledger.open_jobs()
+    listing = await services.ledger.open_jobs(within=services.timing.listing)
     known = _Known(listing.now, frozenset(job.key for job in listing.jobs))
     for route in services.routes:
         place = places.get(route.datastore)
         if place is None:
             continue  # it was named when the routes were read
         try:
-            await _Sweep(services, route, place, known).run(last_page)
+            await _Sweep(services, route, place, known).run(marks[route.name], last_page)
         except Exception as failure:  # noqa: BLE001
             error(Action.SWEEP_ERROR, route=route.name, error=describe(failure))
 
@@ -69,16 +106,15 @@ class _Sweep:
         self._place = place
         self._known = known
 
-    async def run(self, last_page: float) -> None:
+    async def run(self, before: SweepMark, last_page: float) -> None:
         """List page by page until the end, or until it is too late to begin another."""
-        before = await self._services.marks.sweep_mark(self._route.name)
         try:
             mark = await self._pass(before, last_page)
         except Exception:
-            if before.place or before.watermark is None:
-                # The place may be what failed; where the first sweep began must not move.
-                first = before.watermark or self._first(self._known.now)
-                anew = SweepMark(watermark=first, version=before.version)
+            if before.place:  # it may be what failed
+                anew = SweepMark(
+                    watermark=before.watermark, unswept=before.unswept, version=before.version
+                )
                 await self._services.marks.leave_sweep_mark(self._route.name, anew)
             raise
         await self._services.marks.leave_sweep_mark(self._route.name, mark)
@@ -116,10 +152,9 @@ class _Sweep:
     def _since(self, now: datetime, mark: SweepMark) -> datetime:
         """Return from when on blobs are looked at: never before what the ledger has forgotten."""
         known_since = self._timing.remembered_since(now)
-        return max(mark.watermark or self._first(now), known_since)
-
-    def _first(self, now: datetime) -> datetime:
-        return self._route.since or now - self._timing.sweep
+        # A route that was broken may have got its `since` only now.
+        first = self._route.since if mark.unswept is True else None
+        return max(first or mark.watermark or now - self._timing.sweep, known_since)
 
     def _is_ours(self, blob: Blob) -> bool:
         return self._route.triggered_by(blob.path) is not None

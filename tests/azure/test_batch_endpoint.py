@@ -3,21 +3,23 @@ and what nobody knows.
 """
 
 import asyncio
+import gzip
 import json
 import socket
-import ssl
 import struct
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
+from azure.core.credentials import AccessToken
 
 from local.credential import StaticCredential
 from local.run_folder import RunFolder
-from scoring.azure.batch_endpoint import AzureBatchEndpoints
+from scoring.azure.access import Access
+from scoring.azure.batch_endpoint import AzureBatchEndpoints, batch_job_in
 from scoring.azure.http import AuthorizedHttp, new_client
 from scoring.azure.identity import Identity
 from scoring.errors import Unavailable
@@ -31,8 +33,8 @@ from scoring.jobs.batch_job import (
     Unclear,
 )
 from scoring.routes.route import JobSettings
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.azure.access import access
+from tests.azure.wire import Serve, answering, dripping, http, read_request, server
 
 SUBMISSION = Submission(
     tag="landfall-k-1",
@@ -45,61 +47,20 @@ SUBMISSION = Submission(
 TAKEN = {"name": "batchjob-1", "id": "/x//jobs/batchjob-1", "properties": {"name": "witty_fig"}}
 
 
-@asynccontextmanager
-async def server(serve: Serve, tls: ssl.SSLContext | None) -> AsyncIterator[str]:
-    """A TLS server that does with each connection what the test says; yield its base URL."""
-    connections: set[asyncio.Task[None]] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
-        try:
-            await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.transport.abort()
-
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    async with listening:
-        yield f"https://localhost:{listening.sockets[0].getsockname()[1]}"
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-
-
-async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    length = next(
-        (int(line.split(":")[1]) for line in head.splitlines() if "content-length" in line.lower()),
-        0,
-    )
-    return head, await reader.readexactly(length)
-
-
-def answering(raw: bytes) -> Serve:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(raw)
-        await writer.drain()
-
-    return serve
-
-
-def http(status: int, document: object, headers: str = "") -> bytes:
-    body = document.encode() if isinstance(document, str) else json.dumps(document).encode()
-    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+def packed(status: int) -> bytes:
+    """An answer that grows a thousandfold."""
+    body = gzip.compress(b" " * 100_000_000)
+    head = f"HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 @asynccontextmanager
 async def endpoints(
     *tokens: str, post_seconds: float = 5.0, others: httpx.Timeout | None = None
 ) -> AsyncIterator[AzureBatchEndpoints]:
-    left = list(tokens) or ["token"]
-    identity = Identity(lambda: StaticCredential(left.pop(0)))
-    async with new_client(others or httpx.Timeout(5.0)) as client:
-        authorized = AuthorizedHttp(client, identity, "scope", ("localhost", "invalid"))
+    async with new_client() as client:
+        client.timeout = others or httpx.Timeout(5.0)
+        authorized = AuthorizedHttp(client, access(*tokens, hosts=("localhost", "invalid")))
         yield AzureBatchEndpoints(authorized, post_seconds=post_seconds)
 
 
@@ -234,6 +195,90 @@ async def test_a_kept_alive_connection_that_drops_does_not_send_the_post_again(
         assert isinstance(await made.submit(endpoint, SUBMISSION), Accepted)
         assert isinstance(await made.submit(endpoint, SUBMISSION), Unclear)
     assert len(requests) == 2
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        dripping(b"HTTP/1.1 201 Created\r\n\r\n"),
+        answering(http(201, TAKEN, "Content-Encoding: gzip\r\n")),
+        answering(http(201, TAKEN, "Content-Encoding: br\r\n")),
+        answering(packed(201)),
+        answering(http(201, '{"a":' * 5_000)),
+        answering(http(201, {"name": 5, "id": 7})),
+        answering(http(201, {"name": {"a": []}})),
+        answering(http(201, {"name": "x" * 300})),
+    ],
+    ids=[
+        "a body that drips",
+        "not packed as it says",
+        "packed otherwise",
+        "a bomb",
+        "deep",
+        "a name that is a number",
+        "a name that is a document",
+        "a long name",
+    ],
+)
+async def test_a_success_that_cannot_be_used_is_unclear(serve: Serve, folder: RunFolder) -> None:
+    async with server(serve, folder.server_tls()) as url, asyncio.timeout(10):
+        assert isinstance(await post(url, post_seconds=0.5), Unclear)
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        dripping(b"HTTP/1.1 400 Bad\r\n\r\n"),
+        answering(http(400, "why", "Content-Encoding: gzip\r\n")),
+        answering(packed(400)),
+        answering(http(400, '{"a":' * 5_000)),
+        answering(b"HTTP/1.1 400 Bad\r\nContent-Length: 999\r\n\r\nhalf"),
+        answering(b"HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\n\xff\xfe"),
+        answering(http(400, "why", "Retry-After: " + "9" * 400 + "\r\n")),
+    ],
+    ids=["drips", "not packed", "a bomb", "deep", "half", "no text", "an endless wait"],
+)
+async def test_a_refusal_is_definite_whatever_its_body(
+    serve: Serve, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a job would be looked for in vain that was never made."""
+    monkeypatch.setattr("scoring.azure.answers._REFUSAL_WITHIN", 0.2)
+    async with server(serve, folder.server_tls()) as url, asyncio.timeout(10):
+        answer = await post(url, post_seconds=2.0)
+    assert isinstance(answer, ErrorAnswer)
+    assert answer.status == 400
+    assert answer.retry_after <= 86_400
+
+
+async def test_without_a_token_nothing_was_sent(folder: RunFolder) -> None:
+    class Away(StaticCredential):
+        async def get_token(self, *_: str, **__: Any) -> AccessToken:
+            raise ValueError("no identity here")
+
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        requests.append(await reader.read(1))
+
+    away = Access(Identity(lambda: Away("")), "scope", lambda _: None)
+    async with server(serve, folder.server_tls()) as url, new_client() as client:
+        made = AzureBatchEndpoints(AuthorizedHttp(client, away), post_seconds=1.0)
+        endpoint = BatchEndpoint(scoring_uri=f"{url}/jobs", default_deployment=None)
+        answer = await made.submit(endpoint, SUBMISSION)
+        with pytest.raises(Unavailable, match="no identity here"):
+            await made.batch_job(endpoint, "batchjob-1")
+    assert isinstance(answer, NotSent)
+    assert "no identity here" in answer.message
+    assert requests == []
+
+
+async def test_a_name_that_cannot_be_looked_up_is_no_end_of_the_function(
+    folder: RunFolder,
+) -> None:
+    """A label of more than 63 characters; no resolver takes it."""
+    for url in (f"https://{'a' * 70}.invalid", "https://localhost:99999"):
+        answer = await post(url)
+        assert isinstance(answer, ErrorAnswer | NotSent | Unclear)
 
 
 # --- answers ------------------------------------------------------------------------------------
@@ -451,3 +496,60 @@ async def test_a_listing_is_read_page_by_page_and_a_cut_one_is_none(folder: RunF
             pages[:] = [http(200, first), second]
             with pytest.raises(Unavailable):
                 await made.batch_jobs(endpoint)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"value": [None]},
+        {"value": ["a"]},
+        {"value": [{"properties": {"description": SUBMISSION.tag}}]},
+        {"value": [{"name": "no usable", "properties": {"tags": {"landfall": SUBMISSION.tag}}}]},
+        {"value": [{"name": 5, "properties": {"outputData": {"o": {"uri": "azureml://x"}}}}]},
+        {"value": [], "nextLink": 5},
+    ],
+)
+async def test_a_listing_with_what_may_be_an_attempt_and_has_no_name_is_none(
+    page: object, folder: RunFolder
+) -> None:
+    """Else an attempt would be declared lost, and made again, while its batch job runs."""
+    async with server(answering(http(200, page)), folder.server_tls()) as url, endpoints() as made:
+        endpoint = BatchEndpoint(scoring_uri=f"{url}/jobs", default_deployment=None)
+        with pytest.raises(Unavailable):
+            await made.batch_jobs(endpoint)
+
+
+async def test_a_listing_that_leads_in_a_circle_ends_at_once(folder: RunFolder) -> None:
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        while True:
+            await read_request(reader)
+            requests += 1
+            writer.write(http(200, {"value": [], "nextLink": f"{url}/jobs?page={requests % 2}"}))
+            await writer.drain()
+
+    async with server(serve, folder.server_tls()) as url, endpoints() as made:
+        endpoint = BatchEndpoint(scoring_uri=f"{url}/jobs?page=0", default_deployment=None)
+        with pytest.raises(Unavailable, match="does not come to an end"):
+            await made.batch_jobs(endpoint)
+    assert requests == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {"name": None},
+        {"name": "a", "properties": []},
+        {"name": "a", "properties": {"status": 5, "tags": 5, "error": 5, "description": {}}},
+        {"name": "a", "properties": {"interactionEndpoints": {"Studio": {"endpoint": 5}}}},
+        {"name": "a", "properties": {"OutputData": {"o": None}, "outputData": []}},
+        {"name": "a", "status": ["Completed"], "properties": None},
+    ],
+)
+def test_a_batch_job_of_another_shape_ends_nothing(document: object) -> None:
+    job = batch_job_in(document)
+    assert job is None or job.state is JobState.OPEN

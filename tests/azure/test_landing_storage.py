@@ -18,10 +18,14 @@ from local.names import CONTAINER, LANDING_ACCOUNT, STORAGE_AUDIENCE
 from local.serving import serve
 from local.storage import Storage
 from local.tokens import issue
+from scoring.azure.access import Access
+from scoring.azure.identity import Identity
 from scoring.azure.landing_storage import AzureLandingStorage
+from scoring.azure.storage_transport import StorageTransport
 from scoring.errors import Denied, SetupError, Unavailable
 from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef
+from tests.azure.access import access
 
 NASTY = [
     "a b.csv",
@@ -58,9 +62,11 @@ async def landing_storage() -> AsyncIterator[AzureLandingStorage]:
 
 
 def _storage(audience: str) -> AzureLandingStorage:
-    credential = StaticCredential(issue(audience, client="test"))
+    token = issue(audience, client="test")
     return AzureLandingStorage(
-        lambda place: BlobServiceClient(place.account_url, credential=credential, retry_total=0)
+        lambda place: BlobServiceClient(
+            place.account_url, transport=StorageTransport(access(token)), retry_total=0
+        )
     )
 
 
@@ -126,7 +132,11 @@ async def test_a_blob_that_is_being_copied_is_told_from_one_that_is_there() -> N
     async def properties(_: web.Request) -> web.Response:
         headers = {"ETag": '"0x1"', "x-ms-blob-type": "BlockBlob", "x-ms-copy-status": "pending"}
         return web.Response(
-            headers={**headers, "Last-Modified": "Wed, 25 Nov 2026 12:00:00 GMT"},
+            headers={
+                **headers,
+                "Last-Modified": "Wed, 25 Nov 2026 12:00:00 GMT",
+                "Content-Length": "0",
+            }
         )
 
     async def listing(request: web.Request) -> web.Response:
@@ -219,12 +229,15 @@ async def test_an_identity_endpoint_that_is_away_is_not_taken_for_a_refusal(
 ) -> None:
     """Else an output would be announced as not verified, and a deleted file be submitted."""
 
-    class NoToken(StaticCredential):
+    class Away(StaticCredential):
         async def get_token(self, *_: str, **__: Any) -> AccessToken:
             raise CredentialUnavailableError("the endpoint does not answer")
 
+    away = Access(Identity(lambda: Away("")), "scope", lambda _: None)
     storage = AzureLandingStorage(
-        lambda place: BlobServiceClient(place.account_url, credential=NoToken(""), retry_total=0)
+        lambda place: BlobServiceClient(
+            place.account_url, transport=StorageTransport(away), retry_total=0
+        )
     )
     with pytest.raises(Unavailable):
         await storage.blob(place, "landing/a")

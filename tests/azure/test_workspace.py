@@ -1,6 +1,7 @@
 """What the app asks ARM, how long it believes the answers, and what happens without them."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from local.credential import StaticCredential
 from scoring.azure.http import AuthorizedHttp
-from scoring.azure.identity import Identity
 from scoring.azure.workspace import AzureWorkspace, Memory, ReadOnlyMemory
 from scoring.errors import SetupError, Unavailable
 from scoring.jobs.batch_job import BatchEndpoint
 from scoring.jobs.job import ContainerRef
+from tests.azure.access import access
 
 URL = "https://management.azure.com/subscriptions/s/workspaces/w"
 
@@ -67,9 +67,8 @@ class Arm:
 
     def workspace(self, memory: Memory) -> AzureWorkspace:
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
-        identity = Identity(lambda: StaticCredential("t"))
         return AzureWorkspace(
-            AuthorizedHttp(client, identity, "scope", ("management.azure.com",)),
+            AuthorizedHttp(client, access(hosts=["management.azure.com"])),
             URL,
             memory,
             account_url=lambda account, suffix: f"https://{account}.blob.{suffix}",
@@ -181,7 +180,7 @@ async def test_an_arm_that_hangs_is_waited_for_once_by_all_and_not_asked_again_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else each of many landings would wait for it, one after the other."""
-    monkeypatch.setattr("scoring.workspace._ANSWERS_WITHIN", 0.05)
+    monkeypatch.setattr("scoring.azure.workspace._ANSWERS_WITHIN", 0.05)
     arm = Arm()
 
     async def hang(_: httpx.Request) -> httpx.Response:
@@ -250,11 +249,101 @@ async def test_a_memory_that_cannot_be_read_is_none() -> None:
     assert "workspaceblobstore" in await arm.workspace(memory).places()
 
 
+async def test_a_datastore_of_another_shape_is_left_out_alone() -> None:
+    arm = Arm()
+    good = _datastore("good", "AzureBlob")
+    odd: list[Any] = [
+        None,
+        5,
+        [],
+        {},
+        {"name": "odd"},
+        {"name": "odd", "properties": None},
+        {**good, "name": None},
+        {**good, "name": 5},
+        {name: one for name, one in good.items() if name != "name"},
+        {**good, "name": "odd", "properties": {**good["properties"], "endpoint": {}}},
+        {**good, "name": "odd", "properties": {**good["properties"], "accountName": 5}},
+    ]
+    arm.answer = lambda _: httpx.Response(200, json={"value": [*odd, good, *odd]})
+    assert set(await arm.workspace(Kept()).places()) == {"good"}
+
+
+SHAPES = {
+    "a nextLink that is a number": b'{"value": [], "nextLink": 5}',
+    "a nextLink that repeats": f'{{"value": [], "nextLink": "{URL}/datastores?skip=2"}}'.encode(),
+    "no listing": b'{"value": {"name": "x"}}',
+    "no JSON": b"<html>",
+    "no text": b"\xff\xfe",
+    "6000 levels": b'{"value": [], "more": ' + b'{"a":' * 6_000 + b"1" + b"}" * 6_001,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_an_answer_of_another_shape_is_one_error_and_the_last_good_answer_is_used(
+    shape: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arm = Arm()
+    workspace = arm.workspace(Kept())
+    known = await workspace.places()
+    arm.time += 3_600
+    arm.answer = lambda _: httpx.Response(200, content=SHAPES[shape])
+    with caplog.at_level(logging.WARNING):
+        assert await workspace.places() == known
+    assert "last-answer-used what=datastores" in caplog.text
+    with pytest.raises(Unavailable):
+        await arm.workspace(Kept()).places()
+    assert len(arm.requests) < 10
+
+
+async def test_what_is_not_needed_of_an_answer_does_not_matter() -> None:
+    arm = Arm()
+    listing = {"value": [{**_datastore("good", "AzureBlob"), "more": "odd"}], "count": "many"}
+    deep = (
+        b'{"more": ' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"," + json.dumps(listing).encode()[1:]
+    )
+    arm.answer = lambda _: httpx.Response(200, content=deep)
+    assert set(await arm.workspace(Kept()).places()) == {"good"}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        None,
+        {},
+        {"scoringUri": 5},
+        {"scoringUri": ""},
+        {"scoringUri": "https://heart.ml.azure.com/jobs\r\nEvil: 1"},
+        {"scoringUri": "https://h.ml.azure.com/jobs", "defaults": []},
+        {"scoringUri": "https://h.ml.azure.com/jobs", "defaults": {"deploymentName": 5}},
+        {"scoringUri": "https://h.ml.azure.com/jobs", "defaults": {"deploymentName": "a\r\nb"}},
+        {"scoringUri": "https://h.ml.azure.com/jobs", "defaults": {"deploymentName": "\u20ac"}},
+    ],
+)
+async def test_an_endpoint_of_another_shape_is_unavailable(properties: object) -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, json={"name": "heart", "properties": properties})
+    with pytest.raises(Unavailable):
+        await arm.workspace(Kept()).endpoint("heart")
+
+
+@pytest.mark.parametrize("defaults", [None, {}, {"deploymentName": None}])
+async def test_an_endpoint_may_have_no_default_deployment(defaults: object) -> None:
+    arm = Arm()
+    properties = {"scoringUri": "https://h.ml.azure.com/jobs", "defaults": defaults}
+    arm.answer = lambda _: httpx.Response(200, json={"properties": properties})
+    found = await arm.workspace(Kept()).endpoint("heart")
+    assert found == BatchEndpoint(
+        scoring_uri="https://h.ml.azure.com/jobs", default_deployment=None
+    )
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]"])
 async def test_an_answer_that_is_no_document_is_none(body: bytes) -> None:
     arm = Arm()
     arm.answer = lambda _: httpx.Response(200, content=body)
-    with pytest.raises(Unavailable, match="no JSON object"):
+    with pytest.raises(Unavailable, match="cannot be understood"):
         await arm.workspace(Kept()).endpoint("heart")
 
 
@@ -266,3 +355,26 @@ async def test_who_only_looks_uses_the_last_answers_and_keeps_none() -> None:
     assert kept.body == before
     arm.answer = lambda _: httpx.Response(503)
     assert "workspaceblobstore" in await arm.workspace(ReadOnlyMemory(kept)).places()
+
+
+@pytest.mark.parametrize("state", ["Failed", "Canceled", "Deleting"])
+async def test_a_deployment_in_a_state_that_cannot_run_is_a_problem(state: str) -> None:
+    deployment = {"name": "blue", "properties": {"provisioningState": state}}
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, json=deployment)
+    problem = await arm.workspace(Kept()).deployment_problem("heart", "blue")
+    assert problem is not None
+    assert state in problem
+
+
+@pytest.mark.parametrize("state", ["Succeeded", "Updating", "Scaling", "a new one", None])
+async def test_any_other_state_of_a_deployment_is_none(state: str | None) -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(200, json={"properties": {"provisioningState": state}})
+    assert await arm.workspace(Kept()).deployment_problem("heart", "blue") is None
+
+
+async def test_where_the_workspace_cannot_be_asked_the_endpoint_has_the_last_word() -> None:
+    arm = Arm()
+    arm.answer = lambda _: httpx.Response(503)
+    assert await arm.workspace(Kept()).deployment_problem("heart", "blue") is None

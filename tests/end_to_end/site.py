@@ -149,7 +149,7 @@ class Site:
         try:
             yield
         finally:
-            self.azure.azureml.release()
+            self.azure.azureml.resume()
 
     async def submitted(self, endpoint: str, path: str, *, count: int = 1) -> BatchJob:
         """Wait for the n-th batch job of a path; return it."""

@@ -142,11 +142,17 @@ async def test_a_file_deleted_before_its_turn_is_rejected(here: Site) -> None:
     assert (await here.event(path))["data"]["reason"]["code"] == "deleted"
 
 
-async def test_an_empty_file_is_rejected(here: Site) -> None:
-    await here.drop("landing/files/empty.txt", b"")
-    event = await here.event("landing/files/empty.txt")
-    assert event["type"] == "Landfall.LandingRejected"
-    assert event["data"]["reason"]["code"] == "empty"
+async def test_an_empty_file_waits_for_its_content(running: tuple[Site, Host]) -> None:
+    here, host = running
+    path = "landing/files/filled-later.txt"
+    await here.drop(path, b"")
+    await host.until("reason=empty")
+    await here.drop(path, b"12")
+    events = [await here.event(path, count=number) for number in (1, 2)]
+    assert {event["type"] for event in events} == {
+        "Landfall.JobCompleted",
+        "Landfall.LandingSuperseded",
+    }
 
 
 async def test_a_page_blob_is_rejected(here: Site) -> None:
@@ -211,13 +217,19 @@ async def test_input_and_output_are_called_what_the_route_calls_them(here: Site)
     assert (batch_job.input_name, batch_job.output_name) == ("numbers", "rows")
 
 
+@pytest.fixture(scope="module")
+async def nasty(running: tuple[Site, Host]) -> Site:
+    """The site with a file of each name: they wait for poll together."""
+    made, _ = running
+    await asyncio.gather(*(made.drop(f"landing/files/{name}", b"12") for name in NASTY_NAMES))
+    return made
+
+
 @pytest.mark.parametrize("name", NASTY_NAMES)
-async def test_a_file_of_any_name_is_scored(here: Site, name: str) -> None:
-    path = f"landing/files/{name}"
-    await here.drop(path, b"12")
-    event = await here.event(path)
+async def test_a_file_of_any_name_is_scored(nasty: Site, name: str) -> None:
+    event = await nasty.event(f"landing/files/{name}")
     assert event["type"] == "Landfall.JobCompleted"
-    assert (await here.output(event)).endswith(" 2\n")
+    assert (await nasty.output(event)).endswith(" 2\n")
 
 
 async def test_a_file_costs_nine_storage_operations_and_is_never_read(

@@ -60,7 +60,7 @@ async def test_jobs_of_a_route_that_is_removed_end_within_its_limit(made: Site) 
         async with made.host() as host:
             await made.drop("landing/one/too late.txt")
             await host.until("ignored path=.*too late.txt.* reason=no-route")
-            made.azure.azureml.release()
+            made.azure.azureml.resume()
             events = [await made.event(path) for path in paths]
     assert {event["type"] for event in events} == {"Landfall.JobCompleted"}
     assert made.most_at_once("one") == 1

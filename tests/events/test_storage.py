@@ -511,7 +511,7 @@ UNREADABLE = {
 def test_a_landing_that_cannot_be_understood_is_told_as_unreadable(event: dict[str, Any]) -> None:
     told = told_by(event)
     assert isinstance(told, UnreadableMessage)
-    assert len(str(told)) <= 500
+    assert len(str(told)) <= 2_000
 
 
 def check_told(body: bytes) -> Sequence[Event | UnreadableMessage]:

@@ -14,14 +14,11 @@ import httpx
 import pytest
 
 from local import topic as topic_part
-from local.credential import StaticCredential
-from local.names import EVENT_GRID_AUDIENCE
 from local.run_folder import RunFolder
-from local.tokens import issue
 from local.topic import Topic, Webhook
-from scoring.azure.event_grid import EventGridTopic
 from scoring.events.completion import TYPES
 from scoring.events.quarantine import TYPE
+from tests.azure.access import publisher
 from tests.bicep import bicep
 from tests.infra.events import DIFFERENT
 from tests.pages import blocks, page
@@ -109,10 +106,9 @@ async def test_the_webhook_consents_and_keeps_each_event_once(
     topic: Topic, listener: str, tmp_path: Path
 ) -> None:
     await topic.subscribe(Webhook(url=listener))
-    product = EventGridTopic(topic.url, StaticCredential(issue(EVENT_GRID_AUDIENCE, client="test")))
-    for event in [*DIFFERENT, *DIFFERENT]:
-        await product.publish(json.dumps(event).encode())
-    await product.close()
+    async with publisher(topic.url) as product:
+        for event in [*DIFFERENT, *DIFFERENT]:
+            await product.publish(json.dumps(event).encode())
     await asyncio.gather(*topic._deliveries)
     assert kept(tmp_path) == {f"{event['id']}.json": event for event in DIFFERENT}
 

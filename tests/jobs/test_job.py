@@ -17,6 +17,7 @@ from scoring.jobs.outcome import Outcome, Status
 from scoring.jobs.progress import Progress, State, first_progress
 from scoring.jobs.submission import before_submission
 from scoring.routes.route import Ready
+from scoring.timing import Timing
 from scoring.uris import ESCAPINGS, Escaping, has_dot_segment
 from tests.factories import (
     NOW,
@@ -186,7 +187,7 @@ def test_what_lies_elsewhere_than_its_route_says_is_rejected_before_a_post(
     """Whatever made it: also an entry that an earlier version wrote."""
     made = msgspec.structs.replace(job(), **fields)
     assert misplaced(made) == what
-    outcome = before_submission(made, Seen(trigger=blob()))
+    outcome = before_submission(made, Seen(trigger=blob()), NOW, Timing())
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.code) == (Status.REJECTED, "misplaced")
     assert what in outcome.message
@@ -206,7 +207,7 @@ def test_a_folder_elsewhere_than_its_route_says_is_misplaced() -> None:
 def test_what_stands_for_a_directory_when_its_turn_comes_is_rejected() -> None:
     made = job(of=route(on_empty="score"))
     seen = Seen(trigger=blob(size=0, metadata={"Hdi_isfolder": "true"}))
-    outcome = before_submission(made, seen)
+    outcome = before_submission(made, seen, NOW, Timing())
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.code) == (Status.REJECTED, "directory")
 

@@ -11,16 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.jobs.batch_job import BatchJob, JobState
+from scoring.jobs.blobs import Blob, Forbidden, Unreadable
 from scoring.jobs.next_step import (
     Adopt,
     Announce,
     Ask,
+    AskWorkspace,
     Cancel,
     FindEnd,
     Found,
     Look,
+    LookAtOutput,
     NoEnd,
+    NoListing,
+    NotInWorkspace,
     NotKnown,
+    OutputFound,
     Report,
     Step,
     Submit,
@@ -33,18 +39,26 @@ from scoring.jobs.outcome import Finish, Outcome, Status
 from scoring.jobs.progress import BY_OPERATOR, OpenJob, Save, State
 from scoring.log import Action
 from scoring.timing import Timing
-from tests.factories import NOW, batch_job, open_job, progress
+from tests.factories import NOW, batch_job, blob, open_job, progress
 
 TIMING = Timing()
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+OLD = NOW - timedelta(seconds=1)
+NO_OUTPUT = OutputFound(None, listed=True)
 REPORTS: list[Report | None] = [
     None,
     NoEnd(),
     Found(()),
     Found((batch_job(),)),
+    NoListing(),
     NotKnown(),
+    NotInWorkspace(),
+    OutputFound(None, listed=True),
+    OutputFound(None, listed=False),
+    OutputFound(blob(modified=NOW), listed=True),
     *(batch_job(state) for state in JobState),
 ]
 
@@ -175,23 +189,68 @@ def test_what_is_not_found_before_the_last_look_may_still_come(age: timedelta) -
 
 def test_what_is_not_found_at_the_last_look_is_lost_and_another_attempt_is_made() -> None:
     """An attempt is never POSTed again after an unclear answer."""
-    lost = step(UNKNOWN, 15 * MINUTE, Found(()))
+    lost = step(UNKNOWN, 15 * MINUTE, NO_OUTPUT)
     assert lost == Save(progress(State.PENDING, attempt=2, lost="1"), Action.LOST)
 
 
 def test_a_job_fails_when_its_third_attempt_is_lost() -> None:
-    second = step(open_job(State.UNKNOWN, attempt=2, lost="1"), 15 * MINUTE, Found(()))
+    second = step(open_job(State.UNKNOWN, attempt=2, lost="1"), 15 * MINUTE, NO_OUTPUT)
     assert isinstance(second, Save)
-    third = step(open_job(State.UNKNOWN, attempt=3, lost="1,2"), 15 * MINUTE, Found(()))
+    third = step(open_job(State.UNKNOWN, attempt=3, lost="1,2"), 15 * MINUTE, NO_OUTPUT)
     assert isinstance(third, Finish)
     assert (third.outcome.status, third.outcome.code) == (Status.FAILED, "outcome-unknown")
 
 
 def test_a_failed_attempt_does_not_count_as_a_lost_one() -> None:
     opened = open_job(State.UNKNOWN, attempt=3, lost="2")
-    lost = step(opened, 15 * MINUTE, Found(()))
+    lost = step(opened, 15 * MINUTE, NO_OUTPUT)
     assert isinstance(lost, Save)
     assert lost.progress.lost_attempts == (2, 3)
+
+
+@pytest.mark.parametrize(("report", "listed"), [(Found(()), True), (NoListing(), False)])
+def test_before_an_attempt_is_given_up_its_output_is_looked_at(
+    report: Report, *, listed: bool
+) -> None:
+    """What lies there is evidence that the endpoint accepted it, whatever its listing says."""
+    assert step(UNKNOWN, 15 * MINUTE - SECOND, report) == Wait()
+    assert step(UNKNOWN, 15 * MINUTE, report) == LookAtOutput(listed=listed)
+
+
+@pytest.mark.parametrize("hold", ["", "hold"])
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(("age", "ends"), [(HOUR - SECOND, False), (HOUR, True)])
+def test_an_unanswered_attempt_completes_once_its_output_is_unchanged_for_an_hour(
+    age: timedelta, hold: str, *, ends: bool, listed: bool
+) -> None:
+    unknown = open_job(State.UNKNOWN, submitted=NOW, on_unknown=hold)
+    found = OutputFound(blob(modified=NOW + MINUTE), listed=listed)
+    expected = Finish(Outcome(status=Status.COMPLETED)) if ends else Wait()
+    assert step(unknown, MINUTE + age, found) == expected
+
+
+@pytest.mark.parametrize("output", [None, Forbidden(), Unreadable("409"), blob(modified=OLD)])
+def test_where_no_listing_is_to_be_had_an_attempt_is_given_up_after_a_day_without_another(
+    output: Blob | Forbidden | Unreadable | None,
+) -> None:
+    unknown, found = open_job(State.UNKNOWN, submitted=NOW), OutputFound(output, listed=False)
+    assert step(unknown, DAY - SECOND, found) == Wait()
+    end = step(unknown, DAY, found)
+    assert isinstance(end, Finish)
+    assert (end.outcome.status, end.outcome.code) == (Status.FAILED, "outcome-unknown")
+
+
+def test_without_a_listing_what_an_operator_canceled_ends_as_canceled_after_a_day() -> None:
+    canceled = open_job(State.UNKNOWN, cancel_asked=NOW, cancel_code=BY_OPERATOR)
+    end = step(canceled, DAY, OutputFound(None, listed=False))
+    assert isinstance(end, Finish)
+    assert (end.outcome.status, end.outcome.code) == (Status.CANCELED, BY_OPERATOR)
+
+
+def test_where_its_route_says_hold_an_attempt_is_never_given_up() -> None:
+    held = open_job(State.UNKNOWN, on_unknown="hold")
+    assert step(held, 30 * DAY, OutputFound(None, listed=False)) == Wait()
+    assert step(held, 30 * DAY, NO_OUTPUT) == Wait()
 
 
 # --- submitted ----------------------------------------------------------------------------------
@@ -281,16 +340,41 @@ def test_a_batch_job_that_comes_back_is_not_gone() -> None:
     assert step(open_job(gone_since=NOW), MINUTE, batch_job()) == Save(progress())
 
 
-def test_a_batch_job_that_stays_unknown_for_an_hour_is_gone() -> None:
-    gone = step(open_job(gone_since=NOW), HOUR, NotKnown())
+def test_the_workspace_is_asked_for_a_batch_job_that_its_endpoint_has_not_known_for_an_hour() -> (
+    None
+):
+    gone = open_job(gone_since=NOW)
+    assert step(gone, HOUR, NotKnown()) == AskWorkspace()
+    assert step(gone, HOUR, NotInWorkspace()) == LookAtOutput()
+    ended = step(gone, HOUR, batch_job(JobState.COMPLETED))
+    assert isinstance(ended, Finish)
+    assert ended.outcome.status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("output", [None, Forbidden(), Unreadable("409"), blob(modified=OLD)])
+def test_a_batch_job_that_nobody_knows_and_that_left_no_output_is_gone(
+    output: Blob | Forbidden | Unreadable | None,
+) -> None:
+    gone = step(open_job(gone_since=NOW, submitted=NOW), HOUR, OutputFound(output, listed=True))
     assert isinstance(gone, Finish)
     assert (gone.outcome.status, gone.outcome.code) == (Status.FAILED, "batch-job-gone")
     assert "batchjob-1" in gone.outcome.message
 
 
+@pytest.mark.parametrize(("age", "ends"), [(HOUR - SECOND, False), (HOUR, True)])
+def test_the_output_of_a_batch_job_that_nobody_knows_counts_once_it_is_unchanged_for_an_hour(
+    age: timedelta, *, ends: bool
+) -> None:
+    gone, found = (
+        open_job(gone_since=NOW, submitted=NOW),
+        OutputFound(blob(modified=NOW + HOUR), listed=True),
+    )
+    expected = Finish(Outcome(status=Status.COMPLETED)) if ends else Wait()
+    assert step(gone, HOUR + age, found) == expected
+
+
 # --- time budgets -------------------------------------------------------------------------------
 
-DAY = timedelta(days=1)
 RAN_FROM_1_MINUTE_ON: dict[str, Any] = {"running": NOW + MINUTE}
 
 
@@ -401,7 +485,7 @@ def test_every_other_end_after_an_operators_cancel_is_canceled(state: JobState) 
 
 def test_what_an_operator_canceled_while_it_was_unknown_gets_no_other_attempt() -> None:
     fields = CANCELING | {"cancel_code": BY_OPERATOR}
-    lost = step(open_job(State.UNKNOWN, **fields), HOUR, Found(()))
+    lost = step(open_job(State.UNKNOWN, **fields), HOUR, NO_OUTPUT)
     assert isinstance(lost, Finish)
     assert (lost.outcome.status, lost.outcome.code) == (Status.CANCELED, BY_OPERATOR)
 

@@ -1,4 +1,4 @@
-"""Requests of the control plane, as the article about batch endpoints makes them."""
+"""Requests to the control plane, as in Microsoft's article about batch endpoints."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def model(site: Site, path: str = "model") -> dict[str, Any]:
 
 
 def deployment(**changes: Any) -> dict[str, Any]:
-    """Return the article's body of a deployment, numbers in quotes and all."""
+    """Return the article's body of a deployment, which has numbers in quotes."""
     return {
         "location": LOCATION,
         "properties": {
@@ -96,7 +96,7 @@ async def polled(site: Site, url: str) -> httpx.Response:
 
 
 async def ended(site: Site, answer: httpx.Response) -> dict[str, Any]:
-    """Wait for the end of the operation that an answer names; return what polling says of it."""
+    """Wait for the end of the operation that an answer names; return its document."""
     assert answer.is_success, answer.text
     name = answer.headers["Azure-AsyncOperation"].partition("?")[0].rpartition("/")[2]
     await site.ml.operations.until(
@@ -107,12 +107,12 @@ async def ended(site: Site, answer: httpx.Response) -> dict[str, Any]:
 
 
 async def done(site: Site, path: str, body: Any) -> None:
-    """PUT, and wait until it has succeeded."""
+    """PUT, and wait until the operation has succeeded."""
     assert (await ended(site, await put(site, path, body)))["status"] == "Succeeded"
 
 
 async def prepared(site: Site) -> None:
-    """Register what a deployment names: code, model, environment, compute; and make an endpoint."""
+    """Create what a deployment needs: code, model, environment, compute and endpoint."""
     for path, body in (
         ("codes/score-mnist/versions/1", code(site)),
         ("models/mnist/versions/1", model(site)),

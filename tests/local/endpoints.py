@@ -1,4 +1,4 @@
-"""The endpoints that the tests of the local Azure ML find there from the beginning."""
+"""The endpoints that the local Azure ML of the tests has from the start."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from local.azureml.workspace import Deployment, Endpoint, Settings
 
 _CODE = Path(__file__).parent / "deployments"
-_SAYS = {"table-endpoint": "Multiplies numbers"}
+_DESCRIPTIONS = {"table-endpoint": "Multiplies numbers"}
 
 
 def endpoints() -> list[Endpoint]:
-    """Return `rows`, which tells what is in its files, and `table-endpoint`, which multiplies."""
+    """Return `rows`, which outputs the content of its files, and `table-endpoint`, which multiplies."""
     strict = Settings(
         mini_batch_size=2, error_threshold=0, max_retries=1, timeout=timedelta(seconds=5)
     )
@@ -52,7 +52,7 @@ def endpoints() -> list[Endpoint]:
 def _endpoint(name: str, *deployments: Deployment) -> Endpoint:
     return Endpoint(
         name=name,
-        description=_SAYS.get(name, ""),
+        description=_DESCRIPTIONS.get(name, ""),
         default_deployment=deployments[0].name,
         deployments={one.name: one for one in deployments},
     )

@@ -1,10 +1,10 @@
-"""A local Azure ML with its storage: what the tests of `local/` and of the commands ask."""
+"""A local Azure ML with storage, for the tests of `local/` and of the commands."""
 
 import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from local.storage import Storage
 from local.tokens import issue
 from tests.local.endpoints import endpoints
 
-SECONDS = 20.0  # to wait for what takes half a one
+SECONDS = 20.0  # to wait for; half a second is usual
 ECHO = """
 from pathlib import Path
 def init(): pass
@@ -71,7 +71,7 @@ class Site:
             await self.landing.upload_blob(f"{self.here}/{name}", text)
 
     async def get(self, path: str) -> str | None:
-        """Return what a blob holds; None: there is none."""
+        """Return the content of a blob; None if it does not exist."""
         try:
             blob = await self.landing.download_blob(f"{self.here}/{path}")
         except ResourceNotFoundError:
@@ -138,23 +138,30 @@ def file_output(uri: str) -> dict[str, str]:
 
 
 async def pids_in(file: Path) -> list[int]:
-    """Wait until a script that `tells` has written its processes into a file; return them."""
+    """Wait until a script of `pids_script` has written its file; return the process ids."""
     async with asyncio.timeout(SECONDS):
-        while not file.exists():  # noqa: ASYNC110, ASYNC240 - nobody tells when a file appears
+        while not file.exists():  # noqa: ASYNC110, ASYNC240 - there is no event for a new file
             await asyncio.sleep(0.01)
     return list(map(int, file.read_text().split()))  # noqa: ASYNC240
 
 
 def running(pid: int) -> bool:
-    """Tell whether a process runs; one that ended and was not yet reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-def tells(file: Path) -> str:
-    """Return a script that names itself and a child in a file, and sleeps."""
+async def until_ended(pids: Collection[int]) -> None:
+    """Wait until processes that are not our children have ended: also a SIGKILL takes a moment."""
+    async with asyncio.timeout(SECONDS):
+        while any(map(running, pids)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def pids_script(file: Path) -> str:
+    """Return a script that writes its process id and a child's to a file, and sleeps."""
     return f"""
 import os, pathlib, subprocess, time
 def init():
@@ -171,7 +178,7 @@ def run(mini_batch): ...
 async def opened(folder: RunFolder, storage: Storage, scripts: Path) -> AsyncIterator[Site]:
     secret = storage.connection_string(LANDING_ACCOUNT)
     async with (
-        azureml.start(folder, endpoints(), step_seconds=0) as ml,
+        azureml.start(folder, endpoints(), step_seconds=0, operation_seconds=0.02) as ml,
         BlobServiceClient.from_connection_string(secret) as service,
         httpx.AsyncClient(verify=folder.client_tls()) as client,
     ):

@@ -17,7 +17,7 @@ from local.names import (
 )
 from local.run_folder import RunFolder
 from local.storage import Storage
-from tests.local.site import Site, bearer, opened, pids_in, running, tells
+from tests.local.site import Site, bearer, opened, pids_in, pids_script, until_ended
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def site(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncIter
         yield made
 
 
-async def test_the_default_datastore_says_where_files_are(site: Site) -> None:
+async def test_the_default_datastore_names_account_and_container(site: Site) -> None:
     (store,) = (await site.arm("GET", "datastores?isDefault=true")).json()["value"]
     assert store["id"] == f"{WORKSPACE_ID}/datastores/{DATASTORE}"
     assert store["name"] == DATASTORE
@@ -43,7 +43,7 @@ async def test_the_default_datastore_says_where_files_are(site: Site) -> None:
     assert (await site.arm("GET", f"datastores/{DATASTORE}")).json() == store
 
 
-async def test_the_workspace_says_where_it_lies(site: Site) -> None:
+async def test_the_workspace_has_its_id_and_location(site: Site) -> None:
     url = f"{site.ml.url}{WORKSPACE_ID}?api-version=2022-05-01"
     found = (await site.ml_request("GET", url, ARM_AUDIENCE)).json()
     assert (found["id"], found["name"], found["location"]) == (WORKSPACE_ID, WORKSPACE, LOCATION)
@@ -77,16 +77,17 @@ async def test_an_endpoint_names_its_scoring_uri_and_default_deployment(site: Si
     assert {one["name"] for one in listed} == {"rows", "table-endpoint"}
 
 
-async def test_the_run_folder_says_where_arm_and_the_endpoints_are(
+async def test_the_run_folder_has_the_addresses_of_arm_and_the_endpoints(
     site: Site, folder: RunFolder
 ) -> None:
-    said = folder.addresses()["azureml"]
-    assert said["arm"] == site.ml.url
-    assert said["endpoints"]["rows"] == f"{site.ml.url}/endpoints/rows/jobs"
+    addresses = folder.addresses()["azureml"]
+    assert addresses["arm"] == site.ml.url
+    assert addresses["endpoints"]["rows"] == f"{site.ml.scoring_url}/endpoints/rows/jobs"
+    assert site.ml.scoring_url != site.ml.url, "a token for the one must not go to the other"
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(ML_AUDIENCE), bearer(ARM_AUDIENCE, lifetime=-1)])
-async def test_arm_wants_a_token_for_management(headers: dict[str, str], site: Site) -> None:
+async def test_arm_requires_a_token_for_management(headers: dict[str, str], site: Site) -> None:
     url = f"{site.ml.url}{WORKSPACE_ID}/datastores?api-version=2022-05-01"
     answer = await site.client.get(url, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (
@@ -95,7 +96,7 @@ async def test_arm_wants_a_token_for_management(headers: dict[str, str], site: S
     )
 
 
-async def test_arm_wants_an_api_version(site: Site) -> None:
+async def test_arm_requires_an_api_version(site: Site) -> None:
     answer = await site.ml_request("GET", f"{site.ml.url}{WORKSPACE_ID}/datastores", ARM_AUDIENCE)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "MissingApiVersionParameter"
@@ -110,7 +111,7 @@ async def test_arm_wants_an_api_version(site: Site) -> None:
         ("GET", "colours"),
     ],
 )
-async def test_what_is_not_there_is_not_found(method: str, path: str, site: Site) -> None:
+async def test_a_missing_resource_or_path_is_not_found(method: str, path: str, site: Site) -> None:
     answer = await site.arm(method, path)
     assert answer.status_code == 404
     assert set(answer.json()["error"]) == {"code", "message"}
@@ -123,10 +124,10 @@ async def test_another_workspace_is_not_found(site: Site) -> None:
     assert (answer.status_code, "'other'" in answer.text) == (404, True)
 
 
-async def test_cancelling_ends_a_job_and_what_it_runs(site: Site, tmp_path: Path) -> None:
-    """Also what the script started; a second cancel changes nothing, one after the end neither."""
+async def test_a_cancel_ends_a_job_and_its_processes(site: Site, tmp_path: Path) -> None:
+    """Also those that the script has started. A second cancel or one after the end has no effect."""
     await site.put(**{"in/a": "1"})
-    name = await site.invoke(site.deploy(tells(tmp_path / "pids")))
+    name = await site.invoke(site.deploy(pids_script(tmp_path / "pids")))
     pids = await pids_in(tmp_path / "pids")
     site.ml.step_seconds = 0.2
     answers = [(await site.arm("POST", f"jobs/{name}/cancel")).status_code for _ in range(2)]
@@ -136,4 +137,4 @@ async def test_cancelling_ends_a_job_and_what_it_runs(site: Site, tmp_path: Path
     assert (answers, seen, after.status_code) == ([202, 202], "CancelRequested", 200)
     assert site.ml.jobs[name].status == "Canceled"
     assert await site.get("out.csv") is None
-    assert [running(pid) for pid in pids] == [False, False]
+    await until_ended(pids)

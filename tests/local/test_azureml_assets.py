@@ -1,4 +1,4 @@
-"""Codes, models, environments and data that are PUT, and how bodies are refused."""
+"""PUT of codes, models, environments and data, and bodies that are refused."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -62,7 +62,7 @@ async def site(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncIter
         ("data", {"dataType": "uri_file", "dataUri": f"azureml://datastores/{DATASTORE}/paths/a"}),
     ],
 )
-async def test_a_version_is_shown_as_it_was_put(
+async def test_get_returns_a_version_as_it_was_put(
     kind: str, properties: dict[str, Any], site: Site
 ) -> None:
     path = f"{kind}/mnist/versions/1"
@@ -76,8 +76,8 @@ async def test_a_version_is_shown_as_it_was_put(
     assert set(found["systemData"]) == {"createdAt", "lastModifiedAt"}
 
 
-async def test_a_version_does_not_change(site: Site) -> None:
-    """Equal content is taken again; description, tags and properties may differ."""
+async def test_a_version_is_immutable(site: Site) -> None:
+    """The same content may be PUT again; description, tags and properties may differ."""
     path = "codes/score/versions/1"
     first = await put(site, path, code(site))
     again = await put(site, path, code(site))
@@ -92,24 +92,24 @@ async def test_a_version_does_not_change(site: Site) -> None:
     assert found["codeUri"] == first.json()["properties"]["codeUri"]
 
 
-async def test_a_container_tells_the_latest_and_the_next_version(site: Site) -> None:
-    """The latest is the one registered last, also if its number is lower or it has none."""
+async def test_a_container_names_the_latest_and_the_next_version(site: Site) -> None:
+    """The latest version is the one registered last, even if its number is lower or not a number."""
     empty = await put(site, "models/heart", {"properties": {"description": "Hearts"}})
     body = {"properties": {"modelUri": f"{STORE}/model"}}
-    told = []
+    versions = []
     for version in ("7", "3", "blue"):
         await put(site, f"models/heart/versions/{version}", body)
         properties = (await shown(site, "models/heart"))["properties"]
-        told.append((properties["latestVersion"], properties["nextVersion"]))
+        versions.append((properties["latestVersion"], properties["nextVersion"]))
 
     assert empty.status_code == 201
     properties = empty.json()["properties"]
     assert (properties["latestVersion"], properties["nextVersion"]) == (None, "1")
-    assert told == [("7", "8"), ("3", "8"), ("blue", "8")]
+    assert versions == [("7", "8"), ("3", "8"), ("blue", "8")]
     assert (await shown(site, "models/heart"))["properties"]["description"] == "Hearts"
 
 
-async def test_a_container_comes_with_its_first_version(site: Site) -> None:
+async def test_a_container_is_created_with_its_first_version(site: Site) -> None:
     assert (await site.arm("GET", "data/mnist")).status_code == 404
     await put(site, "data/mnist/versions/1", DATA)
     found = await shown(site, "data/mnist")
@@ -117,7 +117,7 @@ async def test_a_container_comes_with_its_first_version(site: Site) -> None:
     assert found["type"] == "Microsoft.MachineLearningServices/workspaces/data"
 
 
-async def test_versions_and_containers_come_in_pages(site: Site) -> None:
+async def test_versions_and_containers_are_listed_in_pages(site: Site) -> None:
     site.ml.page_size = 2
     for version in "123":
         await put(site, f"codes/score/versions/{version}", code(site))
@@ -128,7 +128,7 @@ async def test_versions_and_containers_come_in_pages(site: Site) -> None:
     assert (await site.arm("GET", "codes/none/versions")).status_code == 404
 
 
-async def test_ids_are_compared_without_case(site: Site) -> None:
+async def test_ids_match_in_upper_and_lower_case(site: Site) -> None:
     await put(site, "codes/Score/versions/V1", code(site))
     url = f"{site.ml.url}{arm_id('CODES/sCORE/VERSIONS/v1').swapcase()}?api-version=1"
     answer = await site.ml_request("GET", url, "https://management.azure.com")
@@ -138,7 +138,7 @@ async def test_ids_are_compared_without_case(site: Site) -> None:
     assert await names(site, "codes/score/versions") == [["V1"]]
 
 
-async def test_what_is_deleted_is_gone_and_may_be_registered_anew(site: Site) -> None:
+async def test_a_deleted_version_can_be_registered_again(site: Site) -> None:
     for version in "12":
         await put(site, f"data/mnist/versions/{version}", DATA)
     one = await site.arm("DELETE", "data/mnist/versions/2")
@@ -297,7 +297,7 @@ def with_compute(**properties: Any) -> dict[str, Any]:
         ),
     ],
 )
-async def test_a_body_is_refused_with_details_and_nothing_is_made(
+async def test_a_body_is_refused_with_details_and_nothing_is_created(
     path: str, body: dict[str, Any], target: str, site: Site
 ) -> None:
     before = await site.arm("GET", path)
@@ -312,21 +312,21 @@ async def test_a_body_is_refused_with_details_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"properties": 1}', b'{"\xff": 1}'])
-async def test_a_body_of_another_form_is_refused(body: bytes, site: Site) -> None:
+async def test_a_malformed_body_is_refused(body: bytes, site: Site) -> None:
     answer = await site.arm("PUT", "codes/c/versions/1", content=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ValidationError")
 
 
-async def test_commas_before_a_closing_bracket_are_passed_over(site: Site) -> None:
-    """The article's script has some; within a string they stay."""
+async def test_trailing_commas_are_ignored(site: Site) -> None:
+    """The article's script has some; those in strings are kept."""
     body = '{"properties": {"codeUri": "%s/a", "description": "{,}",},}' % BLOBS  # noqa: UP031
     answer = await site.arm("PUT", "codes/c/versions/1", content=body)
     assert answer.status_code == 201, answer.text
     assert answer.json()["properties"]["description"] == "{,}"
 
 
-async def test_a_document_that_came_from_get_can_be_put_again(site: Site) -> None:
-    """What it has besides the body is passed over, as in ARM."""
+async def test_a_document_from_get_can_be_put_again(site: Site) -> None:
+    """Its read-only properties are ignored, as in ARM."""
     await put(site, "data/mnist/versions/1", DATA)
     await ended(site, await put(site, "batchEndpoints/heart", ENDPOINT))
     await ended(site, await put(site, "computes/cluster", COMPUTE))

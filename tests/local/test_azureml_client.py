@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from local.azureml import Plan
-from local.credential import StaticCredential
 from local.faults import Fault
 from local.names import (
     ARM_AUDIENCE,
@@ -22,7 +21,6 @@ from local.storage import Storage
 from local.tokens import issue
 from scoring.azure.batch_endpoint import AzureBatchEndpoints
 from scoring.azure.http import AuthorizedHttp, new_client
-from scoring.azure.identity import Identity
 from scoring.azure.workspace import AzureWorkspace
 from scoring.jobs.batch_job import (
     Accepted,
@@ -35,11 +33,12 @@ from scoring.jobs.batch_job import (
     Unclear,
 )
 from scoring.jobs.job import ContainerRef
+from tests.azure.access import access
 from tests.local.site import Site, opened
 
 
 class Forgetful:
-    """A memory of the workspace's answers that keeps nothing."""
+    """A cache of the workspace's answers that stores nothing."""
 
     async def recall(self, _: str) -> tuple[bytes | None, str | None]:
         return None, None
@@ -87,17 +86,13 @@ async def product(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncI
     async with opened(folder, storage, tmp_path) as site, new_client() as client:
         await site.put(**{"in/a": "1"})
         arm, ml = (
-            AuthorizedHttp(client, _identity(audience), "scope", ("localhost",))
+            AuthorizedHttp(client, access(issue(audience, client="landfall")))
             for audience in (ARM_AUDIENCE, ML_AUDIENCE)
         )
         yield Product(site, arm, ml)
 
 
-def _identity(audience: str) -> Identity:
-    return Identity(lambda: StaticCredential(issue(audience, client="landfall")))
-
-
-async def test_the_workspace_says_where_everything_is(product: Product) -> None:
+async def test_the_workspace_names_its_datastores_and_endpoints(product: Product) -> None:
     product.site.ml.page_size = 1
     places = await product.workspace.places()
     assert places == {
@@ -125,7 +120,28 @@ async def test_an_attempt_is_submitted_followed_and_found_by_its_marks(product: 
     assert await product.site.get("landfall-k-1.csv") == "a 1\n"
 
 
-async def test_a_failure_says_why(product: Product) -> None:
+async def test_the_workspace_knows_a_batch_job_that_its_endpoint_does_not(product: Product) -> None:
+    product.site.ml.plan(Plan(gone=True))
+    answer = await product.submit()
+    assert isinstance(answer, Accepted)
+    await product.site.end(answer.batch_job)
+    assert await product.endpoints.batch_job(await product.endpoint(), answer.batch_job) is None
+    known = await product.workspace.batch_job(answer.batch_job)
+    assert known is not None
+    assert (known.name, known.state) == (answer.batch_job, JobState.COMPLETED)
+    assert answer.batch_job in (known.studio or "")
+    assert await product.workspace.batch_job("batchjob-0") is None
+
+
+async def test_a_deployment_that_is_missing_is_reported_before_anything_is_sent(
+    product: Product,
+) -> None:
+    assert await product.workspace.deployment_problem("rows", "rows-1") is None
+    problem = await product.workspace.deployment_problem("rows", "rows-9")
+    assert problem == "batch endpoint 'rows' has no deployment 'rows-9'"
+
+
+async def test_a_failure_has_its_message(product: Product) -> None:
     product.site.ml.plan(Plan(status="Failed", message="no nodes left"))
     await product.submit()
     (job,) = product.site.ml.jobs.values()
@@ -142,7 +158,7 @@ async def test_a_listing_is_followed_to_its_last_page(product: Product) -> None:
     assert [job.name for job in jobs] == list(product.site.ml.jobs)
 
 
-async def test_an_answer_that_was_lost_leaves_a_job_that_is_found(product: Product) -> None:
+async def test_a_job_whose_answer_was_lost_is_found(product: Product) -> None:
     product.site.ml.paused = True
     product.site.ml.faults.add(Fault(kind="drop-after", method="POST"))
     assert isinstance(await product.submit(), Unclear)
@@ -174,7 +190,7 @@ async def test_a_refusal_is_understood(product: Product) -> None:
     assert (busy.status, busy.retry_after) == (429, 7)
 
 
-async def test_a_validation_error_is_told_in_full(product: Product) -> None:
+async def test_a_validation_error_is_reported_in_full(product: Product) -> None:
     answer = await product.endpoints.submit(
         await product.endpoint(),
         Submission(

@@ -1,4 +1,4 @@
-"""What is PUT scores: the article's walk, and what becomes of deployments."""
+"""Deployments that are PUT: the article's steps, references, updates and deletion."""
 
 import io
 from collections.abc import AsyncIterator
@@ -86,7 +86,7 @@ def default(name: str) -> dict[str, Any]:
 
 
 async def scored(site: Site, **options: Any) -> str | None:
-    """Invoke the endpoint; return the output, or None and see why it failed."""
+    """Invoke the endpoint; return the output, or None if there is none."""
     job = await site.run("mnist", **options)
     assert job.message == "", job.message
     return await site.get("out.csv")
@@ -138,8 +138,8 @@ async def test_the_steps_of_the_article_end_in_a_completed_job(site: Site) -> No
     assert await names(site, "batchEndpoints/mnist/deployments") == [[]]
 
 
-async def test_a_deployment_is_shown_with_all_that_it_has(site: Site) -> None:
-    """Numbers are numbers and words are spelled as the service does; defaults are filled in."""
+async def test_get_returns_a_deployment_with_its_defaults(site: Site) -> None:
+    """Numbers in quotes become numbers, and values are spelled as in Azure."""
     await prepared(site)
     body = deployment(outputAction="summaryonly", properties={"git": "1"}, description="d")
     await done(site, BLUE, body)
@@ -175,7 +175,7 @@ BIG = ["big/a=1", "big/deep/er/b=2"]
         (f"{BLOBS}/{{here}}/models/one%20file.bin?sas=ignored", ["one file.bin=3"]),
     ],
 )
-async def test_a_model_lies_in_its_folder_under_its_own_name(
+async def test_a_model_is_in_its_folder_under_its_own_name(
     form: str, files: list[str], site: Site
 ) -> None:
     await upload(site, TREE)
@@ -191,14 +191,14 @@ async def test_a_model_lies_in_its_folder_under_its_own_name(
     assert await scored(site) == f"{' | '.join(files)}\n" * 2
 
 
-async def test_a_deployment_may_do_without_a_model(site: Site) -> None:
+async def test_a_deployment_may_have_no_model(site: Site) -> None:
     await upload(site, TREE)
     await deployed(site, deployment(model=None))
     assert await scored(site) == "\n\n"
 
 
 async def test_the_scripts_of_local_deployments_find_their_model(site: Site) -> None:
-    """The same script as in the YAML beside it, with a model that always says 1."""
+    """The same script as in `local/deployments`, with a model that always predicts 1."""
     content = io.BytesIO()
     joblib.dump(DummyClassifier(strategy="constant", constant=1).fit([[0], [0]], [0, 1]), content)
     for name, data in (("code/score.py", CANCER), ("model/model.joblib", content.getvalue())):
@@ -217,7 +217,7 @@ async def test_a_code_that_is_a_file_fails_the_job(site: Site) -> None:
     assert job.message.endswith("/code/score.py/")
 
 
-async def test_a_script_may_lie_deeper_in_its_code(site: Site) -> None:
+async def test_a_script_may_be_in_a_subfolder_of_its_code(site: Site) -> None:
     await upload(site)
     await site.put(**{"code/deep/score.py": SCRIPT.replace("{WORD}", "deeper {WORD}")})
     configuration = {
@@ -231,7 +231,7 @@ async def test_a_script_may_lie_deeper_in_its_code(site: Site) -> None:
 async def test_files_are_downloaded_once_for_each_registered_version(
     site: Site, storage: Storage
 ) -> None:
-    """Also for two jobs at once; a version that was deleted and made anew is another."""
+    """Also for two jobs at once; a version that is registered again counts as another one."""
     await upload(site)
     await deployed(site, deployment())
     both = [await site.invoke("mnist"), await site.invoke("mnist", OutputData={"o": second(site)})]
@@ -250,7 +250,7 @@ async def test_files_are_downloaded_once_for_each_registered_version(
     assert (await site.get("third.csv") or "").startswith("hello w2 0.png")
 
 
-async def test_what_an_earlier_process_downloaded_is_not_used(
+async def test_downloads_of_an_earlier_process_are_removed(
     folder: RunFolder, storage: Storage, tmp_path: Path
 ) -> None:
     left = folder.path / "registered" / "key.partial" / "model"
@@ -267,7 +267,7 @@ async def test_what_an_earlier_process_downloaded_is_not_used(
 async def test_files_that_are_not_in_storage_fail_the_job(
     missing: str, says: str, site: Site
 ) -> None:
-    """The service does not look for them when they are registered."""
+    """Azure does not check that they exist when they are registered."""
     await upload(site)
     async for name in site.landing.list_blob_names(name_starts_with=f"{site.here}/{missing}"):
         await site.landing.delete_blob(name)
@@ -280,8 +280,8 @@ async def test_files_that_are_not_in_storage_fail_the_job(
 # --- references ---------------------------------------------------------------------------------
 
 
-async def test_a_deployment_names_what_exists(site: Site) -> None:
-    """Everything that is missing is told at once."""
+async def test_a_deployment_must_name_existing_resources(site: Site) -> None:
+    """All that is missing is reported at once."""
     await done(site, "batchEndpoints/mnist", ENDPOINT)
     answer = await put(site, BLUE, deployment(compute=None))
     details = answer.json()["error"]["details"]
@@ -314,7 +314,7 @@ async def test_a_deployment_names_what_exists(site: Site) -> None:
         ({"model": {"referenceType": "DataPath", "assetId": "a"}}, "properties.model.referenceType"),
     ],
 )  # fmt: skip
-async def test_another_form_of_reference_or_value_is_refused(
+async def test_a_wrong_reference_or_value_is_refused(
     changes: dict[str, Any], target: str, site: Site
 ) -> None:
     await prepared(site)
@@ -339,10 +339,10 @@ async def test_a_deployment_needs_an_endpoint(site: Site) -> None:
         )
 
 
-# --- what becomes of deployments ----------------------------------------------------------------
+# --- updates and deletion -----------------------------------------------------------------------
 
 
-async def test_a_deployment_that_failed_cannot_score_until_a_put_mends_it(site: Site) -> None:
+async def test_a_failed_deployment_cannot_score_until_a_put_succeeds(site: Site) -> None:
     await upload(site)
     await deployed(site, deployment())
     site.ml.plan_operation(OperationPlan(match=f"{BLUE}$", fails=Failure("ImageBuild", "no")))
@@ -362,15 +362,15 @@ async def test_the_previous_deployment_scores_while_it_is_updated(site: Site) ->
     changed = deployment(environmentVariables={"GREETING": "new"})
     answer = await put(site, BLUE, changed)
     before = await scored(site)
-    site.ml.release()
+    site.ml.resume()
     await ended(site, answer)
     await site.run("mnist", OutputData={"o": second(site)})
     assert (before or "").splitlines()[0] == "hello w1 0.png None"
     assert (await site.get("second.csv") or "").splitlines()[0] == "hello w1 0.png new"
 
 
-async def test_settings_of_the_deployment_are_those_of_its_jobs(site: Site) -> None:
-    """One file in a mini-batch, and one that may fail."""
+async def test_jobs_have_the_settings_of_the_deployment(site: Site) -> None:
+    """One file in a mini-batch, and one may fail."""
     script = """
 def init(): pass
 def run(mini_batch):
@@ -385,7 +385,7 @@ def run(mini_batch):
     assert (job.status, job.message) == ("Failed", "ValueError: bad file")
 
 
-async def test_deployments_come_in_pages_and_another_than_the_default_can_be_named(
+async def test_deployments_are_listed_in_pages_and_any_can_be_invoked(
     site: Site,
 ) -> None:
     await upload(site)
@@ -415,7 +415,7 @@ async def test_deleting_the_default_deployment_leaves_an_endpoint_without_one(si
     assert "No valid deployments to route to" in refused.text
 
 
-async def test_a_put_without_defaults_takes_the_default_away(site: Site) -> None:
+async def test_a_put_without_defaults_removes_the_default(site: Site) -> None:
     await upload(site)
     await deployed(site, deployment())
     await done(site, "batchEndpoints/mnist", ENDPOINT)
@@ -430,12 +430,12 @@ async def test_jobs_outlive_their_endpoint(site: Site) -> None:
     name = await site.invoke("mnist")
     await ended(site, await site.arm("DELETE", "batchEndpoints/mnist"))
     assert (await site.arm("GET", "batchEndpoints/mnist")).status_code == 404
-    site.ml.release()
+    site.ml.resume()
     assert (await site.end(name)).status == "Completed"
 
 
-async def test_endpoints_from_the_beginning_can_be_seen_changed_and_deleted(site: Site) -> None:
-    """Their deployments have no references, for nothing is registered."""
+async def test_endpoints_from_the_start_can_be_read_changed_and_deleted(site: Site) -> None:
+    """Their deployments have no references, because nothing is registered."""
     assert await names(site, "batchEndpoints/table-endpoint/deployments") == [
         ["threefold", "second"]
     ]
@@ -455,7 +455,7 @@ async def test_endpoints_from_the_beginning_can_be_seen_changed_and_deleted(site
 
 
 async def deployed(site: Site, body: Any) -> None:
-    """Prepare what a deployment names, make it, and make it the default one."""
+    """Create a deployment with all that it needs, and make it the default."""
     await prepared(site)
     await done(site, BLUE, body)
     await done(site, "batchEndpoints/mnist", default("blue"))

@@ -1,4 +1,4 @@
-"""Every form that the URI of an input may have."""
+"""All forms of the URI of an input."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -123,9 +123,7 @@ async def test_whether_escapes_in_datastore_paths_are_decoded_is_a_switch(site: 
         (f"{ASSET}1", "is a uri_folder"),
     ],
 )
-async def test_a_uri_that_leads_nowhere_is_a_validation_error(
-    uri: str, says: str, site: Site
-) -> None:
+async def test_an_unknown_uri_is_a_validation_error(uri: str, says: str, site: Site) -> None:
     data = {"JobInputType": "UriFile", "Uri": uri}
     answer = await site.post("rows", {"properties": {"InputData": {"i": data}}})
     (mistake,) = answer.json()
@@ -142,9 +140,7 @@ async def test_a_uri_that_leads_nowhere_is_a_validation_error(
         ("UriFolder", "i", "there are no files in the folder"),
     ],
 )
-async def test_an_input_that_is_not_there_fails_the_job(
-    kind: str, path: str, says: str, site: Site
-) -> None:
+async def test_a_missing_input_fails_the_job(kind: str, path: str, says: str, site: Site) -> None:
     job = await site.run("rows", path, kind=kind)
     assert job.status == "Failed"
     assert says in job.message

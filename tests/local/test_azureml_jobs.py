@@ -1,4 +1,4 @@
-"""The life of a batch job, and what can be asked of it."""
+"""The states of a batch job, plans, switches and faults."""
 
 import asyncio
 import os
@@ -21,8 +21,9 @@ from tests.local.site import (
     Site,
     opened,
     pids_in,
+    pids_script,
     running,
-    tells,
+    until_ended,
 )
 
 
@@ -36,12 +37,12 @@ async def site(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncIter
 async def test_a_job_goes_through_the_states_to_its_end(site: Site) -> None:
     seen: list[str] = []
 
-    def note(jobs: list[Any]) -> bool:
+    def record(jobs: list[Any]) -> bool:
         seen.extend(job.status for job in jobs)
         return bool(jobs) and jobs[0].ended
 
     site.ml.step_seconds = 0.01
-    watching = asyncio.create_task(site.ml.until(note, seconds=SECONDS))
+    watching = asyncio.create_task(site.ml.until(record, seconds=SECONDS))
     name = await site.invoke("rows")
     await watching
     states = ["NotStarted", "Preparing", "Queued", "Running", "Finalizing", "Completed"]
@@ -57,14 +58,14 @@ async def test_no_more_jobs_run_than_there_are_processors(site: Site) -> None:
         await processors.acquire()
     name = await site.invoke("rows")
     await site.until(name, "Queued")
-    await settled()
+    await run_tasks()
     assert (await site.shown("rows", name))["status"] == "Queued"
     processors.release()
     assert (await site.end(name)).status == "Completed"
 
 
-async def settled() -> None:
-    """Give the jobs a chance to do what they should not."""
+async def run_tasks() -> None:
+    """Let the tasks of the jobs run, in case one does something that it must not."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -89,15 +90,15 @@ async def test_a_job_can_be_planned_to_complete_without_output(site: Site) -> No
 @pytest.mark.parametrize(
     "state", ["NotStarted", "Queued", "Running", "Finalizing", "NotResponding", "New"]
 )
-async def test_a_job_can_be_planned_to_stay_in_any_state_until_it_is_released(
+async def test_a_job_can_be_planned_to_stay_in_any_state_until_it_is_resumed(
     state: str, site: Site
 ) -> None:
     site.ml.plan(Plan(status=state))
     name = await site.invoke("rows")
     await site.until(name, state)
-    await settled()
+    await run_tasks()
     assert (await site.shown("rows", name))["status"] == state
-    site.ml.release(name)
+    site.ml.resume(name)
     assert (await site.end(name)).status == "Completed"
 
 
@@ -106,7 +107,7 @@ async def test_a_job_can_be_planned_to_ignore_a_cancel(site: Site) -> None:
     name = await site.invoke("rows")
     await site.until(name, "CancelRequested")
     assert (await site.arm("POST", f"jobs/{name}/cancel")).status_code == 202
-    site.ml.release(name)
+    site.ml.resume(name)
     assert (await site.end(name)).status == "Completed"
 
 
@@ -124,7 +125,7 @@ async def test_a_job_can_disappear_and_come_back(site: Site) -> None:
     url = f"{site.ml.scoring_uri('rows')}/{name}"
     lost = await site.ml_request("GET", url)
     cancel = await site.arm("POST", f"jobs/{name}/cancel")
-    site.ml.release(name)
+    site.ml.resume(name)
     assert (lost.status_code, cancel.status_code) == (404, 404)
     assert (await site.ml_request("GET", url)).status_code == 200
 
@@ -139,13 +140,13 @@ async def test_a_plan_is_for_the_jobs_that_match(site: Site) -> None:
     assert ends == ["Completed", "Failed", "Failed"]
 
 
-async def test_releasing_everything_forgets_the_plans(site: Site) -> None:
+async def test_resuming_everything_drops_the_plans(site: Site) -> None:
     site.ml.plan(Plan(status="Queued", hidden=True, times=-1))
     names = [await site.invoke("rows", OutputData=None) for _ in range(2)]
     for name in names:
         await site.until(name, "Queued")
     assert site.ml.hidden == set(names)
-    site.ml.release()
+    site.ml.resume()
     jobs = [await site.end(name) for name in [*names, await site.invoke("rows")]]
     assert {job.status for job in jobs} == {"Completed"}
     assert site.ml.hidden == set()
@@ -155,7 +156,7 @@ async def test_nothing_runs_while_jobs_are_paused(site: Site) -> None:
     site.ml.paused = True
     name = await site.invoke("rows")
     await site.until(name, "Queued")
-    await settled()
+    await run_tasks()
     assert (await site.shown("rows", name))["status"] == "Queued"
     site.ml.paused = False
     assert (await site.end(name)).status == "Completed"
@@ -164,7 +165,7 @@ async def test_nothing_runs_while_jobs_are_paused(site: Site) -> None:
 # --- from another process -----------------------------------------------------------------------
 
 
-async def test_plans_and_switches_are_asked_for_over_http(site: Site) -> None:
+async def test_plans_and_switches_are_set_over_http(site: Site) -> None:
     admin = f"{site.ml.url}/_admin/"
 
     async def ask(name: str, body: Any) -> int:
@@ -180,7 +181,7 @@ async def test_plans_and_switches_are_asked_for_over_http(site: Site) -> None:
     assert site.ml.hidden == {name}
     assert await ask("hidden", ["another"]) == 204
     assert site.ml.hidden == {"another"}
-    assert await ask("release", {"job": name}) == 204
+    assert await ask("resume", {"job": name}) == 204
     assert await ask("switches", {"paused": False, "step_seconds": 0}) == 204
     assert (await site.end(name)).status == "Failed"
 
@@ -190,12 +191,14 @@ async def test_plans_and_switches_are_asked_for_over_http(site: Site) -> None:
     [
         ("plan", {"colour": "red"}),
         ("plan", {"match": "("}),
-        ("release", {"job": "none"}),
+        ("resume", {"job": "none"}),
         ("hidden", "all"),
         ("switches", {"page_size": 0}),
     ],
 )
-async def test_nonsense_is_refused(name: str, body: Any, site: Site) -> None:
+async def test_a_wrong_request_to_an_admin_path_is_refused(
+    name: str, body: Any, site: Site
+) -> None:
     answer = await site.client.post(f"{site.ml.url}/_admin/{name}", json=body)
     assert (answer.status_code, answer.text[:15]) == (400, "not understood:")
 
@@ -212,7 +215,7 @@ async def test_nonsense_is_refused(name: str, body: Any, site: Site) -> None:
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
-async def test_a_fault_spoils_the_answer_and_only_some_the_work(
+async def test_a_fault_changes_the_answer_and_some_faults_prevent_the_work(
     fault: Fault, status: int | None, made: int, site: Site
 ) -> None:
     site.ml.faults.add(fault)
@@ -226,7 +229,7 @@ async def test_a_fault_spoils_the_answer_and_only_some_the_work(
     assert len(site.ml.jobs) == made
 
 
-async def test_faults_are_asked_for_over_http(site: Site) -> None:
+async def test_faults_are_added_over_http(site: Site) -> None:
     fault = {"kind": "refuse", "path": "/endpoints/rows/jobs", "status": 500, "times": 1}
     assert (await site.client.post(f"{site.ml.url}/_faults", json=fault)).status_code == 201
     statuses = [
@@ -241,27 +244,27 @@ def storage_faults(storage: Storage) -> Iterator[Faults]:
     storage.blob_faults.forget()
 
 
-async def test_an_output_whose_answer_was_lost_is_the_jobs_own(
+async def test_an_output_whose_answer_was_lost_is_recognized(
     site: Site, storage_faults: Faults
 ) -> None:
-    """The client repeats the request and meets its own blob."""
+    """The client retries the request and finds its own blob."""
     lost = storage_faults.add(Fault(kind="error-after", method="PUT", path="out.csv"))
     assert (await site.run("rows")).status == "Completed"
     assert lost.met == 1
     assert await site.get("out.csv") == "a 1\n"
 
 
-async def test_a_storage_that_refuses_fails_the_job(site: Site, storage_faults: Faults) -> None:
+async def test_an_error_of_the_storage_fails_the_job(site: Site, storage_faults: Faults) -> None:
     storage_faults.add(Fault(kind="refuse", method="GET", path="in/a", status=403))
     job = await site.run("rows", "in/a", kind="UriFile")
     assert job.status == "Failed"
     assert job.message.startswith("storage: ")
 
 
-# --- beginning and end --------------------------------------------------------------------------
+# --- start and end ------------------------------------------------------------------------------
 
 
-async def test_storage_may_come_later_and_a_job_without_it_says_what_to_start(
+async def test_a_job_without_storage_says_how_to_start_it(
     folder: RunFolder, tmp_path: Path, storage: Storage
 ) -> None:
     alone = RunFolder(tmp_path / "alone")
@@ -274,7 +277,9 @@ async def test_storage_may_come_later_and_a_job_without_it_says_what_to_start(
         assert failed.status == "Failed"
         assert "start `python -m local storage`" in failed.message
         with alone.announced("storage", blob=storage.blob):
-            alone.ca_file.write_bytes(folder.ca_file.read_bytes())  # that is whom storage shows
+            alone.ca_file.write_bytes(
+                folder.ca_file.read_bytes()
+            )  # the authority of the storage's certificate
             assert "no files in the folder" in (await site.run("rows")).message
 
 
@@ -283,9 +288,9 @@ async def test_nothing_is_left_behind_at_the_end(
 ) -> None:
     async with opened(folder, storage, tmp_path) as site:
         await site.put(**{"in/a": "1"})
-        name = await site.invoke(site.deploy(tells(tmp_path / "pids")))
+        name = await site.invoke(site.deploy(pids_script(tmp_path / "pids")))
         pids = await pids_in(tmp_path / "pids")
-    assert [running(pid) for pid in pids] == [False, False]
+    await until_ended(pids)
     assert [path.suffix for path in (folder.path / "jobs").glob(f"{name}*")] == [".log"]
     assert "azureml" not in folder.addresses()
 
@@ -311,8 +316,8 @@ asyncio.run(main())
 """
 
 
-async def test_what_runs_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "score.py").write_text(tells(tmp_path / "pids"))
+async def test_the_worker_and_its_children_end_when_the_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(pids_script(tmp_path / "pids"))
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", STARTER, str(tmp_path / "job"), str(tmp_path)
     )
@@ -320,6 +325,4 @@ async def test_what_runs_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert [running(pid) for pid in pids] == [True, True]
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(SECONDS):
-        while any(running(pid) for pid in pids):  # noqa: ASYNC110 - they are nobody's children
-            await asyncio.sleep(0.01)
+    await until_ended(pids)

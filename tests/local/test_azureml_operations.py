@@ -1,4 +1,4 @@
-"""Long operations: what a PUT or DELETE answers, where it is polled, and what is planned for it."""
+"""Long operations: answers to PUT and DELETE, polling, and plans."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -65,24 +65,24 @@ async def test_a_put_is_polled_where_its_headers_say(path: str, body: object, si
     assert meanwhile["status"] == "InProgress"
     assert waiting.status_code == 202
 
-    site.ml.release()
-    told = await ended(site, answer)
+    site.ml.resume()
+    end = await ended(site, answer)
     result = await polled(site, location)
-    assert told["status"] == "Succeeded"
-    assert datetime.fromisoformat(told["startTime"]) <= datetime.fromisoformat(told["endTime"])
-    assert told["name"] == meanwhile["name"] == meanwhile["id"].rpartition("/")[2]
+    assert end["status"] == "Succeeded"
+    assert datetime.fromisoformat(end["startTime"]) <= datetime.fromisoformat(end["endTime"])
+    assert end["name"] == meanwhile["name"] == meanwhile["id"].rpartition("/")[2]
     assert (result.status_code, result.json()) == (200, await shown(site, path))
     assert await state(site, path) == "Succeeded"
 
 
 async def test_endpoints_name_the_operation_in_their_properties_too(site: Site) -> None:
     answer = await put(site, HEART, {**ENDPOINT, "tags": {"a": "b"}})
-    said = answer.json()
-    assert said["properties"]["properties"] == {
+    document = answer.json()
+    assert document["properties"]["properties"] == {
         "AzureAsyncOperationUri": answer.headers["Azure-AsyncOperation"]
     }
-    assert (said["tags"], said["location"]) == ({"a": "b"}, ENDPOINT["location"])
-    assert said["properties"]["authMode"] == "AADToken"
+    assert (document["tags"], document["location"]) == ({"a": "b"}, ENDPOINT["location"])
+    assert document["properties"]["authMode"] == "AADToken"
 
 
 async def test_a_second_put_answers_200_and_updates(site: Site) -> None:
@@ -92,7 +92,7 @@ async def test_a_second_put_answers_200_and_updates(site: Site) -> None:
     answer = await put(site, HEART.upper(), body)
     assert (answer.status_code, answer.json()["id"]) == (200, arm_id(HEART))
     assert answer.json()["properties"]["provisioningState"] == "Updating"
-    site.ml.release()
+    site.ml.resume()
     await ended(site, answer)
     assert (await shown(site, HEART))["properties"]["description"] == "Hearts"
 
@@ -104,17 +104,17 @@ async def test_a_delete_is_polled_until_the_resource_is_gone(site: Site) -> None
     answer = await site.arm("DELETE", path)
     meanwhile = await state(site, "computes/cluster")
     waiting = await polled(site, answer.headers["Location"])
-    site.ml.release()
-    told = await ended(site, answer)
+    site.ml.resume()
+    end = await ended(site, answer)
 
     assert (answer.status_code, meanwhile, waiting.status_code) == (202, "Deleting", 202)
-    assert told["status"] == "Succeeded"
+    assert end["status"] == "Succeeded"
     assert (await polled(site, answer.headers["Location"])).status_code == 204
     assert (await site.arm("GET", "computes/cluster")).status_code == 404
     assert (await site.arm("DELETE", path)).status_code == 204
 
 
-async def test_deleting_a_compute_wants_to_know_of_the_machines(site: Site) -> None:
+async def test_deleting_a_compute_requires_an_action_for_the_machines(site: Site) -> None:
     await done(site, "computes/cluster", COMPUTE)
     answer = await site.arm("DELETE", "computes/cluster")
     (detail,) = answer.json()["error"]["details"]
@@ -122,19 +122,19 @@ async def test_deleting_a_compute_wants_to_know_of_the_machines(site: Site) -> N
     assert await state(site, "computes/cluster") == "Succeeded"
 
 
-@pytest.mark.parametrize(("seconds", "says"), [(0.5, None), (3.9, "3"), (FOREVER, "10")])
-async def test_retry_after_comes_with_operations_of_a_second_or_more(
-    seconds: float, says: str | None, site: Site
+@pytest.mark.parametrize(("seconds", "retry_after"), [(0.5, None), (3.9, "3"), (FOREVER, "10")])
+async def test_operations_of_a_second_or_more_have_retry_after(
+    seconds: float, retry_after: str | None, site: Site
 ) -> None:
     site.ml.operation_seconds = seconds
     answer = await put(site, HEART, ENDPOINT)
-    assert answer.headers.get("Retry-After") == says
-    if says:
+    assert answer.headers.get("Retry-After") == retry_after
+    if retry_after:
         status = await polled(site, answer.headers["Azure-AsyncOperation"])
-        assert int(status.headers["Retry-After"]) <= int(says)
+        assert int(status.headers["Retry-After"]) <= int(retry_after)
 
 
-async def test_polling_wants_a_token_for_management_and_a_known_name(site: Site) -> None:
+async def test_polling_requires_a_token_for_management_and_a_known_name(site: Site) -> None:
     url = (await put(site, HEART, ENDPOINT)).headers["Azure-AsyncOperation"]
     for headers in ({}, bearer(ML_AUDIENCE)):
         assert (await site.client.get(url, headers=headers)).status_code == 401
@@ -143,14 +143,14 @@ async def test_polling_wants_a_token_for_management_and_a_known_name(site: Site)
         assert (await polled(site, place.replace(name, "none"))).status_code == 404
 
 
-async def test_computes_come_in_pages(site: Site) -> None:
+async def test_computes_are_listed_in_pages(site: Site) -> None:
     site.ml.page_size = 1
     for name in ("small", "large"):
         await done(site, f"computes/{name}", COMPUTE)
     assert await names(site, "computes") == [["small"], ["large"]]
 
 
-async def test_a_compute_is_shown_with_all_that_it_has(site: Site) -> None:
+async def test_get_returns_a_compute_with_its_defaults(site: Site) -> None:
     await done(site, "computes/small", COMPUTE)
     found = (await shown(site, "computes/small"))["properties"]
     assert found["computeType"] == "AmlCompute"
@@ -172,7 +172,7 @@ async def test_a_compute_is_shown_with_all_that_it_has(site: Site) -> None:
 
 
 async def test_while_an_operation_runs_another_is_refused(site: Site) -> None:
-    """Also when the operation outlives those who wait for it."""
+    """Also after a wait for the operation has timed out."""
     lasts(site)
     await put(site, HEART, ENDPOINT)
     again = await put(site, HEART, ENDPOINT)
@@ -187,45 +187,47 @@ async def test_while_an_operation_runs_another_is_refused(site: Site) -> None:
     assert await state(site, HEART) == "Creating"
 
 
-async def test_an_endpoint_is_not_deleted_while_a_deployment_is_made(site: Site) -> None:
+async def test_an_endpoint_is_not_deleted_while_a_deployment_is_created(site: Site) -> None:
     await prepared(site)
     lasts(site, match="deployments")
     await put(site, "batchEndpoints/mnist/deployments/blue", deployment())
     refused = await site.arm("DELETE", "batchEndpoints/mnist")
-    site.ml.release()
+    site.ml.resume()
     await all_ended(site)
     assert refused.status_code == 409
     assert await state(site, "batchEndpoints/mnist/deployments/blue") == "Succeeded"
 
 
-async def test_no_deployment_is_made_while_its_endpoint_comes_or_goes(site: Site) -> None:
+async def test_no_deployment_is_created_while_its_endpoint_is_created_or_deleted(
+    site: Site,
+) -> None:
     await prepared(site)
     lasts(site, match="batchEndpoints", times=None)
     await put(site, HEART, ENDPOINT)
     await site.arm("DELETE", "batchEndpoints/mnist")
-    coming = await put(site, f"{HEART}/deployments/blue", deployment())
-    going = await put(site, "batchEndpoints/mnist/deployments/blue", deployment())
-    assert [one.status_code for one in (coming, going)] == [409, 409]
-    assert "Creating" in coming.text
-    assert "Deleting" in going.text
+    creating = await put(site, f"{HEART}/deployments/blue", deployment())
+    deleting = await put(site, "batchEndpoints/mnist/deployments/blue", deployment())
+    assert [one.status_code for one in (creating, deleting)] == [409, 409]
+    assert "Creating" in creating.text
+    assert "Deleting" in deleting.text
 
 
-# --- what goes wrong ----------------------------------------------------------------------------
+# --- plans and faults ---------------------------------------------------------------------------
 
 
-async def test_a_planned_failure_is_told_and_a_put_mends_it(site: Site) -> None:
+async def test_a_planned_failure_is_reported_and_another_put_repairs_it(site: Site) -> None:
     site.ml.plan_operation(OperationPlan(fails=QUOTA, match="^computes/cluster$"))
     answer = await put(site, "computes/cluster", COMPUTE)
-    told = await ended(site, answer)
+    end = await ended(site, answer)
     result = await polled(site, answer.headers["Location"])
 
-    assert (answer.status_code, told["status"]) == (201, "Failed")
-    assert told["error"] == {"code": "QuotaExceeded", "message": "no cores are left"}
+    assert (answer.status_code, end["status"]) == (201, "Failed")
+    assert end["error"] == {"code": "QuotaExceeded", "message": "no cores are left"}
     assert (result.status_code, result.json()["error"]["code"]) == (400, "QuotaExceeded")
     assert await state(site, "computes/cluster") == "Failed"
 
-    mended = await put(site, "computes/cluster", COMPUTE)
-    assert (mended.status_code, (await ended(site, mended))["status"]) == (200, "Succeeded")
+    repaired = await put(site, "computes/cluster", COMPUTE)
+    assert (repaired.status_code, (await ended(site, repaired))["status"]) == (200, "Succeeded")
     assert await state(site, "computes/cluster") == "Succeeded"
 
 
@@ -235,7 +237,7 @@ async def test_an_operation_may_be_canceled(site: Site) -> None:
     assert await state(site, HEART) == "Canceled"
 
 
-async def test_a_failed_delete_leaves_what_was_there(site: Site) -> None:
+async def test_a_failed_delete_leaves_the_resource(site: Site) -> None:
     await done(site, HEART, ENDPOINT)
     site.ml.plan_operation(OperationPlan(fails=QUOTA))
     assert (await ended(site, await site.arm("DELETE", HEART)))["status"] == "Failed"
@@ -261,20 +263,20 @@ async def test_operations_are_planned_from_another_process(site: Site) -> None:
         for wrong in ({"match": "("}, {"seconds": -1}, {"fails": {"code": "C"}}, {"colour": 1})
     ]
     switched = await site.client.post(f"{admin}/switches", json={"operation_seconds": FOREVER})
-    told = [(await ended(site, await put(site, HEART, ENDPOINT)))["error"] for _ in range(2)]
+    errors = [(await ended(site, await put(site, HEART, ENDPOINT)))["error"] for _ in range(2)]
     await put(site, "batchEndpoints/lung", ENDPOINT)
-    released = await site.client.post(f"{admin}/release", json={})
+    resumed = await site.client.post(f"{admin}/resume", json={})
     await all_ended(site)
 
-    assert (answer.status_code, answer.json()) == (201, plan)
+    assert (answer.status_code, answer.json()) == (201, plan | {"skip": 0})
     assert mistakes == [400, 400, 400, 400]
-    assert (switched.status_code, released.status_code) == (204, 204)
-    assert told == [{"code": "C", "message": "m"}] * 2
+    assert (switched.status_code, resumed.status_code) == (204, 204)
+    assert errors == [{"code": "C", "message": "m"}] * 2
     assert await state(site, "batchEndpoints/lung") == "Succeeded"
 
 
 async def test_an_answer_can_be_lost_after_the_effect(site: Site) -> None:
-    fault = site.ml.faults.add(Fault("drop-after", "PUT", "batchEndpoints"))
+    fault = site.ml.faults.add(Fault(kind="drop-after", method="PUT", path="batchEndpoints"))
     with pytest.raises(Exception, match="disconnected"):
         await put(site, HEART, ENDPOINT)
     assert fault.met == 1
@@ -284,8 +286,9 @@ async def test_an_answer_can_be_lost_after_the_effect(site: Site) -> None:
 
 async def test_an_operation_can_be_throttled(site: Site) -> None:
     headers = {"Retry-After": "7"}
-    site.ml.faults.add(Fault("refuse", "PUT", "computes/", status=429, headers=headers))
-    site.ml.faults.add(Fault("refuse", "GET", "mfeOperationsStatus", status=429, headers=headers))
+    for method, path in (("PUT", "computes/"), ("GET", "mfeOperationsStatus")):
+        refuse = Fault(kind="refuse", method=method, path=path, status=429, headers=headers)
+        site.ml.faults.add(refuse)
     throttled = await put(site, "computes/cluster", COMPUTE)
     assert (throttled.status_code, throttled.headers["Retry-After"]) == (429, "7")
     assert (await site.arm("GET", "computes/cluster")).status_code == 404

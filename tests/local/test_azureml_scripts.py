@@ -1,4 +1,4 @@
-"""Real scoring scripts over real blobs: what they are given, and what becomes of what they return."""
+"""Real scoring scripts and real blobs: the input of a script, its results, its errors."""
 
 import json
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ def log_of(folder: RunFolder, name: str) -> str:
     return (folder.path / "jobs" / f"{name}.log").read_text()
 
 
-# --- what is returned ---------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------
 
 
 async def test_items_of_a_list_are_lines_of_the_output(site: Site) -> None:
@@ -41,8 +41,8 @@ async def test_items_of_a_list_are_lines_of_the_output(site: Site) -> None:
     assert await site.get("out.csv") == "('0', 1.5)\n('1', 1.5)\n('2', 1.5)\n"
 
 
-async def test_rows_of_a_data_frame_are_lines_with_blanks_between_the_columns(site: Site) -> None:
-    """No header, no index, a value with a blank in quotes; the model is where Azure puts it."""
+async def test_rows_of_a_data_frame_are_lines_with_columns_separated_by_blanks(site: Site) -> None:
+    """There is no header and no index, and a value with a blank is in quotes."""
     await site.put(**{"in/a": "1 2", "in/b": "3", "in/c": "4", "in/d": "5"})
     job = await site.run("table-endpoint")
     assert (job.status, job.message) == ("Completed", "")
@@ -50,7 +50,7 @@ async def test_rows_of_a_data_frame_are_lines_with_blanks_between_the_columns(si
     assert await site.get("out.csv") == "".join(f'"a row" {file} {n}\n' for file, n in rows)
 
 
-async def test_nothing_but_pandas_needs_pandas(site: Site) -> None:
+async def test_pandas_is_not_imported_for_a_script_that_does_not_use_it(site: Site) -> None:
     await with_files(site, 1)
     endpoint = site.deploy(script("return ['pandas' in sys.modules]"))
     await site.run(endpoint)
@@ -58,7 +58,7 @@ async def test_nothing_but_pandas_needs_pandas(site: Site) -> None:
 
 
 async def test_with_summary_only_the_script_writes_the_output(site: Site) -> None:
-    """What it leaves in its output folder goes beside the output; nothing is made up."""
+    """Other files in its output folder are uploaded to the folder of the output."""
     run = (
         "out = pathlib.Path(os.environ['AZUREML_BI_OUTPUT_PATH']); (out / 'deep').mkdir();"
         " (out / 'deep' / 'er.txt').write_text('e'); (out / 'out.csv').write_text('o');"
@@ -87,10 +87,10 @@ async def test_an_output_that_exists_fails_the_job(site: Site) -> None:
     assert await site.get("out.csv") == "theirs"
 
 
-async def test_an_output_that_appears_meanwhile_is_not_overwritten(
+async def test_an_output_that_appears_during_the_run_is_not_overwritten(
     site: Site, tmp_path: Path
 ) -> None:
-    """The script waits until somebody else has written it."""
+    """The script waits until the test has written it."""
     there, go = tmp_path / "there", tmp_path / "go"
     init = f"""
     pathlib.Path({str(there)!r}).write_text(str(os.getpid()))
@@ -104,10 +104,10 @@ async def test_an_output_that_appears_meanwhile_is_not_overwritten(
     assert await site.get("out.csv") == "theirs"
 
 
-# --- what is given ------------------------------------------------------------------------------
+# --- input --------------------------------------------------------------------------------------
 
 
-async def test_files_come_in_mini_batches_and_nested_folders_are_not_explored(site: Site) -> None:
+async def test_files_come_in_mini_batches_and_subfolders_are_ignored(site: Site) -> None:
     await with_files(site, 5)
     await site.put(**{"in/deep/er": "no", "in/_done": "", "inside": "no"})
     endpoint = site.deploy(
@@ -130,7 +130,7 @@ NAMES = [
 
 
 async def test_files_keep_their_names(site: Site) -> None:
-    """A name that no file system takes is cut; its ending stays, and two stay apart."""
+    """A name that is too long for a file system is shortened; it keeps its suffix and stays unique."""
     long = ["😀" * 300 + "1.csv", "😀" * 300 + "2.csv"]
     await site.put(**{f"{'p' * 200}/{'q' * 200}/{name}": "" for name in [*NAMES, *long]})
     endpoint = site.deploy(script("return map_of(mini_batch)", top=AS_JSON), mini_batch_size=100)
@@ -172,7 +172,7 @@ async def test_init_is_called_once_and_what_is_printed_goes_to_a_log(
     assert log_of(folder, job.name) == "init\nrun\nrun\nrun\n"
 
 
-# --- what goes wrong ----------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------
 
 FAILS_FIRST = "global tries; tries += 1; assert tries > {}, f'try {{tries}}'; return mini_batch"
 
@@ -181,7 +181,7 @@ FAILS_FIRST = "global tries; tries += 1; assert tries > {}, f'try {{tries}}'; re
     ("failures", "status", "message"),
     [(2, "Completed", ""), (3, "Failed", "AssertionError: try 3")],
 )
-async def test_a_mini_batch_is_tried_again(
+async def test_a_mini_batch_is_retried(
     failures: int, status: str, message: str, site: Site, folder: RunFolder
 ) -> None:
     await with_files(site, 1)
@@ -204,7 +204,7 @@ ODD_FAIL = "return [f for f in mini_batch if int(f[-1]) % 2 == 0]"
 async def test_files_without_a_result_count_against_the_error_threshold(
     threshold: int, status: str, site: Site
 ) -> None:
-    """Of five files, two have none."""
+    """Two of five files have none."""
     await with_files(site, 5)
     job = await site.run(
         site.deploy(script(ODD_FAIL), error_threshold=threshold, mini_batch_size=2)
@@ -248,8 +248,8 @@ async def test_the_last_line_of_the_traceback_is_the_error_of_the_job(
     assert await site.get("out.csv") is None
 
 
-async def test_a_job_may_have_settings_of_its_own(site: Site) -> None:
-    """They hold for this job alone."""
+async def test_a_job_may_override_settings(site: Site) -> None:
+    """They apply to this job only."""
     await with_files(site, 3)
     endpoint = site.deploy(script("assert len(mini_batch) == 1; return [len(mini_batch)]"))
     settings: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The scoring URIs on the wire."""
+"""The scoring URIs: requests and answers."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +21,7 @@ async def site(folder: RunFolder, storage: Storage, tmp_path: Path) -> AsyncIter
 # --- invoke -------------------------------------------------------------------------------------
 
 
-async def test_an_invocation_is_answered_with_the_job_that_it_made(site: Site) -> None:
+async def test_an_invocation_returns_its_job(site: Site) -> None:
     asked = {
         "InputData": {"heart": {"JobInputType": "UriFile", "Uri": site.uri("in/a.csv")}},
         "OutputData": {"scores": file_output(site.uri("out.csv"))},
@@ -43,7 +43,7 @@ async def test_an_invocation_is_answered_with_the_job_that_it_made(site: Site) -
     assert site.ml.jobs[job["name"]].request_id == "r"
 
 
-async def test_camel_case_is_taken_and_answered_in_camel_case(site: Site) -> None:
+async def test_a_body_in_camel_case_is_answered_in_camel_case(site: Site) -> None:
     asked = {
         "inputData": {"heart": {"jobInputType": "UriFile", "uri": site.uri("in/a.csv")}},
         "outputData": {"scores": {"jobOutputType": "UriFile", "uri": site.uri("out.csv")}},
@@ -54,7 +54,7 @@ async def test_camel_case_is_taken_and_answered_in_camel_case(site: Site) -> Non
 
 
 async def test_the_same_request_twice_makes_two_jobs(site: Site) -> None:
-    """As far as is known, the service makes nothing of a request id."""
+    """As far as is known, Azure ignores the request id."""
     body = {"properties": {"InputData": {"i": {"JobInputType": "UriFile", "Uri": site.uri("a")}}}}
     names = {
         (await site.post("rows", body, {"repeatability_request-id": "same"})).json()["name"]
@@ -64,7 +64,7 @@ async def test_the_same_request_twice_makes_two_jobs(site: Site) -> None:
     assert len(names) == 2
 
 
-async def test_without_output_the_job_has_a_folder_of_its_own_name(site: Site) -> None:
+async def test_without_output_the_job_writes_to_a_folder_of_its_name(site: Site) -> None:
     await site.put(a="1")
     body = {"properties": {"InputData": {"i": {"JobInputType": "UriFile", "Uri": site.uri("a")}}}}
     name = (await site.post("rows", body)).json()["name"]
@@ -74,7 +74,7 @@ async def test_without_output_the_job_has_a_folder_of_its_own_name(site: Site) -
     assert await output.readall() == b"a 1\n"
 
 
-# --- what is refused ----------------------------------------------------------------------------
+# --- refused requests ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_without_output_the_job_has_a_folder_of_its_own_name(site: Site) -
     ],
     ids=["none", "no-bearer", "for-arm", "expired"],
 )
-async def test_scoring_uris_want_a_token_for_machine_learning(
+async def test_scoring_uris_require_a_token_for_machine_learning(
     headers: dict[str, str], site: Site
 ) -> None:
     url = site.ml.scoring_uri("rows")
@@ -138,7 +138,7 @@ def with_output(**changes: Any) -> dict[str, Any]:
         (with_input() | {"RetrySettings": {"Timeout": 30}}, "properties", "retrySettings.timeout"),
     ],
 )
-async def test_what_a_model_deployment_cannot_do_is_a_validation_error(
+async def test_a_request_that_a_model_deployment_does_not_support_is_a_validation_error(
     properties: dict[str, Any], field: str, message: str, site: Site
 ) -> None:
     answer = await site.post("rows", {"properties": properties})
@@ -150,7 +150,7 @@ async def test_what_a_model_deployment_cannot_do_is_a_validation_error(
     assert not site.ml.jobs
 
 
-async def test_another_output_type_is_refused_in_the_words_of_the_service(site: Site) -> None:
+async def test_another_output_type_is_refused_with_azures_message(site: Site) -> None:
     answer = await site.post("rows", {"properties": with_output(JobOutputType="MLTable")})
     assert answer.json()[0]["ErrorMessage"] == "Job output type must be 'uri_file'"
     assert answer.json()[0]["AttemptedValue"] == "MLTable"
@@ -159,12 +159,12 @@ async def test_another_output_type_is_refused_in_the_words_of_the_service(site: 
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", '{"properties": 1}', '{"properties": {"InputData": {"i": 1}}}']
 )
-async def test_a_body_of_another_form_is_a_validation_error(body: str, site: Site) -> None:
+async def test_a_malformed_body_is_a_validation_error(body: str, site: Site) -> None:
     answer = await site.post("rows", body)
     assert (answer.status_code, len(answer.json())) == (400, 1)
 
 
-async def test_an_endpoint_and_a_job_that_are_not_there_are_not_found(site: Site) -> None:
+async def test_a_missing_endpoint_or_job_is_not_found(site: Site) -> None:
     nowhere, rows = site.ml.scoring_uri("nowhere"), site.ml.scoring_uri("rows")
     for method, url in (("POST", nowhere), ("GET", nowhere), ("GET", f"{rows}/batchjob-1")):
         answer = await site.ml_request(method, url)
@@ -174,7 +174,7 @@ async def test_an_endpoint_and_a_job_that_are_not_there_are_not_found(site: Site
 # --- which deployment ---------------------------------------------------------------------------
 
 
-async def test_a_header_names_another_than_the_default_deployment(site: Site) -> None:
+async def test_a_header_can_name_another_deployment_than_the_default(site: Site) -> None:
     body = {"properties": with_input()}
     default = await site.post("table-endpoint", body)
     other = await site.post("table-endpoint", body, {"azureml-model-deployment": "second"})
@@ -194,7 +194,7 @@ async def test_without_a_default_there_is_nothing_to_route_to(site: Site) -> Non
 # --- listings -----------------------------------------------------------------------------------
 
 
-async def test_a_listing_comes_in_pages_and_shows_one_endpoint(site: Site) -> None:
+async def test_a_listing_has_pages_and_the_jobs_of_one_endpoint(site: Site) -> None:
     site.ml.paused, site.ml.page_size = True, 2
     names = [await site.invoke("rows") for _ in range(5)]
     await site.invoke("table-endpoint")

@@ -1,4 +1,4 @@
-"""The board reads the function log as an operator would."""
+"""The board: which rows and news the lines of the function log give."""
 
 import io
 
@@ -22,7 +22,7 @@ def test_the_steps_of_a_job_are_one_row(prefix: str) -> None:
     assert board.headline() == "jobs: 1, announced: 1, filling: 0"
 
 
-def test_what_no_route_takes_is_news_but_for_the_outputs_and_receipts_of_the_jobs() -> None:
+def test_an_ignored_file_is_news_unless_it_is_an_output_or_a_receipt_of_a_job() -> None:
     board = Board()
     board.read(f"{HOST}submitted job=1 path=landing/a.csv output=scored/p.csv")
     assert board.read(f"{HOST}ignored path=scored/p.csv reason=no-route") is None
@@ -31,7 +31,7 @@ def test_what_no_route_takes_is_news_but_for_the_outputs_and_receipts_of_the_job
     assert news == News("ignored x.csv no-route", above=True)
 
 
-def test_what_is_no_job_and_no_folder_is_shown_above_the_table() -> None:
+def test_lines_without_a_job_are_shown_above_the_table() -> None:
     news = Board().read(f'{HOST}job-error folder=f state=filling error="SetupError: no"')
     assert news == News("job-error f SetupError: no", above=True)
     news = Board().read(f"{HOST}announced digest=d type=Landfall.MessageQuarantined")
@@ -40,14 +40,14 @@ def test_what_is_no_job_and_no_folder_is_shown_above_the_table() -> None:
     assert news == News("started 0.1.0", above=True)
 
 
-def test_a_result_is_told_in_full_above_the_table() -> None:
+def test_a_result_is_shown_in_full_above_the_table() -> None:
     board = Board()
     board.read(f"{HOST}completed job=1 path=landing/a.csv output=scored/p.csv")
     news = board.read(f"{HOST}announced job=1 type=Landfall.JobCompleted")
     assert news == News("announced landing/a.csv scored/p.csv", above=True)
 
 
-def test_why_a_job_failed_is_told() -> None:
+def test_the_reason_of_a_rejection_is_shown() -> None:
     news = Board().read(f'{HOST}rejected job=1 path=a.csv reason=empty message="it has no content"')
     assert news == News("rejected a.csv empty")
 
@@ -56,21 +56,21 @@ def test_a_job_waits_for_its_turn_until_it_is_submitted() -> None:
     board = Board()
     board.read(f"{HOST}claimed job=1 route=r path=a.csv state=pending")
     (row,) = board.rows.values()
-    assert (row.steps, row.told) == (["claimed"], "waits for its turn")
+    assert (row.steps, row.detail) == (["claimed"], "waits for its turn")
     board.read(f"{HOST}submitted job=1 route=r path=a.csv output=scored/p.csv")
-    assert row.told == "scored/p.csv"
+    assert row.detail == "scored/p.csv"
 
 
 def test_a_job_that_is_not_held_back_waits_for_nothing() -> None:
     assert Board().read(f"{HOST}claimed job=1 path=a.csv state=submitting") == News("claimed a.csv")
 
 
-def test_a_step_that_comes_again_and_again_stands_once_and_the_error_is_told() -> None:
+def test_a_repeated_step_is_shown_once_and_an_error_is_shown() -> None:
     board = Board()
     board.read(f"{HOST}canceling job=1 batch_job=b reason=run-timeout")
     board.read(f"{HOST}job-error job=1 state=submitted error=403")
     (row,) = board.rows.values()
-    assert row.told == "403"
+    assert row.detail == "403"
     board.read(f"{HOST}canceling job=1 batch_job=b reason=run-timeout")
     board.read(f"{HOST}canceling job=1 batch_job=b reason=run-timeout")
     board.read(f"{HOST}timed-out job=1 batch_job=b reason=run-timeout")
@@ -97,12 +97,12 @@ def test_the_files_of_a_folder_that_fills_are_one_row_and_news_once() -> None:
     board = Board()
     news = land(board, "1.png", "2.png", "2.png")
     (row,) = board.rows.values()
-    assert (row.path, row.told) == ("landing/inbox/a", "2 landed, not quiet yet")
+    assert (row.path, row.detail) == ("landing/inbox/a", "2 landed, not quiet yet")
     assert news == [News("filling landing/inbox/a 1 landed, not quiet yet"), None, None]
     assert board.headline() == "jobs: 0, announced: 0, filling: 1"
 
 
-def test_the_job_of_a_folder_takes_its_row_and_has_begun_with_its_first_file() -> None:
+def test_the_job_of_a_folder_replaces_its_row_and_began_with_its_first_file() -> None:
     board = Board()
     land(board, "1.png")
     (filled,) = board.rows.values()
@@ -120,7 +120,7 @@ def test_a_folder_keeps_its_place_in_the_table() -> None:
     assert screen.getvalue().index("landing/inbox/a") < screen.getvalue().index("landing/b.csv")
 
 
-def test_a_folder_that_fills_again_has_a_row_beside_its_job_until_it_is_known() -> None:
+def test_a_folder_that_fills_again_has_a_second_row_until_its_next_job_is_known() -> None:
     board = Board()
     step(board, "claimed")
     land(board, "1.png")
@@ -133,7 +133,7 @@ def test_a_folder_that_fills_again_has_a_row_beside_its_job_until_it_is_known() 
 def test_a_folder_whose_marker_came_before_the_event_of_a_file_does_not_fill_again() -> None:
     board = Board()
     land(board, "1.png", "2.png", reason="marker")
-    assert filling(board)[0].told == "2 landed, no marker yet"
+    assert filling(board)[0].detail == "2 landed, no marker yet"
     step(board, "claimed")
     assert land(board, "3.png", reason="marker") == [None]
     assert filling(board) == []

@@ -1,4 +1,4 @@
-"""The demo fails when something did not come true."""
+"""The demo: it fails if a prediction, an event or a receipt is wrong."""
 
 import io
 import json
@@ -29,12 +29,12 @@ async def accuracy(
     return await run._accuracy(None, [DROP], list(events or [EVENT]))  # type: ignore[arg-type]
 
 
-async def test_right_predictions_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_right_predictions_have_an_accuracy_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await accuracy(monkeypatch, [0, 1], EVENT, EVENT) == 1.0
 
 
 @pytest.mark.parametrize("predicted", [[1, 0], [0], [0, 1, 1]])
-async def test_wrong_or_missing_predictions_are_none(
+async def test_wrong_or_missing_predictions_fail_the_demo(
     monkeypatch: pytest.MonkeyPatch, predicted: list[int]
 ) -> None:
     with pytest.raises(DemoError):
@@ -48,7 +48,7 @@ async def test_wrong_or_missing_predictions_are_none(
         {"data": EVENT["data"] | {"output": {"uri": "x", "verified": False}}},
     ],
 )
-async def test_another_event_than_a_verified_completion_is_none(
+async def test_an_event_that_is_not_a_verified_completion_fails_the_demo(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     with pytest.raises(DemoError):
@@ -57,21 +57,23 @@ async def test_another_event_than_a_verified_completion_is_none(
         await accuracy(monkeypatch, [0, 1], EVENT, EVENT | change)
 
 
-async def test_a_receipt_says_what_its_event_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = {"p.csv.receipt.json": json.dumps(EVENT["data"]).encode()}
+async def test_a_receipt_that_differs_from_its_event_fails_the_demo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receipts = {"p.csv.receipt.json": json.dumps(EVENT["data"]).encode()}
 
     async def content(_: object, path: str) -> bytes:
-        return left[path]
+        return receipts[path]
 
     monkeypatch.setattr(run, "_content", content)
     path = await run._receipt(None, DROP, [EVENT])  # type: ignore[arg-type]
     assert path == "p.csv.receipt.json"
-    left[path] = b'{"status": "failed"}'
+    receipts[path] = b'{"status": "failed"}'
     with pytest.raises(DemoError, match="says otherwise"):
         await run._receipt(None, DROP, [EVENT])  # type: ignore[arg-type]
 
 
-def test_a_terminal_shows_a_table_and_what_has_no_row_in_it(
+def test_a_terminal_shows_a_table_and_the_news_without_a_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     screen = io.StringIO()
@@ -81,11 +83,11 @@ def test_a_terminal_shows_a_table_and_what_has_no_row_in_it(
 
     monkeypatch.setattr(board, "Console", terminal)
     shown = board.Board()
-    said = "info: Function.on_landing.User[0] "
+    prefix = "info: Function.on_landing.User[0] "
     with shown.shown():
-        shown.tell(f"{said}ignored path=x.txt reason=no-route")
-        shown.tell(f"{said}claimed job=1 path=landing/a.csv")
-        shown.tell(f"{said}announced job=1")
+        shown.on_line(f"{prefix}ignored path=x.txt reason=no-route")
+        shown.on_line(f"{prefix}claimed job=1 path=landing/a.csv")
+        shown.on_line(f"{prefix}announced job=1")
     assert "ignored x.txt no-route" in screen.getvalue()
     assert "claimed → announced" in screen.getvalue()
     assert "landing/a.csv" in screen.getvalue()

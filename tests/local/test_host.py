@@ -1,4 +1,4 @@
-"""A host's process: its identity, its end, and several at once."""
+"""The host process: its identity, how it ends, and several hosts at once."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from tests.local.apps.running import (
 
 
 def bodies(host: Host) -> list[str]:
-    """The messages that a host has given to its function."""
+    """Return the messages that a host has passed to its function."""
     found = (re.search(r"User.0. got (.*?) \{", line) for line in host.lines)
     return [message[1] for message in found if message]
 
@@ -30,7 +30,7 @@ def bodies(host: Host) -> list[str]:
 async def test_an_identity_opens_the_queue_over_tls(
     folder: RunFolder, storage: Storage, tmp_path: Path
 ) -> None:
-    """And it asks for batches that it hides for ten minutes, and hides what failed for its time."""
+    """Also the batch size, the visibility timeout of ten minutes and the one after a failure."""
     async with identity_part.start(folder) as identity, new_queue(storage) as queue:
         name = queue.queue_name
         settings = {
@@ -46,20 +46,20 @@ async def test_an_identity_opens_the_queue_over_tls(
         await queue.send_message("hello")
         await queue.send_message("fail")
         with (
-            requests_to(storage, f"{name}/messages?") as looks,
+            requests_to(storage, f"{name}/messages?") as requests,
             expected(storage, "DELETE", f"{name}/messages/") as deletion,
-            expected(storage, "PUT", f"{name}/messages/.*visibilitytimeout=10") as release,
+            expected(storage, "PUT", f"{name}/messages/.*visibilitytimeout=10") as retry,
         ):
             async with running(SAMPLE, tmp_path, settings) as host:
                 await storage.queue_faults.until_met(deletion)
-                await storage.queue_faults.until_met(release)
+                await storage.queue_faults.until_met(retry)
         assert sorted(bodies(host)) == ["fail", "hello"]
         assert set(identity.requests) == {STORAGE_AUDIENCE}
-    asked = {frozenset(path.split("&")) for method, path in looks if method == "GET"}
-    assert asked == {frozenset({"numofmessages=4", "visibilitytimeout=600"})}
+    polls = {frozenset(path.split("&")) for method, path in requests if method == "GET"}
+    assert polls == {frozenset({"numofmessages=4", "visibilitytimeout=600"})}
 
 
-async def test_sigterm_lets_runs_finish_and_takes_no_new_message(
+async def test_after_sigterm_runs_finish_and_no_new_message_is_received(
     storage: Storage, tmp_path: Path
 ) -> None:
     async with (
@@ -80,17 +80,17 @@ async def test_sigterm_lets_runs_finish_and_takes_no_new_message(
         assert (await queue.get_queue_properties()).approximate_message_count == 1
 
 
-async def test_sigterm_loses_no_message_of_a_look_that_is_under_way(
+async def test_sigterm_loses_no_message_of_a_poll_in_progress(
     storage: Storage, tmp_path: Path
 ) -> None:
-    """It would be hidden for ten minutes, and nobody would run it."""
+    """It would be hidden for ten minutes, and no host would run it."""
     async with (
         new_queue(storage) as queue,
         running(SAMPLE, tmp_path, settings_for(queue, storage)) as host,
     ):
-        with expected(storage, "GET", f"{queue.queue_name}/messages") as look:
-            look.seconds = 1.0
-            await storage.queue_faults.until_met(look)
+        with expected(storage, "GET", f"{queue.queue_name}/messages") as poll:
+            poll.seconds = 1.0
+            await storage.queue_faults.until_met(poll)
             host.terminate()
             await queue.send_message("just in time")
             await host.until("Application is shutting down")
@@ -100,10 +100,10 @@ async def test_sigterm_loses_no_message_of_a_look_that_is_under_way(
 
 
 @pytest.mark.parametrize("message", ["wait", "cancel"])
-async def test_a_run_without_an_end_stops_where_it_is_and_its_message_stays_hidden(
+async def test_a_run_that_does_not_end_is_cut_off_and_its_message_stays_hidden(
     message: str, storage: Storage, tmp_path: Path
 ) -> None:
-    """After the whole grace; no `finally` runs."""
+    """After the whole grace period; no `finally` block runs."""
     grace = 0.5
     async with (
         new_queue(storage) as queue,
@@ -155,7 +155,7 @@ async def test_two_hosts_share_a_queue_and_every_message_runs_once(
 
 
 async def test_a_host_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
-    """Its standard input ends then."""
+    """Its standard input ends when that program ends."""
     async with running(SAMPLE, tmp_path, {"QUEUE": "q", "POISON": "p"}) as host:
         assert host.process.stdin is not None
         host.process.stdin.close()

@@ -30,7 +30,7 @@ async def timers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host
         yield part
 
 
-async def test_a_queue_function_gets_the_text_and_a_message_from_nowhere(host: Host) -> None:
+async def test_a_queue_function_gets_the_text_in_a_message_without_an_id(host: Host) -> None:
     assert await host.run_by_hand("work", "by hand") == 202
     line = await host.until("got by hand")
     known: dict[str, Any] = json.loads(line[line.index("{") :])
@@ -43,7 +43,7 @@ async def test_a_failure_is_only_in_the_log(host: Host) -> None:
     await host.until("Executed 'Functions.work' .Failed, .*ValueError: as asked")
 
 
-async def test_a_timer_gets_a_normal_request_beside_its_schedule(timers: Host) -> None:
+async def test_a_timer_that_is_run_by_hand_gets_the_usual_data(timers: Host) -> None:
     await timers.until("slow begins")
     assert await timers.run_by_hand("slow") == 202
     line = await timers.until("slow begins", times=2)
@@ -52,11 +52,11 @@ async def test_a_timer_gets_a_normal_request_beside_its_schedule(timers: Host) -
 
 
 @pytest.mark.parametrize("body", [b'{"input": {"a": 1}}', b'{"input": 1}', b"", b"text", b"[]"])
-async def test_what_is_no_text_is_refused(body: bytes, host: Host) -> None:
+async def test_an_input_that_is_not_a_text_is_refused(body: bytes, host: Host) -> None:
     assert await post(host, "work", body) == 400
 
 
-async def test_what_is_not_there_is_not_found(host: Host) -> None:
+async def test_an_unknown_function_is_not_found(host: Host) -> None:
     assert await host.run_by_hand("unknown") == 404
 
 

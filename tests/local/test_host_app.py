@@ -1,4 +1,4 @@
-"""An app in the host: what is wrong with it, and what it logs."""
+"""An app in the host: errors in the app, and its log."""
 
 import json
 import re
@@ -16,7 +16,7 @@ PACE = 0.05
 HEAD = "import azure.functions as func\napp = func.FunctionApp()\n"
 TIMER = '@app.timer_trigger(arg_name="timer", schedule="* * * * * *")\nasync def '
 GOOD = f"{TIMER}good(timer: func.TimerRequest) -> None: ...\n"
-FAULTS = {
+ERRORS = {
     "import nowhere\n": "ModuleNotFoundError: No module named 'nowhere'",
     "def (:\n": "SyntaxError: invalid syntax",
     f"{TIMER}bad(tick: func.TimerRequest) -> None: ...\n": "FunctionLoadError: .* the bad function",
@@ -44,17 +44,17 @@ async def state(host: Host) -> str:
         return str(known["state"])
 
 
-# Faults
+# Errors in the app
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=["import", "syntax", "name", "more", "type", "twice"])
-async def test_one_fault_in_python_and_there_is_no_function_at_all(
-    fault: str, tmp_path: Path
+@pytest.mark.parametrize("error", ERRORS, ids=["import", "syntax", "name", "more", "type", "twice"])
+async def test_with_one_error_in_the_app_it_has_no_function_at_all(
+    error: str, tmp_path: Path
 ) -> None:
     (tmp_path / "host.json").write_text(json.dumps({"version": "2.0"}))
-    (tmp_path / "function_app.py").write_text(HEAD + GOOD + fault)
+    (tmp_path / "function_app.py").write_text(HEAD + GOOD + error)
     async with running(tmp_path, tmp_path / "folder") as host:
-        await host.until(f"Worker failed to index functions .*Exception: {FAULTS[fault]}")
+        await host.until(f"Worker failed to index functions .*Exception: {ERRORS[error]}")
         assert await state(host) == "Running"
         assert await host.run_by_hand("good") == 404
 
@@ -69,7 +69,7 @@ async def test_a_trigger_without_its_connection_is_disabled(tmp_path: Path) -> N
 
 
 async def talk(host: Host, about: str) -> list[str]:
-    """Run `talk` by hand, and return what the app has logged by its end."""
+    """Run `talk` by hand; return the lines that the app has logged by its end."""
     done = sum("Executed 'Functions.talk'" in line for line in host.lines)
     assert await host.run_by_hand("talk", about) == 202
     await host.until("Executed 'Functions.talk' .Succeeded", times=done + 1)
@@ -79,7 +79,7 @@ async def talk(host: Host, about: str) -> list[str]:
 
 async def test_a_line_has_its_level_and_its_function_and_no_more(host: Host) -> None:
     assert await talk(host, "levels") == [
-        f"{level}: Function.talk.User[0] said {word}"
+        f"{level}: Function.talk.User[0] level {word}"
         for level, word in {
             "info": "info",
             "warn": "warning",
@@ -89,7 +89,7 @@ async def test_a_line_has_its_level_and_its_function_and_no_more(host: Host) -> 
     ]
 
 
-async def test_a_traceback_stands_in_the_line_of_its_record(host: Host) -> None:
+async def test_a_traceback_is_in_the_line_of_its_record(host: Host) -> None:
     (line,) = await talk(host, "traceback")
     assert re.fullmatch(
         r"fail: Function.talk.User\[0\] could not Traceback \(most recent .* KeyError: 'lost'", line
@@ -101,7 +101,7 @@ async def test_a_long_line_is_whole(host: Host) -> None:
     assert line == f"info: Function.talk.User[0] long {'ü' * 40_000} end"
 
 
-async def test_every_character_but_an_end_of_line_is_kept(host: Host) -> None:
+async def test_all_characters_but_line_ends_are_kept(host: Host) -> None:
     (line,) = await talk(host, "characters")
     assert line == "info: Function.talk.User[0] 漢字 😀 \u2028 \x85 \x1c \\udcff end"
     (line,) = await talk(host, "line ends")
@@ -113,7 +113,7 @@ async def test_a_function_that_is_not_async_logs_as_well(host: Host) -> None:
     await host.until("^info: Function.talk_in_a_thread.User.0. not async: hello$")
 
 
-async def test_a_task_of_a_run_speaks_for_it_as_long_as_it_lasts(host: Host) -> None:
+async def test_a_task_of_a_run_logs_for_its_function(host: Host) -> None:
     assert await talk(host, "inside") == ["info: Function.talk.User[0] from a task inside"]
 
 
@@ -121,11 +121,11 @@ async def test_lines_from_outside_of_runs_are_dropped(host: Host) -> None:
     """At import, from threads, and from tasks that outlive their run."""
     assert await talk(host, "outside") == []
     await host.run_by_hand("release", "1")
-    await host.until("the task has spoken")
-    said = [line for line in host.lines if re.search("at import|from a thread|outlived|Auth", line)]
-    assert not said
+    await host.until("the task has logged")
+    outside = re.compile("at import|from a thread|outlived|Auth")
+    assert not [line for line in host.lines if outside.search(line)]
 
 
-async def test_a_line_that_never_comes_is_named_with_what_came(host: Host) -> None:
+async def test_a_line_that_never_comes_is_reported_with_the_last_lines(host: Host) -> None:
     with pytest.raises(TimeoutError, match=r"no line 1 like 'never': (?s:.*)Function\."):
         await host.until("never", seconds=0)

@@ -1,4 +1,4 @@
-"""The Core Tools in the place of the host: how `func start` is started, fed and ended."""
+"""The Core Tools in place of the host: how `func start` is started, called and ended."""
 
 import asyncio
 import json
@@ -12,11 +12,11 @@ import pytest
 from local import host as host_part
 from local.run_folder import RunFolder
 
-# Answers as `func start` does: the status is 503 at first, and its worker outlives it.
+# Behaves like `func start`: the status is 503 at first, and its worker outlives it.
 PROGRAM = f"""#!{sys.executable}
 import http.server, json, os, pathlib, signal, subprocess, sys
 
-def say(*words):
+def log(*words):
     # In one write: the worker writes to the same pipe.
     os.write(1, (" ".join(words) + "\\n").encode())
 
@@ -28,20 +28,20 @@ class Admin(http.server.BaseHTTPRequestHandler):
         Admin.ready = True
         self.send_header("Content-Length", "0")
         self.end_headers()
-        say("asked for", self.path)
+        log("asked for", self.path)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        say("told", self.path, body)
+        log("posted", self.path, body)
 
     def log_message(self, *_):
         pass
 
 def end(*_):
-    say("asked to end")
+    log("asked to end")
     os._exit(0)
 
 signal.signal(signal.SIGTERM, end)
@@ -74,9 +74,9 @@ def app(tmp_path: Path) -> Path:
 async def test_the_core_tools_run_in_the_place_of_the_host(
     named: bool, app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the app's folder, with the same settings, and this Python as the first of the PATH.
+    """In the app's folder, with the same settings, and with this Python first on the PATH.
 
-    That the block ends shows that nothing is left: all that was started writes to one pipe.
+    The block can only end once all started processes have ended: they write to the same pipe.
     """
     program = stand_in(tmp_path / "tools")
     if named:
@@ -85,32 +85,32 @@ async def test_the_core_tools_run_in_the_place_of_the_host(
         monkeypatch.delenv("FUNC", raising=False)
         monkeypatch.setenv("PATH", os.pathsep.join([str(program.parent), os.environ["PATH"]]))
     folder = RunFolder(tmp_path / "run")
-    told: list[str] = []
+    lines: list[str] = []
     settings = {"SETTING": "ünï", "AzureWebJobsStorage__credential": "managedidentity"}
     async with host_part.start(
-        folder, app, settings, name="tools", program="func", tell=told.append
+        folder, app, settings, name="tools", program="func", on_line=lines.append
     ) as host:
         started: dict[str, Any] = json.loads(program.with_name("started.json").read_text())
         assert folder.addresses()["tools"] == {"url": host.url, "pid": host.pid}
         assert await host.run_by_hand("poll", "text") == 202
         await host.until("^worker$")
-        await host.until('^told /admin/functions/poll {"input": "text"}$')
+        await host.until('^posted /admin/functions/poll {"input": "text"}$')
     assert started["argv"] == ["start", "--port", host.url.rpartition(":")[2]]
     assert started["cwd"] == str(app)
     assert started["env"].items() >= settings.items()
     assert started["env"]["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
-    assert told.count("asked for /admin/host/status") == 2
-    assert told[-1] == "asked to end"
+    assert lines.count("asked for /admin/host/status") == 2
+    assert lines[-1] == "asked to end"
     assert "tools" not in folder.addresses()
 
 
-async def test_a_program_that_is_not_there_is_named(
+async def test_a_missing_program_is_named(
     app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     monkeypatch.setenv("FUNC", str(tmp_path / "nowhere"))
     with pytest.raises(
-        FileNotFoundError, match=r"Core Tools are not there: no program '.*nowhere'"
+        FileNotFoundError, match=r"Core Tools were not found: no program '.*nowhere'"
     ):
         await host_part.start(folder, app, {}, program="func").__aenter__()
     monkeypatch.setenv("FUNC", "")

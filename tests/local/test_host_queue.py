@@ -1,4 +1,4 @@
-"""The queue trigger: what a function is given, and what becomes of its message."""
+"""The queue trigger: what a function receives, and what happens to its message."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ import pytest
 from azure.storage.queue.aio import QueueClient
 
 from local.host import Host
-from local.host.queues import next_gap
+from local.host.queues import next_wait
 from local.storage import Storage
 from tests.local.apps.running import (
     SAMPLE,
@@ -46,18 +46,18 @@ async def host(
 
 
 async def got(host: Host, text: str, times: int = 1) -> dict[str, Any]:
-    """What a function knew of a message; wait until it has it, for the n-th time."""
+    """Wait until a function has received a message for the n-th time; return what it knew of it."""
     line = await host.until(rf"User.0. got {text} \{{", times=times)
     known: dict[str, Any] = json.loads(line[line.index("{") :])
     return known
 
 
-def count(host: Host, words: str) -> int:
-    return sum(1 for line in host.lines if re.search(words, line))
+def count(host: Host, pattern: str) -> int:
+    return sum(1 for line in host.lines if re.search(pattern, line))
 
 
-async def receive_in_vain(queue: QueueClient) -> None:
-    """Receive a message as often as it may be, and have it visible again."""
+async def exhaust_deliveries(queue: QueueClient) -> None:
+    """Receive a message as often as is allowed, and make it visible again."""
     for _ in range(MOST_DELIVERIES):
         message = await queue.receive_message()
         assert message is not None
@@ -67,9 +67,7 @@ async def receive_in_vain(queue: QueueClient) -> None:
 # A message
 
 
-async def test_a_message_comes_with_what_the_queue_knows_of_it(
-    host: Host, queue: QueueClient
-) -> None:
+async def test_a_message_has_the_metadata_of_the_queue(host: Host, queue: QueueClient) -> None:
     """Times are aware, UTC, and whole seconds; it is hidden for ten minutes from its receipt."""
     sent = await queue.send_message("hello")
     known = await got(host, "hello")
@@ -92,14 +90,14 @@ async def test_a_message_may_live_for_ever(host: Host, queue: QueueClient) -> No
 
 
 @pytest.mark.parametrize("size", [0, 65_536])
-async def test_a_body_is_bytes_from_none_to_the_most(
+async def test_a_body_may_be_empty_or_of_the_largest_size(
     size: int, host: Host, queue: QueueClient
 ) -> None:
     await queue.send_message("x" * size)
     assert (await got(host, "x" * min(size, 20)))["size"] == size
 
 
-async def test_what_succeeded_is_deleted_and_what_is_not_there_yet_is_waited_for(
+async def test_a_message_is_deleted_after_success_and_a_queue_may_be_created_later(
     host: Host, queue: QueueClient, storage: Storage
 ) -> None:
     with expected(storage, "DELETE", f"{queue.queue_name}-sync/messages/") as deletion:
@@ -112,11 +110,11 @@ async def test_what_succeeded_is_deleted_and_what_is_not_there_yet_is_waited_for
 # Polling
 
 
-def test_the_gaps_between_looks_grow_up_to_the_longest() -> None:
-    gaps = list(itertools.accumulate(range(9), lambda gap, _: next_gap(gap, 2.0), initial=0.0))[1:]
-    assert gaps[0] == 0.1
-    assert gaps == sorted(gaps)
-    assert gaps[-2:] == [2.0, 2.0]
+def test_the_waits_between_polls_grow_up_to_the_longest() -> None:
+    waits = list(itertools.accumulate(range(9), lambda last, _: next_wait(last, 2.0), initial=0.0))
+    assert waits[1] == 0.1
+    assert waits == sorted(waits)
+    assert waits[-2:] == [2.0, 2.0]
 
 
 # Failure and poison
@@ -125,7 +123,7 @@ def test_the_gaps_between_looks_grow_up_to_the_longest() -> None:
 async def test_a_failing_message_comes_again_and_ends_as_poison(
     host: Host, queue: QueueClient, storage: Storage
 ) -> None:
-    """Poison is put before the original is deleted: never lost, sometimes doubled."""
+    """The copy is put into the poison queue before the original is deleted, so that none is lost."""
     name = queue.queue_name
     with (
         requests_to(storage, name) as requests,
@@ -159,7 +157,7 @@ async def test_a_message_received_too_often_elsewhere_is_moved_without_a_call(
 ) -> None:
     async with new_queue(storage) as queue:
         await queue.send_message("elsewhere")
-        await receive_in_vain(queue)
+        await exhaust_deliveries(queue)
         async with running(SAMPLE, tmp_path, settings_for(queue, storage), pace=PACE) as host:
             await host.until("Message has reached MaxDequeueCount of 3")
             assert not count(host, "Executing")
@@ -168,10 +166,10 @@ async def test_a_message_received_too_often_elsewhere_is_moved_without_a_call(
 async def test_what_fails_on_a_poison_queue_stays_hidden_and_comes_again(
     storage: Storage, tmp_path: Path
 ) -> None:
-    """For as long as it lives: no number of tries is too many, and there is no poison of poison."""
+    """Until it expires: the number of attempts has no limit, and there is no second poison queue."""
     async with new_queue(storage) as queue, new_queue(storage, f"{queue.queue_name}-poison") as bad:
         await bad.send_message("bad")
-        await receive_in_vain(bad)
+        await exhaust_deliveries(bad)
         settings = settings_for(queue, storage, POISON=bad.queue_name)
         with requests_to(storage, bad.queue_name) as requests:
             async with running(SAMPLE, tmp_path, settings, pace=1 / 600) as host:
@@ -183,19 +181,19 @@ async def test_what_fails_on_a_poison_queue_stays_hidden_and_comes_again(
 # Concurrency
 
 
-async def test_so_many_run_at_once_as_a_batch_and_the_threshold_allow(
+async def test_batch_size_and_threshold_limit_how_many_run_at_once(
     storage: Storage, tmp_path: Path
 ) -> None:
-    """Batches of 4, and a new one once 2 or fewer are in work; what is received starts at once."""
+    """Batches of 4, and the next once 2 or fewer run; received messages start at once."""
     async with new_queue(storage) as queue:
         for number in range(12):
             await queue.send_message(f"wait {number}")
-        with expected(storage, "GET", f"{queue.queue_name}-talk/messages") as look_elsewhere:
+        with expected(storage, "GET", f"{queue.queue_name}-talk/messages") as other_poll:
             async with running(SAMPLE, tmp_path, settings_for(queue, storage), pace=PACE) as host:
                 await host.until("got wait", times=4)
                 await host.run_by_hand("release", "1")
                 await host.until("'Functions.work' .Succeeded")
-                await storage.queue_faults.until_met(look_elsewhere, look_elsewhere.met + 2)
+                await storage.queue_faults.until_met(other_poll, other_poll.met + 2)
                 await host.run_by_hand("release", "1")
                 await host.until("got wait", times=8)
                 await host.run_by_hand("release", "4")
@@ -207,13 +205,13 @@ async def test_so_many_run_at_once_as_a_batch_and_the_threshold_allow(
     assert in_work == [1, 2, 3, 4, 3, 2, 3, 4, 5, 6, 5, 4, 3, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1, 0]
 
 
-# Leaks
+# Base exceptions
 
 
-async def test_what_leaks_is_never_answered_and_keeps_its_message_and_its_place(
+async def test_a_run_that_raises_a_base_exception_keeps_its_message_and_its_place(
     storage: Storage, tmp_path: Path
 ) -> None:
-    """A message is hidden anew at half of its time, 2 s here, until there is an answer."""
+    """Its visibility timeout, 2 s here, is renewed after half of the time, until there is a result."""
     async with (
         new_queue(storage) as queue,
         running(SAMPLE, tmp_path, settings_for(queue, storage), pace=2 / 600) as host,

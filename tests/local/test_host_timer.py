@@ -1,4 +1,4 @@
-"""The timer trigger: when a function runs, and what it is told."""
+"""The timer trigger: when a function runs, and with which data."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from local.host.invocations import Function
 from local.host.timers import Schedule, TimerListener, WrongScheduleError, first_due, payload
 from tests.local.apps.running import TIMERS, running
 
-PACE = 0.005  # the lock of a timer is looked for every 0.3 s
+PACE = 0.005  # a host tries to get the lock of a timer every 0.3 s
 SEVEN_DECIMALS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}\+00:00"
 NEVER = "0001-01-01T00:00:00+00:00"
 
@@ -59,13 +59,13 @@ def test_a_wrong_schedule_is_refused(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "has_memory"),
+    ("expression", "is_monitored"),
     [("0 * * * * *", True), ("0 0 0 1 1 *", True), ("*/30 * * * * *", False)],
 )
-def test_only_a_timer_of_one_tick_a_minute_or_less_has_a_memory(
-    expression: str, has_memory: bool
+def test_only_a_timer_of_at_most_one_tick_a_minute_is_monitored(
+    expression: str, is_monitored: bool
 ) -> None:
-    assert Schedule(expression).has_memory is has_memory
+    assert Schedule(expression).is_monitored is is_monitored
 
 
 @pytest.mark.parametrize(
@@ -74,56 +74,56 @@ def test_only_a_timer_of_one_tick_a_minute_or_less_has_a_memory(
         ("0 */5 * * * *", None, "15:05:00", False),
         ("0 */5 * * * *", "15:05:00", "15:05:00", False),
         ("0 */5 * * * *", "14:55:00", "14:55:00", True),
-        ("*/2 * * * * *", "14:55:00", "15:00:02", False),  # without a memory
+        ("*/2 * * * * *", "14:55:00", "15:00:02", False),  # not monitored
     ],
 )
-def test_a_host_that_starts_makes_up_for_what_was_missed(
+def test_a_host_that_starts_runs_a_missed_tick_at_once(
     expression: str, kept: str | None, due: str, past_due: bool
 ) -> None:
     first = first_due(Schedule(expression), at(kept) if kept else None, at("15:00:01"))
     assert first == (at(due), past_due)
 
 
-# What a run is told
+# The data of a run
 
 
-def test_the_first_run_ever_is_told_that_there_was_none() -> None:
+def test_the_first_run_has_a_status_without_a_last_run() -> None:
     never = datetime(1, 1, 1, tzinfo=UTC)
-    told = json.dumps(payload((never, at("15:05:00")), past_due=False), separators=(",", ":"))
-    assert told == (
+    data = json.dumps(payload((never, at("15:05:00")), past_due=False), separators=(",", ":"))
+    assert data == (
         '{"Schedule":{"AdjustForDST":true},"ScheduleStatus":{"Last":"0001-01-01T00:00:00+00:00",'
         '"Next":"2026-11-23T15:05:00+00:00","LastUpdated":"0001-01-01T00:00:00+00:00"},'
         '"IsPastDue":false}'
     )
 
 
-def test_a_later_run_is_told_of_the_one_before_it_with_seven_decimals() -> None:
-    told = payload((at("15:00:00.012345"), at("15:05:00")), past_due=False)
-    assert told["ScheduleStatus"]["Last"] == "2026-11-23T15:00:00.0123450+00:00"
-    assert told["ScheduleStatus"]["Next"] == "2026-11-23T15:05:00+00:00"
+def test_a_later_run_has_the_time_of_the_last_run_with_seven_decimals() -> None:
+    data = payload((at("15:00:00.012345"), at("15:05:00")), past_due=False)
+    assert data["ScheduleStatus"]["Last"] == "2026-11-23T15:00:00.0123450+00:00"
+    assert data["ScheduleStatus"]["Next"] == "2026-11-23T15:05:00+00:00"
 
 
-def test_without_a_memory_there_is_no_status() -> None:
+def test_a_timer_that_is_not_monitored_has_no_status() -> None:
     assert payload(None, past_due=False)["ScheduleStatus"] is None
 
 
 class Recorder:
-    """A function that is told things, and lasts as long as its gate is shut."""
+    """A function that records the data of its runs, each of which lasts until the gate is open."""
 
     name = "recorder"
 
     def __init__(self, schedule: str) -> None:
         self.trigger = {"schedule": schedule}
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.runs: asyncio.Queue[Any] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def invoke(self, reason: str, data: Datum, metadata: Mapping[str, Datum]) -> bool:
-        await self.told.put(json.loads(data.value))
+        await self.runs.put(json.loads(data.value))
         return await self.gate.wait()
 
     async def next(self) -> Any:
-        return await asyncio.wait_for(self.told.get(), 10)
+        return await asyncio.wait_for(self.runs.get(), 10)
 
 
 @contextlib.asynccontextmanager
@@ -137,8 +137,8 @@ async def listening(recorder: Recorder, folder: Path) -> AsyncIterator[TimerList
         listener._lock.close()
 
 
-async def test_the_schedule_is_kept_and_remembered(tmp_path: Path) -> None:
-    """A schedule whose tick of this year comes in a moment."""
+async def test_a_timer_runs_at_its_tick_and_keeps_the_time_of_the_run(tmp_path: Path) -> None:
+    """The schedule ticks once a year, 1.5 seconds from now."""
     tick = (datetime.now(UTC) + timedelta(seconds=1.5)).replace(microsecond=0)
     recorder = Recorder(yearly := f"{tick:%S %M %H %d %m} *")
     async with listening(recorder, tmp_path) as listener:
@@ -151,8 +151,8 @@ async def test_the_schedule_is_kept_and_remembered(tmp_path: Path) -> None:
     assert second["ScheduleStatus"]["Next"] == _text(Schedule(yearly).after(tick))
 
 
-async def test_ticks_that_a_run_missed_become_one_run_right_after_it(tmp_path: Path) -> None:
-    """Two ticks, and then none for the rest of the minute; another timer says how time goes by."""
+async def test_ticks_during_a_run_become_one_run_right_after_it(tmp_path: Path) -> None:
+    """Two ticks, then none for the rest of the minute; another timer shows that time has passed."""
     tick = datetime.now(UTC) + timedelta(seconds=1.5)
     then = tick + timedelta(seconds=1)
     recorder, clock = Recorder(f"{tick:%S},{then:%S} * * * * *"), Recorder("* * * * * *")
@@ -160,9 +160,9 @@ async def test_ticks_that_a_run_missed_become_one_run_right_after_it(tmp_path: P
     (tmp_path / "clock").mkdir()
     async with listening(recorder, tmp_path), listening(clock, tmp_path / "clock"):
         await recorder.next()
-        for _ in range(clock.told.qsize() + 2):
+        for _ in range(clock.runs.qsize() + 2):
             await clock.next()
-        assert recorder.told.empty()
+        assert recorder.runs.empty()
         recorder.gate.set()
         assert (await recorder.next())["IsPastDue"] is False
 
@@ -174,22 +174,22 @@ def _text(time: datetime) -> str:
 # In a host
 
 
-async def told(host: Host, words: str, times: int = 1) -> list[Any]:
-    """What a run says that it was told: past due, status, schedule."""
-    line = await host.until(rf"User.0. {words} \[", times=times)
-    known: list[Any] = json.loads(line[line.index(f"{words} [") + len(words) :])
-    return known
+async def run_data(host: Host, prefix: str, times: int = 1) -> list[Any]:
+    """Return the data that the n-th run of a function has logged: past due, status, schedule."""
+    line = await host.until(rf"User.0. {prefix} \[", times=times)
+    data: list[Any] = json.loads(line[line.index(f"{prefix} [") + len(prefix) :])
+    return data
 
 
-async def test_a_timer_of_many_ticks_a_minute_runs_at_each_and_is_told_nothing(
+async def test_a_timer_of_many_ticks_a_minute_runs_at_each_and_has_no_status(
     host: Host,
 ) -> None:
     for times in (1, 2):
-        assert await told(host, "beat", times) == [False, {}, {"AdjustForDST": True}]
+        assert await run_data(host, "beat", times) == [False, {}, {"AdjustForDST": True}]
     await host.until("Executed 'Functions.beat' .Succeeded", times=2)
 
 
-async def test_a_run_that_fails_is_logged_and_not_tried_again_before_its_next_tick(
+async def test_a_run_that_fails_is_logged_and_not_retried_before_the_next_tick(
     host: Host,
 ) -> None:
     line = await host.until("^fail: .*Executed 'Functions.fails'", times=3)
@@ -203,7 +203,7 @@ async def test_a_run_that_overruns_is_followed_at_once_by_one_that_is_not_past_d
     await host.until("slow begins")
     await host.until("beat", times=4)
     await host.run_by_hand("release")
-    assert await told(host, "slow begins", 2) == [False, {}, {"AdjustForDST": True}]
+    assert await run_data(host, "slow begins", 2) == [False, {}, {"AdjustForDST": True}]
     order = [line.split()[3] for line in host.lines if "User[0] slow" in line]
     assert order == ["begins", "ends", "begins"]
 
@@ -221,16 +221,16 @@ async def test_a_wrong_schedule_disables_its_function_only(host: Host) -> None:
 async def test_a_timer_that_missed_its_time_runs_at_the_start_and_then_by_schedule(
     tmp_path: Path,
 ) -> None:
-    """The status that the hosts before it left says what was due."""
-    kept = {"last": at("15:00:00.5").isoformat(), "next": at("16:00:00").isoformat()}
-    (tmp_path / "timer-yearly.json").write_text(json.dumps(kept))
+    """The status that an earlier host has kept says when the run was due."""
+    earlier = {"last": at("15:00:00.5").isoformat(), "next": at("16:00:00").isoformat()}
+    (tmp_path / "timer-yearly.json").write_text(json.dumps(earlier))
     async with running(TIMERS, tmp_path, pace=PACE) as host:
-        past_due, status, _ = await told(host, "yearly")
+        past_due, status, _ = await run_data(host, "yearly")
         assert (past_due, status["Next"]) == (True, "2026-11-23T16:00:00+00:00")
         assert status["Last"] == "2026-11-23T15:00:00.5000000+00:00"
         await host.until("Executed 'Functions.yearly' .Succ")
         await host.run_by_hand("yearly")
-        past_due, status, _ = await told(host, "yearly", 2)
+        past_due, status, _ = await run_data(host, "yearly", 2)
         assert past_due is False
         assert re.fullmatch(SEVEN_DECIMALS, status["Last"])
         assert status["Next"].endswith("-01-01T00:00:00+00:00")

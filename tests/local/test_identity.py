@@ -1,4 +1,4 @@
-"""The identity endpoint serves Azure's own credentials."""
+"""The identity endpoint, called by Azure's own credentials."""
 
 from collections.abc import AsyncIterator
 
@@ -25,8 +25,8 @@ async def test_the_default_credential_gets_a_token_for_the_audience_it_asks_for(
 ) -> None:
     async with DefaultAzureCredential(managed_identity_client_id="me") as credential:
         token = await credential.get_token("https://ml.azure.com/.default")
-    said = claims(token.token)
-    assert (said["aud"], said["appid"]) == ("https://ml.azure.com", "me")
+    found = claims(token.token)
+    assert (found["aud"], found["appid"]) == ("https://ml.azure.com", "me")
     assert identity.requests == {"https://ml.azure.com": 1}
 
 

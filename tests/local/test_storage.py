@@ -93,7 +93,7 @@ async def running(folder: RunFolder) -> AsyncIterator[Storage]:
 
 @pytest.fixture
 async def part(running: Storage) -> AsyncIterator[Storage]:
-    """The storage service, with nothing left of earlier tests but their blobs."""
+    """The storage service; of earlier tests only the blobs are left."""
     yield running
     running.blob_faults.pending.clear()
     running.queue_faults.pending.clear()
@@ -144,7 +144,7 @@ def blob_name(event: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES, ids=range(len(NASTY_NAMES)))
-async def test_any_name_reaches_the_blob_the_event_and_the_log(
+async def test_any_name_is_kept_in_the_blob_the_event_and_the_log(
     name: str, part: Storage, landing: ContainerClient
 ) -> None:
     await landing.upload_blob(name, name.encode())
@@ -158,7 +158,7 @@ async def test_any_name_reaches_the_blob_the_event_and_the_log(
 
 
 async def test_a_backslash_is_a_slash(part: Storage, wire: httpx.AsyncClient) -> None:
-    """As it is in Azure; the SDK cannot find such a blob again."""
+    """As in Azure; the SDK cannot find such a blob."""
     blobs = f"{part.blob}/{LANDING_ACCOUNT}/{CONTAINER}"
     put = bearer() | {"x-ms-blob-type": "BlockBlob"}
 
@@ -170,7 +170,7 @@ async def test_a_backslash_is_a_slash(part: Storage, wire: httpx.AsyncClient) ->
 
 @pytest.mark.parametrize("name", NASTY_NAMES, ids=range(len(NASTY_NAMES)))
 @pytest.mark.parametrize("http", [True, False], ids=["http", "https"])
-async def test_a_key_signs_for_any_name(
+async def test_a_request_signed_with_a_key_may_have_any_name(
     name: str, http: bool, part: Storage, folder: RunFolder
 ) -> None:
     connection = part.connection_string(LANDING_ACCOUNT, http=http)
@@ -202,12 +202,12 @@ async def test_a_large_file_arrives_whole_in_blocks(
     assert sorted(written) == ["PutBlock"] * 3 + ["PutBlockList"]
 
 
-async def test_packed_bodies_stay_packed(part: Storage, wire: httpx.AsyncClient) -> None:
+async def test_compressed_bodies_stay_compressed(part: Storage, wire: httpx.AsyncClient) -> None:
     url = f"{part.blob}/{LANDING_ACCOUNT}/{CONTAINER}/packed"
     packed = gzip.compress(b"a,b\n" * 100)
-    said = {"Content-Encoding": "gzip", "x-ms-blob-content-encoding": "gzip"}
+    encoding = {"Content-Encoding": "gzip", "x-ms-blob-content-encoding": "gzip"}
 
-    put = bearer() | said | {"x-ms-blob-type": "BlockBlob"}
+    put = bearer() | encoding | {"x-ms-blob-type": "BlockBlob"}
     assert (await wire.put(url, content=packed, headers=put)).status_code == 201
 
     async with wire.stream("GET", url, headers=bearer()) as got:
@@ -234,10 +234,10 @@ async def halves() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize(
     ("method", "content"), [("GET", None), ("PUT", None), ("PUT", b"one two"), ("PUT", halves)]
 )
-async def test_a_relayed_request_is_the_request(
+async def test_a_request_is_relayed_unchanged(
     method: str, content: Any, target: str, wire: httpx.AsyncClient
 ) -> None:
-    """The server sees the target, the headers and the body that the client sent, and no others."""
+    """The server receives the same target, headers and body, and no others."""
 
     async def show(request: web.Request) -> web.Response:
         headers = sorted((name.lower(), value) for name, value in request.headers.items())
@@ -263,7 +263,7 @@ async def test_a_relayed_request_is_the_request(
         assert await ask(proxy) == await ask(server)
 
 
-async def test_a_server_that_is_away_is_a_bad_gateway(wire: httpx.AsyncClient) -> None:
+async def test_a_server_that_cannot_be_reached_is_a_bad_gateway(wire: httpx.AsyncClient) -> None:
     async def pass_on(request: web.Request) -> web.StreamResponse:
         return await relay(request, session, closed)
 
@@ -308,7 +308,7 @@ async def test_a_token_for_another_audience_is_refused(
 
 
 async def test_another_key_is_refused(part: Storage) -> None:
-    """The proxy does not sign: what a client sends is what Azurite checks."""
+    """The proxy does not sign requests: Azurite checks the signature of the client."""
     async with BlobClient(
         f"{part.blob_http}/{LANDING_ACCOUNT}",
         CONTAINER,
@@ -426,10 +426,10 @@ async def test_an_event_can_have_the_form_of_cloud_events(
     assert event["data"]["contentLength"] == 1
 
 
-async def test_the_url_of_an_event_is_an_address(
+async def test_the_url_of_an_event_leads_to_the_blob(
     part: Storage, landing: ContainerClient, wire: httpx.AsyncClient
 ) -> None:
-    """Its account comes with the host, which only few resolvers know: hence the Host header."""
+    """The account is in the host name, which most resolvers do not know: hence the Host header."""
     await landing.upload_blob("by/host", b"found")
     (event,) = await landed_events(part)
     url = urlsplit(event["data"]["url"])
@@ -441,7 +441,7 @@ async def test_the_url_of_an_event_is_an_address(
     assert part.operations.log[-1].blob == "by/host"
 
 
-async def test_what_commits_no_blob_raises_no_event(
+async def test_a_request_that_commits_no_blob_raises_no_event(
     part: Storage, landing: ContainerClient
 ) -> None:
     blob = await landing.upload_blob("quiet", b"a", metadata={"a": "b"})
@@ -468,7 +468,7 @@ async def test_the_account_of_the_app_raises_no_events(part: Storage) -> None:
 async def test_each_of_many_writers_of_one_blob_gets_its_event(
     part: Storage, landing: ContainerClient
 ) -> None:
-    """Also the one whose blob was overwritten before its length could be looked up."""
+    """Also a writer whose blob is overwritten before its properties are read."""
     blob = landing.get_blob_client("contested")
     await blob.stage_block("1", b"same")
     writes = [blob.commit_block_list([BlobBlock("1")]) for _ in range(10)]
@@ -510,9 +510,9 @@ async def test_copies_of_an_event_are_identical(part: Storage, landing: Containe
     assert (len(messages), len(set(messages))) == (3, 1)
 
 
-@pytest.mark.parametrize(("order", "came"), [("as-raised", "abc"), ("reversed", "cba")])
-async def test_held_events_come_in_the_order_that_is_asked_for(
-    order: str, came: str, part: Storage, landing: ContainerClient
+@pytest.mark.parametrize(("order", "delivered"), [("as-raised", "abc"), ("reversed", "cba")])
+async def test_held_events_are_delivered_in_the_chosen_order(
+    order: str, delivered: str, part: Storage, landing: ContainerClient
 ) -> None:
     await part.events.behave(hold=True)
     for name in "abc":
@@ -522,7 +522,7 @@ async def test_held_events_come_in_the_order_that_is_asked_for(
 
     await part.events.behave(hold=False, order=order)
 
-    assert [blob_name(event) for event in await landed_events(part)] == list(came)
+    assert [blob_name(event) for event in await landed_events(part)] == list(delivered)
     assert part.events.held == 0
 
 
@@ -549,7 +549,7 @@ async def test_events_are_controlled_over_http(
     before = (await wire.get(path)).json()
 
     changed = await wire.post(path, json={"hold": True, "copies": 2})
-    await landing.upload_blob("told", b"")
+    await landing.upload_blob("held", b"")
 
     assert changed.json() == before | {"hold": True, "copies": 2}
     after = (await wire.get(path)).json()
@@ -566,17 +566,17 @@ async def test_a_behaviour_that_does_not_exist_is_refused(
     assert part.events.behaviour == Behaviour()
 
 
-# Counting
+# Operations
 
 
-async def test_operations_say_who_did_what_to_which_blob(
+async def test_an_operation_has_actor_name_blob_and_status(
     part: Storage, landing: ContainerClient
 ) -> None:
     await landing.upload_blob("counted", b"")
     with pytest.raises(ResourceNotFoundError):
         await landing.get_blob_client("missing").get_blob_properties()
 
-    put, look = part.operations.log
+    put, get = part.operations.log
     assert put == Operation(
         actor="test",
         account=LANDING_ACCOUNT,
@@ -585,10 +585,10 @@ async def test_operations_say_who_did_what_to_which_blob(
         blob="counted",
         status=201,
     )
-    assert (look.operation, look.blob, look.status) == ("GetBlobProperties", "missing", 404)
+    assert (get.operation, get.blob, get.status) == ("GetBlobProperties", "missing", 404)
 
 
-async def test_operations_are_listed_by_filter_and_forgotten(
+async def test_operations_can_be_filtered_and_cleared(
     part: Storage, landing: ContainerClient, wire: httpx.AsyncClient
 ) -> None:
     await landing.get_container_properties()
@@ -642,10 +642,10 @@ def test_operations_are_named_as_azure_names_them(
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
-async def test_a_fault_spoils_the_answer_and_only_some_the_work(
+async def test_a_fault_changes_the_answer_and_some_faults_prevent_the_work(
     fault: Fault, status: int | None, done: bool, part: Storage, wire: httpx.AsyncClient
 ) -> None:
-    """Where the work was done, its event was raised too."""
+    """If the work is done, its event is raised as well."""
     url = f"{part.blob}/{LANDING_ACCOUNT}/{CONTAINER}/{fault.kind}"
     put = bearer() | {"x-ms-blob-type": "BlockBlob"}
     part.blob_faults.pending.append(fault)
@@ -662,10 +662,10 @@ async def test_a_fault_spoils_the_answer_and_only_some_the_work(
     assert len(await landed_events(part)) == done
 
 
-async def test_an_answer_that_a_fault_throws_away_blocks_nothing(
+async def test_a_discarded_answer_blocks_no_later_request(
     part: Storage, wire: httpx.AsyncClient
 ) -> None:
-    """The body of a thrown-away answer is not fetched, and the next request is served."""
+    """The body of a discarded answer is not fetched."""
     url = f"{part.blob}/{LANDING_ACCOUNT}/{CONTAINER}/long"
     put = bearer() | {"x-ms-blob-type": "BlockBlob"}
     await wire.put(url, content=bytes(3_000_000), headers=put)
@@ -688,54 +688,54 @@ async def test_queues_have_faults_of_their_own(part: Storage, wire: httpx.AsyncC
     assert part.blob_faults.pending == []
 
 
-async def test_no_fault_meets_the_admin_paths(part: Storage, wire: httpx.AsyncClient) -> None:
+async def test_faults_do_not_apply_to_the_admin_paths(
+    part: Storage, wire: httpx.AsyncClient
+) -> None:
     part.blob_faults.pending.append(Fault(kind="refuse", times=-1))
 
     assert (await wire.get(f"{part.blob}/_admin/events")).status_code == 200
     assert (await wire.get(f"{part.blob}/_admin/operations")).status_code == 200
 
 
-async def test_an_upload_that_breaks_off_leaves_nothing(
-    part: Storage, wire: httpx.AsyncClient
-) -> None:
+async def test_an_interrupted_upload_leaves_nothing(part: Storage, wire: httpx.AsyncClient) -> None:
     url = f"{part.blob}/{LANDING_ACCOUNT}/{CONTAINER}/half"
 
     async def half() -> AsyncIterator[bytes]:
         yield b"half of it"
         raise ConnectionAbortedError
 
-    said = {"x-ms-blob-type": "BlockBlob", "Content-Length": "20"}
+    headers = bearer() | {"x-ms-blob-type": "BlockBlob", "Content-Length": "20"}
     with pytest.raises(ConnectionAbortedError):
-        await wire.put(url, content=half(), headers=bearer() | said)
+        await wire.put(url, content=half(), headers=headers)
 
     assert (await wire.get(url, headers=bearer())).status_code == 404
     assert await landed_events(part) == []
 
 
-# Beginning and end
+# Start and end
 
 
-async def test_what_the_product_needs_is_there_from_the_start(
+async def test_the_containers_and_the_queue_exist_from_the_start(
     part: Storage, folder: RunFolder, wire: httpx.AsyncClient
 ) -> None:
-    said = folder.addresses()["storage"]
+    addresses = folder.addresses()["storage"]
     needed = [
-        f"{said['blob']}/{LANDING_ACCOUNT}/{CONTAINER}?restype=container",
-        f"{said['blob']}/{APP_ACCOUNT}/{LEDGER_CONTAINER}?restype=container",
-        f"{said['queue']}/{APP_ACCOUNT}/{LANDINGS_QUEUE}?comp=metadata",
+        f"{addresses['blob']}/{LANDING_ACCOUNT}/{CONTAINER}?restype=container",
+        f"{addresses['blob']}/{APP_ACCOUNT}/{LEDGER_CONTAINER}?restype=container",
+        f"{addresses['queue']}/{APP_ACCOUNT}/{LANDINGS_QUEUE}?comp=metadata",
     ]
 
     found = [(await wire.get(url, headers=bearer())).status_code for url in needed]
 
     assert found == [200, 200, 200]
-    assert said["connection_strings"][APP_ACCOUNT] == part.connection_string(APP_ACCOUNT)
-    assert (said["blob_http"], said["queue_http"]) == (part.blob_http, part.queue_http)
+    assert addresses["connection_strings"][APP_ACCOUNT] == part.connection_string(APP_ACCOUNT)
+    assert (addresses["blob_http"], addresses["queue_http"]) == (part.blob_http, part.queue_http)
 
 
 async def test_a_blob_is_copied_from_the_other_account(
     part: Storage, folder: RunFolder, landing: ContainerClient
 ) -> None:
-    """Azurite looks at the source through the proxy, so it has to trust its certificate."""
+    """Azurite reads the source through the proxy, so it must trust the proxy's certificate."""
     async with ContainerClient.from_connection_string(
         part.connection_string(APP_ACCOUNT, http=False),
         LEDGER_CONTAINER,
@@ -784,7 +784,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux tells when a process ends")
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="waiting for the end of a process needs Linux"
+)
 async def test_azurite_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", STARTER, str(tmp_path), stdout=asyncio.subprocess.PIPE

@@ -1,4 +1,4 @@
-"""The topic takes what Azure's publisher sends, and delivers it at least once."""
+"""The topic: it accepts events of Azure's publisher and delivers them at least once."""
 
 import asyncio
 import json
@@ -18,8 +18,8 @@ from local.run_folder import RunFolder
 from local.serving import serve
 from local.tokens import issue
 from local.topic import Topic, Webhook
-from scoring.azure.event_grid import EventGridTopic
 from scoring.errors import SetupError, Unavailable
+from tests.azure.access import publisher
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "T", "subject": "/a/b.csv"}
 
@@ -35,14 +35,14 @@ def client(topic: Topic, audience: str = EVENT_GRID_AUDIENCE) -> EventGridPublis
     return EventGridPublisherClient(topic.url, credential, retry_total=0)
 
 
-async def test_what_is_published_is_taken_once_and_written_down(topic: Topic) -> None:
+async def test_a_published_event_is_accepted_and_written_to_the_file(topic: Topic) -> None:
     async with client(topic) as publisher:
         await publisher.send([EVENT])
     assert topic.events == [EVENT]
     assert [json.loads(line) for line in topic.file.read_text().splitlines()] == [EVENT]
 
 
-async def test_a_token_for_somebody_else_is_refused(topic: Topic) -> None:
+async def test_a_token_for_another_audience_is_refused(topic: Topic) -> None:
     async with client(topic, "https://storage.azure.com") as publisher:
         with pytest.raises(ClientAuthenticationError):
             await publisher.send([EVENT])
@@ -55,23 +55,23 @@ async def test_an_event_without_its_attributes_is_refused(topic: Topic) -> None:
             await publisher.send([{"specversion": "1.0", "source": "/s"}])
 
 
-async def test_a_subscriber_that_consents_gets_what_its_filter_lets_through(topic: Topic) -> None:
-    """It fails twice, and is tried again."""
+async def test_a_subscriber_gets_the_events_that_match_its_filter(topic: Topic) -> None:
+    """It fails twice, and delivery is retried."""
     got: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     fails = [500, 503]
 
-    async def consent(_: web.Request) -> web.Response:
+    async def allow(_: web.Request) -> web.Response:
         return web.Response(headers={"WebHook-Allowed-Origin": topic_part.ORIGIN})
 
-    async def take(request: web.Request) -> web.Response:
+    async def receive(request: web.Request) -> web.Response:
         if fails:
             return web.Response(status=fails.pop())
         await got.put(await request.json())
         return web.Response()
 
     app = web.Application()
-    app.router.add_route("OPTIONS", "/hook", consent)
-    app.router.add_post("/hook", take)
+    app.router.add_route("OPTIONS", "/hook", allow)
+    app.router.add_post("/hook", receive)
     async with serve(app) as url, client(topic) as publisher:
         await topic.subscribe(Webhook(url=f"{url}/hook", subject_ends_with=".csv"))
         await publisher.send([{**EVENT, "id": "2", "subject": "/a/b.png"}, EVENT])
@@ -79,18 +79,18 @@ async def test_a_subscriber_that_consents_gets_what_its_filter_lets_through(topi
     assert got.empty()
 
 
-async def test_a_subscriber_that_does_not_consent_is_refused(topic: Topic) -> None:
+async def test_a_subscriber_that_does_not_allow_the_origin_is_refused(topic: Topic) -> None:
     async with serve(web.Application()) as url:
         with pytest.raises(ValueError, match="WebHook-Allowed-Origin"):
             await topic.subscribe(Webhook(url=f"{url}/hook"))
 
 
 async def test_a_misspelt_filter_is_refused(topic: Topic, folder: RunFolder) -> None:
-    """It would let everything through."""
-    asked = {"url": "http://localhost/hook", "includedEventType": ["T"]}
+    """Without it, all events would be delivered."""
+    webhook = {"url": "http://localhost/hook", "includedEventType": ["T"]}
     address = topic.url.replace("/api/events", "/_admin/webhooks")
     async with httpx.AsyncClient(verify=folder.client_tls()) as asking:
-        answer = await asking.post(address, json=asked)
+        answer = await asking.post(address, json=webhook)
     assert answer.status_code == 400
     assert "includedEventType" in answer.text
     assert topic.webhooks == []
@@ -99,19 +99,14 @@ async def test_a_misspelt_filter_is_refused(topic: Topic, folder: RunFolder) -> 
 # --- the product's own publisher ----------------------------------------------------------------
 
 
-def publisher(topic: Topic, audience: str = EVENT_GRID_AUDIENCE) -> EventGridTopic:
-    return EventGridTopic(topic.url, StaticCredential(issue(audience, client="test")))
-
-
 async def test_a_topic_that_refuses_is_unavailable_and_one_that_forbids_is_a_setup(
     topic: Topic,
 ) -> None:
     topic.faults.add(Fault(kind="refuse", status=500, times=-1))
-    made, other = publisher(topic), publisher(topic, "https://storage.azure.com")
-    with pytest.raises(Unavailable):
-        await made.publish(json.dumps(EVENT).encode())
+    async with publisher(topic.url) as made:
+        with pytest.raises(Unavailable):
+            await made.publish(json.dumps(EVENT).encode())
     topic.faults.forget()
-    with pytest.raises(SetupError):
-        await other.publish(json.dumps(EVENT).encode())
-    await made.close()
-    await other.close()
+    async with publisher(topic.url, audience="https://storage.azure.com") as other:
+        with pytest.raises(SetupError):
+            await other.publish(json.dumps(EVENT).encode())

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from scoring.errors import Unavailable
 from scoring.jobs.batch_job import (
     Accepted,
     Answer,
@@ -26,7 +27,10 @@ _NEVER = float("inf")
 REFUSALS = (400, 401, 403, 404, 413, 422)
 UNCLEAR = (408, 409, 500, 502, 503, 504)
 
-Life = Iterator[tuple[float, JobState | None]]  # seconds, then the state; None: it disappears
+LEAVES: Literal["leaves"] = "leaves"  # its endpoint does not know it any more
+UNFIT = "the deployment failed to provision"
+# Seconds, then the state; None: it disappears.
+Life = Iterator[tuple[float, JobState | Literal["leaves"] | None]]
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -38,6 +42,7 @@ class Record(msgspec.Struct, kw_only=True):
     created: float
     listed_from: float
     cancel_asked: bool = False
+    left: bool = False  # its endpoint does not know it any more, the workspace does
 
 
 class SimEndpoints:
@@ -49,6 +54,19 @@ class SimEndpoints:
         self.records: dict[str, Record] = {}
         self.gone: list[Record] = []
         self.posts: list[tuple[float, Submission, Answer]] = []
+        # Some runs have an endpoint whose listing is refused, whatever happens.
+        refuses = world.faults.happens("listing: refused for good", 0.1)
+        self._unlisted = self._uri(world.chance.choice(("classifier", "other"))) if refuses else ""
+        self.not_told = False  # a host could not ask whether a deployment can run
+        self._broken_until: dict[str, float] = {}
+        if world.faults.happens("workspace: a deployment that cannot run", 0.15):
+            lasts = world.chance.choice((10 * 60.0, HOUR, 6 * HOUR))
+            self._broken_until[world.chance.choice(("classifier", "other"))] = lasts
+
+    def cannot_run(self, endpoint: str) -> bool:
+        """Tell whether an endpoint's deployment has failed and was not deployed again yet."""
+        world = self._world
+        return not world.faults.over and world.loop.time() < self._broken_until.get(endpoint, 0.0)
 
     def _uri(self, name: str) -> str:
         return f"https://{name}.ml.azure.com/jobs"
@@ -66,6 +84,12 @@ class SimEndpoints:
 
     def _answer(self, endpoint: BatchEndpoint, submission: Submission, fate: str) -> Answer:
         chance = self._world.chance
+        if any(
+            self.cannot_run(name)
+            for name in self._broken_until
+            if endpoint.scoring_uri == self._uri(name)
+        ):
+            return ErrorAnswer(status=400, message=UNFIT)
         if fate == "refused":
             return ErrorAnswer(status=chance.choice(REFUSALS), message="sig=SECRET no")
         if fate == "throttled":
@@ -85,14 +109,23 @@ class SimEndpoints:
 
     async def batch_job(self, endpoint: BatchEndpoint, name: str) -> BatchJob | None:
         record = self.records.get(name)
+        return record.job if record and not record.left else None
+
+    def in_workspace(self, name: str) -> BatchJob | None:
+        """Return what ARM says of a batch job, also of one that its endpoint does not know."""
+        record = self.records.get(name)
         return record.job if record else None
 
     async def batch_jobs(self, endpoint: BatchEndpoint) -> list[BatchJob]:
         now = self._world.loop.time()
+        if endpoint.scoring_uri == self._unlisted:
+            raise Unavailable("400: this listing is refused")
         return [
             record.job
             for record in self.records.values()
-            if record.endpoint == endpoint.scoring_uri and record.listed_from <= now
+            if record.endpoint == endpoint.scoring_uri
+            and record.listed_from <= now
+            and not record.left
         ]
 
     async def cancel(self, name: str) -> None:
@@ -146,6 +179,8 @@ class SimEndpoints:
         if fate == "disappears":
             yield draw(0, 600), None
             return
+        if fate == "leaves-endpoint":
+            yield draw(0, 600), LEAVES
         yield draw(0, longest), JobState.FAILED if fate == "fails" else JobState.COMPLETED
 
     def _longest(self, *, slow: bool) -> float:
@@ -160,14 +195,17 @@ class SimEndpoints:
             delay, state = following
             self._world.loop.call_later(delay, self._step, name, state, life)
 
-    def _step(self, name: str, state: JobState | None, life: Life) -> None:
+    def _step(self, name: str, state: JobState | Literal["leaves"] | None, life: Life) -> None:
         record = self.records.get(name)
         if record is None or record.job.state.ended or record.cancel_asked:
             return
-        if state is None:
+        if state == "leaves":
+            record.left = True
+        elif state is None:
             self.gone.append(self.records.pop(name))
             return
-        self._turn(name, state)
+        else:
+            self._turn(name, state)
         self._live(name, life)
 
     def _later(self, delay: float, name: str, state: JobState) -> None:

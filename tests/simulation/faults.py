@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from datetime import timedelta
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -33,6 +34,7 @@ _BATCH_JOBS: Table = (
     ("stays-running", 0.02),
     ("not-responding", 0.04),
     ("disappears", 0.02),
+    ("leaves-endpoint", 0.02),
 )
 _EVENTS: Table = (("lost", 0.3), ("late", 0.2), ("twice", 0.10), ("twice-late", 0.05))
 _CANCELS: Table = (("completes", 0.2), ("hangs", 0.2))
@@ -49,8 +51,12 @@ WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] =
     "job": (("poll: stops before it marks a job", 0.2, (None, "stop")),),
     "claim of a folder": (("gather: stops after its claim", 0.4, (None, "stop")),),
     "conclude of a command": (("host: stops before it writes an end", 0.8, ("stop", None)),),
+    "entry": (("host: stops after it saw another version's job", 0.5, (None, "stop")),),
     "keep": (("host: dies before it keeps a message", 0.05, ("crash", None)),),
-    "page": (("sweep: stops after a page", 0.25, (None, "stop")),),
+    "page": (
+        ("sweep: stops after a page", 0.25, (None, "stop")),
+        ("sweep: dies before its first page", 0.15, ("crash", None)),
+    ),
     "blob": (("host: stops after its last look at a blob", 0.08, (None, "freeze")),),
     "claim": (
         ("host: stops after a claim", 0.05, (None, "freeze")),
@@ -140,6 +146,13 @@ class Faults:
         if self.happens("listing: lags", 0.2):
             return self._chance.uniform(0, 20 * MINUTE)
         return 0.0
+
+    def entries_of_a_cut_listing(self) -> int:
+        return self._chance.randrange(1, 4)
+
+    def refusal(self) -> timedelta:
+        """Return for how long the storage refuses to show a blob."""
+        return self._chance.choice((timedelta(minutes=10), timedelta(hours=3), timedelta(hours=30)))
 
     def latency(self) -> float:
         """Return how long half a request takes, in seconds."""

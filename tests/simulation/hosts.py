@@ -186,7 +186,9 @@ class Port(Through):
             users.meddle(args[0].path, often=stops, back=False)
         elif method == "job" and stops and args[0] in opened:
             users.meddle(opened[args[0]][0].path, often=True)
-        elif method == "conclude" and b"superseded" in args[1] and args[0] in opened:
+        elif (method == "entry" and stops and args[0] in opened) or (
+            method == "conclude" and b"superseded" in args[1] and args[0] in opened
+        ):
             users.reconsider(opened[args[0]][0].path)
         if stops and (method != "claim" or args[0].route.gathers):
             queue.hurry()  # what is late comes now
@@ -199,11 +201,14 @@ class Port(Through):
             if fate == "stop":
                 self._host.world.overtake()
 
-    async def _fail(self, method: str, answer: NotSent | Unclear) -> NotSent | Unclear:
-        """Fail as this port does: a POST never raises."""
+    async def _fail(self, method: str, answer: NotSent | Unclear) -> NotSent | Unclear | None:
+        """Fail as this port does: a POST never raises, nor what is only asked to be sure."""
         await self._host.pause(self._host.world.faults.hang())
         if method == "submit":
             return answer
+        if method == "deployment_problem":
+            self._host.world.endpoints.not_told = True
+            return None
         raise Unavailable(f"{self._name}.{method}: no answer")
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scoring.jobs.batch_job import BatchEndpoint
+from scoring.errors import Refused, SetupError
+from scoring.jobs.batch_job import BatchEndpoint, BatchJob
 from scoring.jobs.blobs import Blob, Forbidden
 from scoring.jobs.job import ContainerRef, Job, attempt_tag
-from scoring.jobs.progress import OpenJob, Progress, State
+from scoring.jobs.progress import OpenJob, OpenJobs, Progress, State
 from tests.fakes import PLACE, START, Clock, FakeLedger, FakeStorage
 from tests.simulation.faults import Faults
 from tests.simulation.loop import VirtualLoop
@@ -43,6 +44,7 @@ class SimLedger(FakeLedger):
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
         super().__init__(clock)
+        self._faults = faults
         self._counts = faults.counts
         self.lost: Callable[[str], None] = lambda _: None
         self.claimed: dict[str, tuple[datetime, Job]] = {}
@@ -64,6 +66,11 @@ class SimLedger(FakeLedger):
                 self.lost(attempt_tag(opened.key, opened.progress.attempt))
         return stands
 
+    async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
+        cut = within is not None and self._faults.happens("poll: its listing is cut", 0.15)
+        self.lists = self._faults.entries_of_a_cut_listing() if cut else None
+        return await super().open_jobs(start=start, within=within)
+
     async def conclude(self, key: str, event: bytes) -> bytes:
         if key not in self.done:
             self._counts["edge: c"] += 1
@@ -71,10 +78,14 @@ class SimLedger(FakeLedger):
 
 
 class SimStorage(FakeStorage):
-    """Remembers what lay in a folder whenever it was listed."""
+    """Remembers what lay in a folder whenever it was listed, and refuses to show some blobs."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, faults: Faults) -> None:
         super().__init__(clock)
+        self._faults = faults
+        self.born: dict[str, datetime] = {}  # versions, by their ETags
+        self.unreadable: set[str] = set()  # ETags of blobs that are refused permanently
+        self.refused_until: dict[str, datetime] = {}  # paths
         self.page_size = 3
         self.changes: dict[str, datetime] = {}  # of each folder, the last one
         self.parts: set[str] = set()  # ETags of what was not there as a whole
@@ -86,11 +97,28 @@ class SimStorage(FakeStorage):
         self.changed(path)
         blob = super().put(path, **properties)
         self.sizes[blob.etag] = blob.size
+        self.born[blob.etag] = blob.modified
+        if path.startswith("landing/"):
+            self._may_refuse(blob)
         if blob.copying:
             self.parts.add(blob.etag)
         if blob.metadata:
             self.directories.add(blob.etag)
         return blob
+
+    def _may_refuse(self, blob: Blob) -> None:
+        if self._faults.happens("blob: refused permanently", 0.02):
+            self.unreadable.add(blob.etag)
+        elif self._faults.happens("blob: refused for a while", 0.03):
+            self.refused_until[blob.path] = self._clock.now + self._faults.refusal()
+
+    async def blob(self, place: ContainerRef, path: str) -> Blob | Forbidden | None:
+        found = await super().blob(place, path)
+        if isinstance(found, Blob) and found.etag in self.unreadable:
+            raise Refused("409", code="BlobUsesCustomerSpecifiedEncryption")
+        if not self._faults.over and self._clock.now < self.refused_until.get(path, START):
+            raise SetupError("400: refused for a while")
+        return found
 
     def remove(self, path: str) -> Blob:
         self.changed(path)
@@ -124,6 +152,13 @@ class SimWorkspace:
 
     async def endpoint(self, name: str) -> BatchEndpoint | None:
         return await self._endpoints.endpoint(name)
+
+    async def deployment_problem(self, endpoint: str, deployment: str) -> str | None:
+        cannot_run = self._endpoints.cannot_run(endpoint)
+        return f"deployment {deployment} is Failed" if cannot_run else None
+
+    async def batch_job(self, name: str) -> BatchJob | None:
+        return self._endpoints.in_workspace(name)
 
     async def cancel(self, batch_job: str) -> None:
         await self._endpoints.cancel(batch_job)

@@ -11,12 +11,14 @@ import msgspec
 from scoring.cli.landfall.ledger.replay import Replayed
 from scoring.jobs.batch_job import Answer, ErrorAnswer, JobState, NotSent, Submission
 from scoring.jobs.blobs import Blob, folder_digest
-from scoring.jobs.job import attempt_tag, job_for
+from scoring.jobs.job import attempt_tag, digest, job_for
 from scoring.jobs.landing import Landing
 from scoring.jobs.progress import State
 from scoring.jobs.submission import DEFINITE
 from scoring.routes.route import Route
+from scoring.use_cases.folder_versions import SAME_FILES
 from tests.fakes import PLACE
+from tests.simulation.azureml import UNFIT
 from tests.simulation.faults import HOUR, MINUTE
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 LISTED_BY = 14 * MINUTE  # of batch jobs that are found
 GAP = timedelta(minutes=20)  # of the routes that have one
 Version = tuple[str, str]  # path and ETag
-# The end of what stands for a directory: somebody was faster than its look, or its size was wrong.
-_ABOUT_DIRECTORIES = frozenset({"deleted", "overwritten", "directory"})
 
 
 class Promises:
@@ -118,6 +118,9 @@ class Promises:
         """Check that an attempt is given up only if no listing shows it for a quarter of an hour."""
         for record in self._world.endpoints.records.values():
             lag = record.listed_from - record.created
+            path = record.submission.output_uri.partition("/paths/")[2]
+            if record.submission.tag == tag and path in self._world.storage.blobs:
+                self._broken(2, f"{tag} was declared lost, though its output is there")
             if record.submission.tag == tag and lag <= LISTED_BY:
                 self._broken(2, f"{tag} was declared lost, though it is listed after {lag:.0f} s")
 
@@ -133,6 +136,7 @@ class Promises:
         if world.queue.messages:
             self._broken(1, f"left in the queue: {world.queue.messages}")
         self._everything_ended()
+        self._for_good_reasons()
         self._nothing_twice()
         self._announced()
         self._outputs()
@@ -154,6 +158,27 @@ class Promises:
         for key, why in self._owed.items():
             if key not in world.ledger.done:
                 self._broken(1, f"{why}, and has no end")
+
+    def _for_good_reasons(self) -> None:
+        """Check that nothing was given up that somebody was about to fix, fill or find."""
+        records = self._world.endpoints.records
+        for data in self._ends():
+            code, message = (
+                (data["reason"] or {}).get("code"),
+                (data["reason"] or {}).get("message", ""),
+            )
+            if code == "refused" and UNFIT in message and not self._world.endpoints.not_told:
+                self._broken(1, f"{data} failed, though its endpoint was deployed again")
+            record = records.get(data["batchJob"] or "")
+            if code == "batch-job-gone" and record and record.job.state is JobState.COMPLETED:
+                self._broken(1, f"{data} is gone, though the workspace knows that it completed")
+            if code == "empty":
+                age = datetime.fromisoformat(data["times"]["ended"]) - self._born(data)
+                if age < timedelta(minutes=59):
+                    self._broken(1, f"{data} was rejected after {age}: its content may have come")
+
+    def _born(self, data: dict[str, Any]) -> datetime:
+        return self._world.storage.born[data["input"]["etag"]]
 
     def _nothing_twice(self) -> None:
         answers: defaultdict[str, list[Answer]] = defaultdict(list)
@@ -197,7 +222,7 @@ class Promises:
         if receipts != wanted:
             self._broken(4, f"receipts: {receipts ^ wanted}")
         for data in ends:
-            record = world.endpoints.records.get(data["batchJob"] or "")
+            record = self._record(data)
             completed = record is not None and record.job.state is JobState.COMPLETED
             if data["status"] == "completed" and not completed:
                 self._broken(5, f"{data} completed, but its batch job has not")
@@ -211,11 +236,23 @@ class Promises:
         storage = self._world.storage
         for data in self._ends():
             etag, code = data["input"]["etag"], (data["reason"] or {}).get("code")
-            if etag in storage.directories and code not in _ABOUT_DIRECTORIES:
-                self._broken(7, f"{data} is about a directory")
+            taken_for_file = code == "empty" or data["times"]["submitted"]
+            if etag in storage.directories and taken_for_file:
+                self._broken(7, f"{data} takes a directory for a file")
             submitted = data["input"]["kind"] == "file" and data["status"] == "completed"
             if submitted and data["input"]["size"] != storage.sizes[etag]:
                 self._broken(7, f"{data}: its input has {storage.sizes[etag]} bytes")
+
+    def _record(self, data: dict[str, Any]) -> "Record | None":
+        """Return the batch job of an end; where none is known, the one that wrote its output."""
+        known = self._world.endpoints.records.get(data["batchJob"] or "")
+        if known is not None:
+            return known
+        uri = (data["output"] or {}).get("uri")
+        everything = (*self._world.endpoints.records.values(), *self._world.endpoints.gone)
+        of_output = [one for one in everything if one.submission.output_uri == uri]
+        done = [one for one in of_output if one.job.state is JobState.COMPLETED]
+        return next(iter(done), None)
 
     def _quarantine(self) -> None:
         world = self._world
@@ -258,7 +295,9 @@ class Promises:
 
     def _asked_for(self, key: str) -> bool:
         """Tell whether an operator had an input scored again by this job."""
-        return bool(self._world.ledger.claimed[key][1].again_of)
+        job = self._world.ledger.claimed[key][1]
+        again_by_itself = digest(job.again_of, "again", SAME_FILES) == key
+        return bool(job.again_of) and not again_by_itself
 
     def _times(self) -> None:
         for key, event in self._world.ledger.done.items():
@@ -269,21 +308,19 @@ class Promises:
                 self._broken(3, f"{key} says that it ended at {ended}, {late:.0f} s before it did")
 
     def _same_again(self, route: Route) -> None:
-        """Check that nothing is scored again that was scored, and has not changed since."""
+        """Check that no two jobs scored one content of a folder."""
         scored: dict[tuple[str, str], str] = {}
-        for at, submission, _ in self._world.endpoints.posts:
-            key = submission.tag.split("-")[1]
-            claimed, job = self._world.ledger.claimed[key]
-            if job.route.name != route.name or self._asked_for(key):
+        for data in self._ends():
+            key, content = data["job"], (data["input"]["uri"], data["input"]["etag"])
+            if (
+                data["route"] != route.name
+                or not data["times"]["submitted"]
+                or self._asked_for(key)
+            ):
                 continue
-            content = self.contents[at, submission.tag]
-            version = job.landing.etag
-            other = version in self.held and version != content
-            if other or claimed <= self._world.storage.changes[job.path]:
-                continue  # it changed while its version waited
-            before = scored.setdefault((job.path, content), key)
+            before = scored.setdefault(content, key)
             if before != key:
-                self._broken(2, f"{job.path} was scored by {before}, and by {key}, unchanged")
+                self._broken(2, f"{content} was scored by {before}, and by {key}, unchanged")
 
     def submitted(self, at: float, submission: Submission) -> None:
         """Note what lies in a folder when it is submitted."""

@@ -120,8 +120,8 @@ SABOTAGES = [
     Sabotage(
         "not listed taken for absent at the first look",
         "jobs/next_step.py",
-        "    if tick.now < last_look or held:\n",
-        "    if held:\n",
+        "(listed=isinstance(report, Found)) if tick.now >= last_look else Wait()",
+        "(listed=isinstance(report, Found)) if last_look else Wait()",
     ),
     Sabotage(
         "the output's name without the attempt",
@@ -184,16 +184,10 @@ SABOTAGES = [
         "    await announce(services, entry, written, job)\n",
     ),
     Sabotage(
-        "a version of a folder yields to an older one",
-        "use_cases/cooldown.py",
-        "    if now in (job.key, job.again_of) or (landed, now) < (job.landing.landed, job.key):\n",
-        "    if now in (job.key, job.again_of) or not landed:\n",
-    ),
-    Sabotage(
         "a job that waits canceled without being marked",
         "cli/landfall/ledger/operators.py",
-        "marked = _canceled(opened.progress, State.SUBMITTING, now)",
-        "marked = _canceled(opened.progress, State.PENDING, now)",
+        "marked = _canceled(entry.progress, State.SUBMITTING, now)",
+        "marked = _canceled(entry.progress, State.PENDING, now)",
     ),
     Sabotage(
         "another attempt after a cancel",
@@ -206,6 +200,55 @@ SABOTAGES = [
         "jobs/job.py",
         'key=digest(job.key, "again", request), again_of',
         'key=job.key + request[:1], output_base=job.output_base.replace("{key}", job.key), again_of',
+    ),
+    Sabotage(
+        "the first watermark left in memory",
+        "use_cases/sweep.py",
+        "            await services.marks.leave_sweep_mark(name, begun)\n"
+        "            mark, _ = await services.marks.sweep_mark(name)\n",
+        "            mark = msgspec.structs.replace(begun, version=None)\n",
+    ),
+    Sabotage(
+        "a folder submitted by the job of other files",
+        "use_cases/folder_versions.py",
+        "    if present.key in (job.key, job.again_of):\n",
+        "    if True:\n",
+    ),
+    Sabotage(
+        "files whose job was superseded left without one",
+        "use_cases/folder_versions.py",
+        "    while end is not None and is_superseded(end):\n",
+        "    while False:\n",
+    ),
+    Sabotage(
+        "a permanent refusal to show a blob waited out",
+        "use_cases/observe.py",
+        '        return Seen(trigger=Unreadable(message=f"{refusal.code}: {refusal}"))\n',
+        "        raise\n",
+    ),
+    Sabotage(
+        "an empty file rejected at once",
+        "jobs/submission.py",
+        "    if age < timing.empty_patience:\n",
+        "    if False:\n",
+    ),
+    Sabotage(
+        "a deployment that cannot run taken for a refusal of the job",
+        "use_cases/submit.py",
+        "    return ErrorAnswer(status=404, message=problem) if problem else endpoint\n",
+        "    return endpoint\n",
+    ),
+    Sabotage(
+        "a batch job gone that the workspace knows",
+        "jobs/next_step.py",
+        "    if isinstance(report, NotKnown):\n        return AskWorkspace()\n",
+        "",
+    ),
+    Sabotage(
+        "an attempt lost whose output is there",
+        "jobs/next_step.py",
+        "    return None if old else output\n",
+        "    return None\n",
     ),
 ]
 _IMPORTS = {

@@ -152,9 +152,25 @@ class Users:
             world.queue.raise_rename(to)
         elif what < 0.47 and world.sweeps:
             self._copy(path)
+        elif what > 0.96:
+            self._create_and_fill(path)
         else:
             world.faults.counts["blob: overwritten" if there else "blob: landed"] += 1
-            self._put(path, size=0 if what > 0.97 else 10)
+            self._put(path)
+
+    def _create_and_fill(self, path: str) -> None:
+        """Create a file first and write its content later, or never."""
+        storage = self._world.storage
+        self._world.faults.counts["blob: empty at first"] += 1
+        empty = self._put(path, size=0)
+
+        def fill() -> None:
+            if storage.blobs.get(path) == empty:
+                self._put(path)
+
+        later = self._chance.choice((1, MINUTE, 40 * MINUTE, None))
+        if later is not None:
+            self._world.loop.call_later(later, fill)
 
     def _copy(self, path: str) -> None:
         """Copy a file there in the background: of the whole version no event tells."""

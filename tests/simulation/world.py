@@ -1,20 +1,32 @@
 """One run: a workspace, its users, its hosts and its faults, all drawn from one seed."""
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections import deque
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from scoring.errors import Unavailable
+from scoring.ports import Services
 from scoring.routes.route import Ready, Route
 from scoring.use_cases import on_poison
 from scoring.use_cases.poll import poll
 from scoring.use_cases.sweep import sweep
 from tests.factories import folder_route, quiet_route, route
-from tests.fakes import FakeFolders, FakeMarks, FakeMessages, FakePublisher, services
+from tests.fakes import (
+    FakeFolders,
+    FakeMarks,
+    FakeMessages,
+    FakePublisher,
+    Method,
+    Through,
+    services,
+)
 from tests.simulation.azureml import SimEndpoints
 from tests.simulation.faults import DAY, HOUR, MINUTE, Faults
 from tests.simulation.hosts import Host
@@ -26,6 +38,7 @@ from tests.simulation.queue import Queue
 from tests.simulation.users import QUIET, Users
 
 LONGEST = 40 * DAY
+MANY = 10  # open jobs
 _HISTORY = 20_000  # entries that a run keeps
 
 FILLING = Ready(quiet=timedelta(seconds=QUIET), at_most=timedelta(minutes=20))
@@ -61,6 +74,15 @@ ROUTES = [
 ]
 
 
+class Refusing(Through):
+    """A ledger that cannot be listed."""
+
+    async def call(self, method: str, effect: Method, args: tuple[Any, ...]) -> Any:
+        if method == "open_jobs":
+            raise Unavailable("503")
+        return await effect(*args)
+
+
 class World:
     """Everything that one seed decides."""
 
@@ -77,7 +99,7 @@ class World:
         self.ledger = SimLedger(clock, self.faults)
         self.folders = FakeFolders(clock)
         self.messages = FakeMessages(clock)
-        self.storage = SimStorage(clock)
+        self.storage = SimStorage(clock, self.faults)
         self.endpoints = SimEndpoints(self)
         self.publisher = FakePublisher()
         self.queue = Queue(self)
@@ -92,7 +114,7 @@ class World:
             self.routes,
             self.loop.time,
             ledger=self.ledger,
-            marks=FakeMarks(),
+            marks=FakeMarks(clock),
             folders=self.folders,
             messages=self.messages,
             storage=self.storage,
@@ -105,6 +127,7 @@ class World:
             self._host() for _ in range(3 if self.races else self.chance.choice((1, 2, 3)))
         ]
         self._last_sweeps = 0
+        self._no_sweep_until = 0.0
         # Where sweeps mend all that is lost, what they mend is not seen: some runs have none.
         self.sweeps = not self.races and self.chance.random() < 0.7
         if not self.sweeps:
@@ -149,7 +172,7 @@ class World:
         if name in host.running or not host.usable:
             return  # an overrun: a host runs one at a time
         host.running.add(name)
-        function = poll
+        function: Callable[[Services], Coroutine[Any, Any, None]] = poll
         if name == "sweep":
             function = sweep if self.sweeps else on_poison.go_on
 
@@ -190,7 +213,7 @@ class World:
         return self.promises.violations
 
     async def _run(self) -> None:
-        await sweep(self.services)  # the first: from here on everything is seen
+        await self._first_sweep()
         self.users.come()
         if not self.races or self.chance.random() < 0.4:
             self.operators.come()
@@ -222,6 +245,16 @@ class World:
             # One that stands still goes on with what it did before it is replaced, too.
             self.loop.call_later(max(host.frozen_until - self.loop.time(), 0) + MINUTE, host.crash)
 
+    async def _first_sweep(self) -> None:
+        """Let the first sweep begin: from here on everything is seen, even if it comes to nothing."""
+        if self.faults.happens("sweep: the first one comes to nothing", 0.3):
+            self._no_sweep_until = 25 * MINUTE
+            ledger = Refusing(self.services.ledger)
+            with contextlib.suppress(Unavailable):
+                await sweep(msgspec.structs.replace(self.services, ledger=ledger))
+        else:
+            await sweep(self.services)
+
     async def _let_pass(self, seconds: float, tick: float, sweep_every: float) -> None:
         """Let time pass with its ticks and sweeps."""
         end, next_sweep = self.loop.time() + seconds, self.loop.time() + sweep_every
@@ -230,7 +263,8 @@ class World:
             self._tick("poll")
             if self.loop.time() >= next_sweep:
                 next_sweep += sweep_every
-                self._tick("sweep")
+                if self.loop.time() >= self._no_sweep_until:
+                    self._tick("sweep")
 
     async def _settle(self) -> None:
         """Let time pass, in ever longer strides, until nothing is left to do."""
@@ -244,7 +278,8 @@ class World:
                 swept = self._last_sweeps
             elif self._last_sweeps - swept > 1:
                 return
-            stride = min(stride * 2, 3 * HOUR)
+            # A long queue on a limited route needs many ticks, not long ones.
+            stride = min(stride * 2, 3 * HOUR) if len(self.ledger.open) < MANY else 10 * MINUTE
 
     def _is_at_rest(self) -> bool:
         kept = any(not one.announced for _, one in self.messages.messages.values())

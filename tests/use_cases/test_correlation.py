@@ -74,7 +74,7 @@ async def test_where_overwriting_is_ignored_it_is_the_version_that_the_event_nam
 ) -> None:
     world = World(msgspec.structs.replace(FILES, on_overwrite="ignore"))
     old = world.landing(world.storage.put(FILE, metadata=ONE))
-    new = world.storage.put(FILE, metadata=TWO, size=0 if end == "rejected" else 20)
+    new = world.storage.put(FILE, metadata=TWO, block=end != "rejected")
     await on_landing.land(world.services, old)
     if end == "completed":
         world.complete("batchjob-1")
@@ -88,7 +88,7 @@ async def test_where_overwriting_is_ignored_it_is_the_version_that_the_event_nam
 async def test_a_rejected_file_or_marker_is_told_with_it(of: Route) -> None:
     world = World(of)
     path = FILE if of is FILES else "landing/b1.done"
-    await world.land(path, size=0, metadata=ONE)
+    await world.land(path, block=False, metadata=ONE)
     assert told(world) == [("rejected", ONE)]
 
 

@@ -48,8 +48,8 @@ def own(operations: Counter[str]) -> Counter[str]:
         (route(receipt=True), 9 + 1),
         (route(max_active=1), 9 + 3),
         (folder_route(), 9 + 2),
-        (quiet_route(), 16),
-        (quiet_route(minimum_gap=MINUTE), 16 + 2),
+        (quiet_route(), 17),
+        (quiet_route(minimum_gap=MINUTE), 17 + 2),
     ],
     ids=["a file", "with a receipt", "limited", "a folder", "a quiet folder", "with a gap"],
 )
@@ -91,4 +91,4 @@ async def test_a_quiet_folder_is_looked_at_once_more_after_the_sweep_that_saw_it
     await finish(world)
     await world.sweep()
     assert world.folders.marks == {}
-    assert own(operations).total() == 7, own(operations)
+    assert own(operations).total() == 5, own(operations)

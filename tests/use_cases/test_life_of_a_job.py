@@ -107,7 +107,6 @@ async def test_what_a_route_asks_of_its_batch_jobs_is_submitted() -> None:
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ({"size": 0}, "empty"),
         ({"block": False}, "not-a-block-blob"),
         ({"archived": True}, "archived"),
     ],
@@ -986,8 +985,8 @@ async def test_every_odd_end_and_turn_of_a_job_has_its_line(
     world = World(msgspec.structs.replace(HEART, max_attempts=2), DIGITS)
     await world.land("landing/digits/b/1.png")
     assert "reason=marker" in _line_of("waiting", caplog)
-    old = await world.land("landing/heart/empty.csv", size=0)
-    assert "reason=empty" in _line_of("rejected", caplog)
+    old = await world.land("landing/heart/page.csv", block=False)
+    assert "reason=not-a-block-blob" in _line_of("rejected", caplog)
     world.storage.put(old.path)
     await on_landing.land(world.services, msgspec.structs.replace(old, etag="older"))
     assert "reason=overwritten" in _line_of("superseded", caplog)

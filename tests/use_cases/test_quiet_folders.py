@@ -394,7 +394,7 @@ async def test_versions_that_wait_do_not_both_yield_to_each_other() -> None:
     del world.storage.blobs[path(2)]
     await world.finish()
     assert world.submitted[-1] == ["00001"]
-    assert [end for end, _ in world.publisher.ends] == ["superseded", "completed"]
+    assert [end for end, _ in world.publisher.ends] == ["superseded", "superseded", "completed"]
 
 
 async def test_versions_that_wait_while_a_file_goes_do_not_both_yield_to_each_other() -> None:

@@ -42,7 +42,7 @@ async def test_the_events_data_lie_beside_the_output_of_the_last_attempt(
 
 async def test_what_was_never_submitted_has_its_receipt_where_the_output_would_have_been() -> None:
     world = World(FILES)
-    await world.land(FILE, size=0)
+    await world.land(FILE, block=False)
     (event,) = world.publisher.events
     assert event["data"]["status"] == "rejected"
     path = f"scored/a-{event['id']}/predictions.csv.receipt.json"
@@ -69,7 +69,7 @@ async def test_the_receipt_of_an_output_folder_lies_beside_it() -> None:
 
 async def test_it_is_written_for_people_to_read() -> None:
     world = World(FILES)
-    await world.land(FILE, size=0)
+    await world.land(FILE, block=False)
     (content,) = world.storage.receipts.values()
     assert content.decode().splitlines()[:2] == [
         "{",
@@ -99,8 +99,8 @@ async def test_a_missing_role_is_told_and_does_not_hold_back_the_event(
     world = World(FILES)
     world.storage.leave_failure = Denied("403")
     with caplog.at_level(logging.WARNING, logger="landfall"):
-        await world.land(FILE, size=0)
-    assert world.publisher.ends == [("rejected", "empty")]
+        await world.land(FILE, block=False)
+    assert world.publisher.ends == [("rejected", "not-a-block-blob")]
     assert world.ledger.open == {}
     (line,) = caplog.messages
     (event,) = world.publisher.events
@@ -111,11 +111,11 @@ async def test_a_missing_role_is_told_and_does_not_hold_back_the_event(
 async def test_while_the_topic_refuses_the_receipt_is_there_and_stays() -> None:
     world = World(FILES)
     world.publisher.refuses = True
-    await world.land(FILE, size=0)
+    await world.land(FILE, block=False)
     (before,) = world.storage.receipts.items()
     world.publisher.refuses = False
     await world.tick()
-    assert world.publisher.ends == [("rejected", "empty")]
+    assert world.publisher.ends == [("rejected", "not-a-block-blob")]
     assert list(world.storage.receipts.items()) == [before]
 
 
@@ -124,7 +124,7 @@ async def test_only_where_it_is_asked_for_the_body_is_read_again(*, receipt: boo
     """Poll finds an end that is not announced, and the receipt's place is in the body."""
     world = World(msgspec.structs.replace(FILES, receipt=receipt))
     world.publisher.refuses = True
-    await world.land(FILE, size=0)
+    await world.land(FILE, block=False)
     world.publisher.refuses = False
     read: list[Any] = []
     job = world.ledger.job

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from scoring.errors import Unavailable
+from scoring.ports import Services
 from scoring.use_cases import on_landing, sweep
 from tests.factories import DIGITS, route
 from tests.fakes import START, World
@@ -298,7 +299,7 @@ async def test_a_disabled_route_and_one_without_its_datastore_lose_nothing() -> 
     await world.tick()
     assert scored(world) == []
     assert len(world.ledger.open) == 1
-    assert set(world.marks.sweeps) == {"heart"}
+    assert set(world.marks.sweeps) == {"heart", "lost"}
 
 
 async def test_two_sweeps_at_once_keep_the_mark_of_the_first() -> None:
@@ -331,6 +332,45 @@ async def test_a_first_sweep_that_fails_does_not_move_the_first_watermark() -> N
     await world.sweep(6 * MINUTE)
     world.storage.page = page  # type: ignore[method-assign]
     await world.sweep()
+    await world.sweep()
+    await world.tick()
+    assert scored(world) == [path_of(1)]
+
+
+async def test_where_the_first_sweep_began_is_noted_before_anything_can_fail() -> None:
+    """The host dies, or the workspace and the ledger's listing fail, before any route runs."""
+    world = World(HEART)
+    world.clock.pass_(HOUR)
+    world.storage.put(path_of(1))
+
+    async def away() -> Services:
+        raise Unavailable("the workspace is away")
+
+    with pytest.raises(Unavailable):
+        await sweep.sweep(world.services, away)
+    world.clock.pass_(HOUR)
+    await world.sweep()
+    await world.tick()
+    assert scored(world) == [path_of(1)]
+
+
+async def test_a_route_that_is_left_out_finds_what_landed_until_it_is_fixed() -> None:
+    world = World(HEART)
+    broken = msgspec.structs.replace(world.services, routes=[])
+    world.clock.pass_(HOUR)
+    await sweep.sweep(broken)
+    world.storage.put(path_of(1))
+    world.clock.pass_(3 * HOUR)
+    await world.sweep()
+    await world.tick()
+    assert scored(world) == [path_of(1)]
+
+
+async def test_the_since_of_a_route_that_was_broken_at_first_counts_once_it_can_be_read() -> None:
+    world = World(msgspec.structs.replace(HEART, since=START))
+    world.storage.put(path_of(1))
+    world.clock.pass_(HOUR)
+    await sweep.sweep(msgspec.structs.replace(world.services, routes=[]))
     await world.sweep()
     await world.tick()
     assert scored(world) == [path_of(1)]

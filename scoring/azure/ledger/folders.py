@@ -10,15 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, properties, read
+from scoring.azure.ledger.blobs import change, delete, listed, properties, put, read
 from scoring.errors import Unavailable
 from scoring.jobs.folders import Cooldown, Filling, FolderMark
 from scoring.jobs.job import Folder
@@ -37,15 +32,14 @@ class BlobFolders:
     async def touch(self, folder: Folder, known: FolderMark | None) -> FolderMark:
         """Create filling/, or change its metadata."""
         first_seen: FolderMark | None = None
-        with ledger_errors():
-            for _ in range(_TRIES):
-                stands = await self._touch(folder, known)
-                if stands is not None:
-                    return stands
-                known = await self._stands(folder.key)
-                if known and first_seen and known.version != first_seen.version:
-                    return known  # somebody else has just done it
-                first_seen = first_seen or known
+        for _ in range(_TRIES):
+            stands = await self._touch(folder, known)
+            if stands is not None:
+                return stands
+            known = await self._stands(folder.key)
+            if known and first_seen and known.version != first_seen.version:
+                return known  # somebody else has just done it
+            first_seen = first_seen or known
         raise Unavailable(f"the ledger: mark {folder.key} came and went {_TRIES} times")
 
     async def filling(self) -> Filling:
@@ -55,17 +49,16 @@ class BlobFolders:
 
     async def folder(self, key: str) -> Folder | None:
         """Read the body of filling/."""
-        body = await read(self._blob(key))
-        return None if body is None else msgspec.json.decode(body, type=Folder)
+        found = await read(self._blob(key))
+        return None if found is None else msgspec.json.decode(found[0], type=Folder)
 
     async def count_anew(self, mark: FolderMark, since: datetime) -> None:
         """Change the metadata of filling/."""
         stands: FolderMark | None = mark
-        with ledger_errors():
-            for _ in range(_TRIES):
-                if stands is None or await self._change(stands, since):
-                    return
-                stands = await self._stands(mark.key)
+        for _ in range(_TRIES):
+            if stands is None or await self._change(stands, since):
+                return
+            stands = await self._stands(mark.key)
 
     async def drop_mark(self, mark: FolderMark) -> None:
         """Delete filling/, unless a later landing touched it."""
@@ -86,16 +79,14 @@ class BlobFolders:
         """Create turns/, or change its metadata."""
         blob = self._container.get_blob_client(_TURNS + key)
         metadata = {"tag": tag}
-        with ledger_errors():
-            try:
-                if last is None:
-                    await blob.upload_blob(b"", overwrite=False, metadata=metadata)
-                else:
-                    await blob.set_blob_metadata(metadata, **only_if(last.version))
-            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-                stands = await self.cooldown(key)  # the client may have conflicted with itself
-                return stands is not None and stands.tag == tag
-        return True
+        if last is None:
+            written = await put(blob, b"", metadata)
+        else:
+            written = await change(blob, metadata, last.version)
+        if written is not None:
+            return True
+        stands = await self.cooldown(key)  # the client may have conflicted with itself
+        return stands is not None and stands.tag == tag
 
     async def _touch(self, folder: Folder, known: FolderMark | None) -> FolderMark | None:
         if known is None:
@@ -108,21 +99,13 @@ class BlobFolders:
     async def _create(self, folder: Folder) -> FolderMark | None:
         ready = folder.ready
         metadata = _metadata(ready.quiet, ready.at_most)
-        try:
-            answer = await self._blob(folder.key).upload_blob(
-                msgspec.json.encode(folder), overwrite=False, metadata=metadata
-            )
-        except (ResourceExistsError, ResourceModifiedError):
-            return None
-        return _mark(folder.key, metadata, answer["etag"], answer["last_modified"])
+        written = await put(self._blob(folder.key), msgspec.json.encode(folder), metadata)
+        return _mark(folder.key, metadata, written.version, written.changed) if written else None
 
     async def _change(self, mark: FolderMark, since: datetime | None = None) -> FolderMark | None:
         metadata = _metadata(mark.quiet, mark.at_most, since or mark.since)
-        try:
-            answer = await self._blob(mark.key).set_blob_metadata(metadata, **only_if(mark.version))
-        except (ResourceModifiedError, ResourceNotFoundError):
-            return None
-        return _mark(mark.key, metadata, answer["etag"], answer["last_modified"])
+        written = await change(self._blob(mark.key), metadata, mark.version)
+        return _mark(mark.key, metadata, written.version, written.changed) if written else None
 
     async def _stands(self, key: str) -> FolderMark | None:
         found = await properties(self._blob(key))

@@ -9,19 +9,15 @@ tells whose write current.
 """
 
 from collections.abc import AsyncIterator
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
 import msgspec
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
-from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, properties, read
+from scoring.azure.errors import translating_errors
+from scoring.azure.ledger.blobs import Written, change, delete, properties, put, read
+from scoring.azure.ledger.parts import listed_in_parts
 from scoring.errors import Unavailable
 from scoring.jobs.job import Job
 from scoring.jobs.landing import normal_etag
@@ -41,46 +37,48 @@ class BlobLedger:
         """Create open/."""
         blob = self._open(job.key)
         body, metadata = msgspec.json.encode(job), progress.metadata()
-        with ledger_errors():
-            for _ in range(_CLAIMS):
-                try:
-                    answer = await blob.upload_blob(body, overwrite=False, metadata=metadata)
-                    return _written(job.key, progress, answer)
-                except (ResourceExistsError, ResourceModifiedError):
-                    current = await self._current(job.key)
-                    if current is not None:
-                        return current
+        for _ in range(_CLAIMS):
+            written = await put(blob, body, metadata)
+            if written is not None:
+                return _as_written(job.key, progress, written)
+            current = await self._current(job.key)
+            if current is not None:
+                return current
         raise Unavailable(f"the ledger: entry {job.key} came and went {_CLAIMS} times")
 
     async def save(self, entry: OpenJob, progress: Progress) -> OpenJob | None:
         """Replace the metadata of open/."""
-        with ledger_errors():
-            try:
-                answer = await self._open(entry.key).set_blob_metadata(
-                    progress.metadata(), **only_if(entry.version)
-                )
-                return _written(entry.key, progress, answer)
-            except ResourceModifiedError:
-                return await self._current(entry.key)
-            except ResourceNotFoundError:
-                return None
+        written = await change(self._open(entry.key), progress.metadata(), entry.version)
+        if written is not None:
+            return _as_written(entry.key, progress, written)
+        return await self._current(entry.key)
 
     async def job(self, key: str) -> Job | None:
         """Read the body of open/."""
-        body = await read(self._open(key))
-        return None if body is None else msgspec.json.decode(body, type=Job)
+        found = await read(self._open(key))
+        return None if found is None else msgspec.json.decode(found[0], type=Job)
 
-    async def open_jobs(self) -> OpenJobs:
+    async def entry(self, key: str) -> OpenJob | None:
+        """Read the properties of open/."""
+        return await self._current(key)
+
+    async def open_jobs(self, *, start: str = "", within: timedelta | None = None) -> OpenJobs:
         """List open/."""
-        now, entries = await listed(self._container, _OPEN)
+        listing = await listed_in_parts(self._container, _OPEN, start=start, within=within)
         jobs: list[OpenJob] = []
         unreadable: list[str] = []
-        for found in entries:
+        for found in listing.blobs:
             try:
                 jobs.append(_listed(found))
             except msgspec.ValidationError:
                 unreadable.append(found.name.removeprefix(_OPEN))
-        return OpenJobs(now=now, jobs=jobs, unreadable=unreadable)
+        return OpenJobs(
+            now=listing.now,
+            jobs=jobs,
+            unreadable=unreadable,
+            missing_from=listing.missing_from,
+            whole=listing.whole,
+        )
 
     async def forget(self, entry: OpenJob) -> None:
         """Delete open/ if it is unchanged; a host that changed it finds done/."""
@@ -88,22 +86,18 @@ class BlobLedger:
 
     async def end(self, key: str) -> bytes | None:
         """Read done/."""
-        return await read(self._container.get_blob_client(_DONE + key))
+        found = await read(self._container.get_blob_client(_DONE + key))
+        return None if found is None else found[0]
 
     async def conclude(self, key: str, event: bytes) -> bytes:
         """Create done/; the first creator wins."""
-        with ledger_errors():
-            try:
-                await self._container.get_blob_client(_DONE + key).upload_blob(
-                    event, overwrite=False
-                )
-            except (ResourceExistsError, ResourceModifiedError):
-                return await self.end(key) or event
-        return event
+        if await put(self._container.get_blob_client(_DONE + key), event) is not None:
+            return event
+        return await self.end(key) or event
 
     async def ended(self) -> AsyncIterator[tuple[str, datetime]]:
         """Yield the keys of the jobs that have ended, and when; in no order that means anything."""
-        with ledger_errors():
+        with translating_errors("the ledger"):
             async for found in self._container.list_blobs(name_starts_with=_DONE):
                 yield found.name.removeprefix(_DONE), found.last_modified
 
@@ -115,13 +109,8 @@ class BlobLedger:
         return _listed(found) if found else None
 
 
-def _written(key: str, progress: Progress, answer: dict[str, Any]) -> OpenJob:
-    return OpenJob(
-        key=key,
-        progress=progress,
-        version=normal_etag(answer["etag"]),
-        changed=answer["last_modified"],
-    )
+def _as_written(key: str, progress: Progress, written: Written) -> OpenJob:
+    return OpenJob(key=key, progress=progress, version=written.version, changed=written.changed)
 
 
 def _listed(found: BlobProperties) -> OpenJob:

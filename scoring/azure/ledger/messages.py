@@ -4,18 +4,12 @@ quarantine/<digest>    body: a message as it arrived; metadata: why it is kept, 
 stuck/<digest>         the same, but for `announced`
 """
 
-import contextlib
 from urllib.parse import quote, unquote
 
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import ContainerClient
 
-from scoring.azure.ledger.blobs import delete, ledger_errors, listed, only_if, properties, read
+from scoring.azure.ledger.blobs import change, delete, listed, properties, put, read
 from scoring.errors import Unavailable
 from scoring.events.dead_letters import DeadLetter, DeadLetterKind
 from scoring.jobs.landing import normal_etag
@@ -36,14 +30,12 @@ class BlobMessages:
         """Create quarantine/ or stuck/."""
         blob = self._container.get_blob_client(f"{kind}/{digest}")
         metadata = {"reason": quote(reason, safe=_READABLE)}
-        with ledger_errors():
-            for _ in range(_TRIES):
-                with contextlib.suppress(ResourceExistsError, ResourceModifiedError):
-                    await blob.upload_blob(message, overwrite=False, metadata=metadata)
-                # Read back in any case: an answer to a creation does not tell its time.
-                stands = await properties(blob)
-                if stands is not None:
-                    return _kept(stands)
+        for _ in range(_TRIES):
+            await put(blob, message, metadata)
+            # Read back in any case: an answer to a creation does not tell its time.
+            current = await properties(blob)
+            if current is not None:
+                return _kept(current)
         raise Unavailable(f"the ledger: entry {kind}/{digest} came and went {_TRIES} times")
 
     async def kept(self, kind: DeadLetterKind) -> list[DeadLetter]:
@@ -53,14 +45,13 @@ class BlobMessages:
 
     async def message(self, kept: DeadLetter) -> bytes | None:
         """Read the body of quarantine/ or stuck/."""
-        return await read(self._container.get_blob_client(kept.entry))
+        found = await read(self._container.get_blob_client(kept.entry))
+        return None if found is None else found[0]
 
     async def mark_announced(self, kept: DeadLetter) -> None:
         """Change the metadata of quarantine/."""
         metadata = {"reason": quote(kept.reason, safe=_READABLE), "announced": "yes"}
-        blob = self._container.get_blob_client(kept.entry)
-        with ledger_errors(), contextlib.suppress(ResourceModifiedError, ResourceNotFoundError):
-            await blob.set_blob_metadata(metadata, **only_if(kept.version))
+        await change(self._container.get_blob_client(kept.entry), metadata, kept.version)
 
     async def drop(self, kept: DeadLetter) -> None:
         """Delete stuck/."""

@@ -18,12 +18,10 @@ import msgspec
 from azure.storage.blob.aio import ContainerClient
 
 from local import storage as storage_part
-from local.credential import StaticCredential
 from local.names import APP_ACCOUNT
 from local.run_folder import RunFolder
 from local.storage import Storage
 from scoring.azure.http import AuthorizedHttp
-from scoring.azure.identity import Identity
 from scoring.azure.ledger.folders import BlobFolders
 from scoring.azure.ledger.jobs import BlobLedger
 from scoring.azure.ledger.marks import BlobMarks
@@ -34,6 +32,7 @@ from scoring.events.dead_letters import DeadLetterKind
 from scoring.jobs.job import Folder, Job, attempt_tag
 from scoring.jobs.outcome import Outcome
 from scoring.jobs.progress import Progress
+from tests.azure.access import access
 from tests.azure.ledger.records import MARKED, MINUTE, POLL_MARK, QUIET, SWEEP_MARK, ends, entries
 from tests.factories import NOW, place
 from tests.pages import ROOT
@@ -129,7 +128,8 @@ def _poll_mark() -> Case:
 
 def _sweep_mark(name: str) -> Case:
     async def read(container: ContainerClient) -> object:
-        return msgspec.structs.replace(await BlobMarks(container).sweep_mark(name), version=None)
+        mark, _ = await BlobMarks(container).sweep_mark(name)
+        return msgspec.structs.replace(mark, version=None)
 
     return Case(lambda blobs: BlobMarks(blobs).leave_sweep_mark(name, SWEEP_MARK), read, SWEEP_MARK)
 
@@ -161,10 +161,9 @@ def _last_answers() -> Case:
 
 
 def _workspace(container: ContainerClient, arm: httpx.MockTransport) -> AzureWorkspace:
-    identity = Identity(lambda: StaticCredential("t"))
     client = httpx.AsyncClient(transport=arm)
     return AzureWorkspace(
-        AuthorizedHttp(client, identity, "scope", ("management.azure.com",)),
+        AuthorizedHttp(client, access(hosts=["management.azure.com"])),
         "https://management.azure.com/workspaces/w",
         BlobMarks(container),
         account_url=lambda account, suffix: f"https://{account}.blob.{suffix}",
@@ -245,6 +244,12 @@ async def written(container: ContainerClient) -> dict[str, Document]:
     return found
 
 
+def newest() -> dict[str, Document]:
+    """Return what is written today: a release's folder has what it writes otherwise than before."""
+    releases = sorted(PAYLOADS.glob("ledger-*"))
+    return {title: one for release in releases for title, one in kept(release).items()}
+
+
 async def put(container: ContainerClient, document: Document) -> None:
     """Put a document where it was."""
     await container.upload_blob(document.name, document.body, metadata=document.metadata)
@@ -256,12 +261,15 @@ async def _written_anywhere(run: RunFolder) -> dict[str, Document]:
 
 
 def main(version: str) -> None:
-    """Keep what the code writes today."""
+    """Keep what the code writes today, where that is new."""
     folder = PAYLOADS / f"ledger-{version}"
     folder.mkdir()
     with tempfile.TemporaryDirectory(prefix="landfall-") as run:
         documents = asyncio.run(_written_anywhere(RunFolder(Path(run))))
+    before = newest()
     for title, document in documents.items():
+        if before.get(title) == document:
+            continue
         text = msgspec.json.format(msgspec.json.encode(document))
         (folder / f"{title}.json").write_bytes(text + b"\n")
 

@@ -92,10 +92,12 @@ def entries() -> dict[str, tuple[Job, Progress]]:
         "size": 11,
         "correlation": '{"landfall_order": "47\\u00fc"}',
     }
+    looks: dict[str, Any] = {"look_failed": NOW, "look_refused": NOW + MINUTE}
     cancel: dict[str, Any] = {"running": NOW, "cancel_asked": NOW, "cancel_code": BY_OPERATOR}
     lost = _submitted(_file("lost"), State.UNKNOWN).next_attempt(lost=True).next_attempt(lost=True)
     return jobs | {
         "refused": (job := _file("refused"), _first(job).to(State.PENDING, **refusals)),
+        "refused-look": (job := _file("look"), _first(job).to(State.PENDING, **looks)),
         "submitted-quiet": (job := _quiet(late=False), _submitted(job, **files)),
         "running": (job := _file("running"), _submitted(job, running=NOW + MINUTE, **seen)),
         "canceled": (job := _file("canceled"), _submitted(job, **cancel)),

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -12,13 +11,13 @@ from scoring.azure.ledger.marks import BlobMarks
 from scoring.jobs.marks import SweepMark
 from scoring.ports import Marks
 from tests.azure.containers import container
-from tests.fakes import FakeMarks
+from tests.fakes import Clock, FakeMarks
 
 
 @pytest.fixture(params=["model", "azurite"])
 async def marks(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterator[Marks]:
     if request.param == "model":
-        yield FakeMarks()
+        yield FakeMarks(Clock())
         return
     async with container(storage) as blobs:
         yield BlobMarks(blobs)
@@ -33,14 +32,13 @@ async def test_of_two_polls_the_first_leaves_its_mark(marks: Marks) -> None:
 
 async def test_of_two_sweeps_of_a_route_the_first_leaves_its_mark(marks: Marks) -> None:
     route = f"r{uuid.uuid4().hex}"
-    before = await marks.sweep_mark(route)
+    before, now = await marks.sweep_mark(route)
     assert before == SweepMark()
-    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
     first = msgspec.structs.replace(before, watermark=now, oldest_left=now, place="there")
     await marks.leave_sweep_mark(route, first)
     await marks.leave_sweep_mark(route, msgspec.structs.replace(first, place="second"))
-    current = await marks.sweep_mark(route)
+    current, _ = await marks.sweep_mark(route)
     assert msgspec.structs.replace(current, version=None) == first
     await marks.leave_sweep_mark(route, msgspec.structs.replace(current, place=""))
-    assert (await marks.sweep_mark(route)).place == ""
-    assert await marks.sweep_mark("another") == SweepMark()
+    assert (await marks.sweep_mark(route))[0].place == ""
+    assert (await marks.sweep_mark("another"))[0] == SweepMark()

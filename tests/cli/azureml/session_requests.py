@@ -39,5 +39,6 @@ class Recording:
 def record(session: Session) -> Recording:
     """Begin to note what a session asks."""
     recording = Recording()
-    session.clients._http.event_hooks = {"request": [recording], "response": []}
+    for http in (session.clients.arm, session.clients.ml):
+        http._client.event_hooks = {"request": [recording], "response": []}
     return recording

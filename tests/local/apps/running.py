@@ -1,4 +1,4 @@
-"""Hosts over the apps of this folder, their queue, and what they ask of the storage."""
+"""Hosts with the apps of this folder, their queues, and their requests to the storage."""
 
 import contextlib
 import uuid
@@ -23,7 +23,7 @@ TIMERS = Path(__file__).parent / "timers"
 
 @contextlib.asynccontextmanager
 async def new_queue(storage: Storage, name: str = "") -> AsyncIterator[QueueClient]:
-    """A queue of the app's account that nobody else uses."""
+    """A new queue in the app's account."""
     connection = storage.connection_string(APP_ACCOUNT)
     name = name or f"sample-{uuid.uuid4().hex}"
     async with QueueClient.from_connection_string(connection, name) as queue:
@@ -32,12 +32,12 @@ async def new_queue(storage: Storage, name: str = "") -> AsyncIterator[QueueClie
 
 
 def client(storage: Storage, name: str) -> QueueClient:
-    """A client of a queue that may not be there."""
+    """A client of a queue that may not exist."""
     return QueueClient.from_connection_string(storage.connection_string(APP_ACCOUNT), name)
 
 
 def settings_for(queue: QueueClient, storage: Storage, **more: str) -> dict[str, str]:
-    """What the sample app needs, with the storage's key."""
+    """The settings of the sample app, with the storage's key."""
     name = queue.queue_name
     connection = {"AzureWebJobsStorage": storage.connection_string(APP_ACCOUNT)}
     return connection | {"QUEUE": name, "POISON": f"{name}-unwatched"} | more
@@ -47,38 +47,38 @@ def settings_for(queue: QueueClient, storage: Storage, **more: str) -> dict[str,
 async def running(
     app: Path, folder: Path, settings: Mapping[str, str] | None = None, *, pace: float = 1.0
 ) -> AsyncIterator[Host]:
-    """A host over an app; hosts of one folder share its timers."""
+    """A host with an app; hosts of the same folder share its timers."""
     pacing = {PACE: str(pace)}
     async with host_part.start(RunFolder(folder), app, pacing | dict(settings or {})) as host:
         yield host
 
 
-class Seen(Fault, kw_only=True):
-    """No fault at all: it lets requests pass, and writes them down."""
+class Recorder(Fault, kw_only=True):
+    """A fault that never applies, but records the requests below its path."""
 
     requests: list[tuple[str, str]] = msgspec.field(default_factory=list)
 
-    def takes(self, request: web.Request) -> bool:
-        """Write a request down."""
-        if request.path_qs.startswith(self.path):
-            self.requests.append((request.method, request.path_qs.removeprefix(self.path)))
+    def matches(self, subject: web.Request) -> bool:
+        """Record a request."""
+        if subject.path_qs.startswith(self.path):
+            self.requests.append((subject.method, subject.path_qs.removeprefix(self.path)))
         return False
 
 
 @contextlib.contextmanager
 def requests_to(storage: Storage, queue: str) -> Iterator[list[tuple[str, str]]]:
-    """Methods and paths of what is asked of a queue, and of those whose names begin as its."""
-    seen = Seen(kind="delay", path=f"/{APP_ACCOUNT}/{queue}")
-    storage.queue_faults.pending.insert(0, seen)
+    """Methods and paths of the requests to a queue, and to those whose names begin with its name."""
+    recorder = Recorder(kind="delay", path=f"/{APP_ACCOUNT}/{queue}")
+    storage.queue_faults.pending.insert(0, recorder)
     try:
-        yield seen.requests
+        yield recorder.requests
     finally:
-        storage.queue_faults.pending.remove(seen)
+        storage.queue_faults.pending.remove(recorder)
 
 
 @contextlib.contextmanager
 def expected(storage: Storage, method: str, path: str) -> Iterator[Fault]:
-    """Something that `until_met` can wait for: a request to the queues that goes through."""
+    """A fault without an effect, so that `until_met` can wait for a request to the queues."""
     fault = storage.queue_faults.add(Fault(kind="delay", method=method, path=path, times=-1))
     try:
         yield fault

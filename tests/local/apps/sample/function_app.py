@@ -1,4 +1,4 @@
-"""An app for the tests of the host: does with a message what the message says."""
+"""An app for the tests of the host: its functions do what their message says."""
 
 import asyncio
 import json
@@ -7,20 +7,20 @@ import logging
 import azure.functions as func
 
 log = logging.getLogger("sample")
-log.warning("said at import")
+log.warning("logged at import")
 
 app = func.FunctionApp()
-gate = asyncio.Semaphore(0)  # what waits goes on one by one, as `release` lets it
+gate = asyncio.Semaphore(0)  # waiting runs pass it one by one, as `release` opens it
 outliving: set[asyncio.Task[None]] = set()
 
 
 class Leak(BaseException):
-    """No Exception: it must not leave a function."""
+    """A BaseException that a function must not raise."""
 
 
 @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
 async def work(message: func.QueueMessage) -> None:
-    """Log what came, then do what its first word says."""
+    """Log the message, then do what its first word says."""
     text = message.get_body().decode()
     log.info("got %s %s", text[:20], json.dumps(_known(message)))
     match text.partition(" ")[0]:
@@ -49,22 +49,22 @@ async def on_poison(message: func.QueueMessage) -> None:
     arg_name="message", queue_name="%QUEUE%-release", connection="AzureWebJobsStorage"
 )
 async def release(message: func.QueueMessage) -> None:
-    """Let so many runs go on."""
+    """Let as many runs continue as the message says."""
     for _ in range(int(message.get_body())):
         gate.release()
 
 
 @app.queue_trigger(arg_name="message", queue_name="%QUEUE%-talk", connection="AzureWebJobsStorage")
 async def talk(message: func.QueueMessage) -> None:
-    """Log what the message asks for."""
+    """Log what the message says."""
     match message.get_body().decode():
         case "levels":
             log.setLevel(logging.DEBUG)
-            log.debug("said debug")
-            log.info("said info", extra={"field": "extra"})
-            log.warning("said warning")
-            log.error("said error")
-            log.critical("said critical")
+            log.debug("level debug")
+            log.info("level info", extra={"field": "extra"})
+            log.warning("level warning")
+            log.error("level error")
+            log.critical("level critical")
         case "traceback":
             try:
                 dict[str, str]()["lost"]
@@ -77,7 +77,7 @@ async def talk(message: func.QueueMessage) -> None:
         case "line ends":
             log.info("one\rtwo\nthree\r\nfour")
         case "inside":
-            await asyncio.create_task(_say("from a task inside"))
+            await asyncio.create_task(_log("from a task inside"))
         case "outside":
             await asyncio.to_thread(log.info, "from a thread")
             outliving.add(asyncio.create_task(_outlive()))
@@ -89,14 +89,14 @@ def talk_in_a_thread(message: func.QueueMessage) -> None:
     log.info("not async: %s", message.get_body().decode())
 
 
-async def _say(text: str) -> None:
+async def _log(text: str) -> None:
     log.info(text)
 
 
 async def _outlive() -> None:
     await gate.acquire()
     log.info("from a task that outlived its run")
-    print("the task has spoken")  # noqa: T201
+    print("the task has logged")  # noqa: T201
 
 
 def _known(message: func.QueueMessage) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""An app for the tests of the host: timers."""
+"""An app for the tests of the host, with timers."""
 
 import asyncio
 import json
@@ -14,15 +14,15 @@ EACH_SECOND = "* * * * * *"
 NEW_YEAR = "0 0 0 1 1 *"
 
 
-def _told(timer: func.TimerRequest) -> str:
-    told = (timer.past_due, timer.schedule_status, timer.schedule)  # type: ignore[attr-defined]
-    return json.dumps(told)
+def _data(timer: func.TimerRequest) -> str:
+    data = (timer.past_due, timer.schedule_status, timer.schedule)  # type: ignore[attr-defined]
+    return json.dumps(data)
 
 
 @app.timer_trigger(arg_name="timer", schedule=EACH_SECOND)
 async def beat(timer: func.TimerRequest) -> None:
-    """Say what the timer says."""
-    log.info("beat %s", _told(timer))
+    """Log the data of the timer."""
+    log.info("beat %s", _data(timer))
 
 
 @app.timer_trigger(arg_name="timer", schedule=EACH_SECOND)
@@ -34,7 +34,7 @@ async def fails(timer: func.TimerRequest) -> None:
 @app.timer_trigger(arg_name="timer", schedule=EACH_SECOND)
 async def slow(timer: func.TimerRequest) -> None:
     """Last until `release` is run by hand."""
-    log.info("slow begins %s", _told(timer))
+    log.info("slow begins %s", _data(timer))
     await gate.acquire()
     log.info("slow ends")
 
@@ -48,8 +48,8 @@ async def release(timer: func.TimerRequest) -> None:
 
 @app.timer_trigger(arg_name="timer", schedule=NEW_YEAR)
 async def yearly(timer: func.TimerRequest) -> None:
-    """Say what the timer says."""
-    log.info("yearly %s", _told(timer))
+    """Log the data of the timer."""
+    log.info("yearly %s", _data(timer))
 
 
 @app.timer_trigger(arg_name="timer", schedule="99 * * * * *")

@@ -1,4 +1,4 @@
-"""What the checks have found out for those after them."""
+"""What the checks have found so far, for the checks after them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from azure.storage.blob.aio import BlobServiceClient
 
-from scoring.azure.clients import Clients
+from scoring.azure.clients import EVENT_GRID_SCOPE, STORAGE_SCOPE, Clients
 from scoring.azure.http import AuthorizedHttp
 from scoring.cli.arm import Arm
 from scoring.cli.landfall.doctor.checks.findings import NotChecked
@@ -15,11 +15,8 @@ from scoring.jobs.job import ContainerRef
 from scoring.routes.route import Route
 from scoring.settings import AzureSettings, Connection, Settings
 
-STORAGE_SCOPE = "https://storage.azure.com/.default"  # in every cloud
-EVENT_GRID_SCOPE = "https://eventgrid.azure.net/.default"  # as its client asks
-
-# A person waits: what is not there at once is told.
 AT_ONCE: dict[str, Any] = {"retry_total": 0}
+"""For the storage SDK: no retries, because the user is waiting."""
 
 T = TypeVar("T")
 
@@ -28,25 +25,22 @@ T = TypeVar("T")
 class Facts:
     """Where to look, and what is known so far.
 
-    A method that returns something raises `NotChecked` if the check failed that should have
-    found it.
+    A method raises `NotChecked` if the check that should have found its result has failed.
     """
 
     environment: Mapping[str, str]
     routes_file: Path
     host_file: Path
-    write: bool  # also where only batch jobs write
+    write: bool  # whether to write below output paths
 
     azure: AzureSettings | None = None
     settings: Settings | None = None
     made: Clients | None = None
-    tokens: set[str] = field(default_factory=set)  # scopes for which there is one
-    routes: list[Route] = field(default_factory=list)  # the good ones
+    tokens: set[str] = field(default_factory=set)  # scopes that the identity has a token for
+    routes: list[Route] = field(default_factory=list)  # those without mistakes
     registered: dict[str, dict[str, Any]] | None = None  # datastores
     places: dict[str, ContainerRef] = field(default_factory=dict)
-    endpoints: dict[str, dict[str, Any]] = field(
-        default_factory=dict
-    )  # properties of those that are there
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)  # their properties, by name
 
     async def close(self) -> None:
         """Close the connections."""
@@ -65,17 +59,29 @@ class Facts:
         """Return all settings."""
         return _known(self.settings, "settings are wrong")
 
-    def http(self, scope: str) -> AuthorizedHttp:
-        """Return what sends requests with a token."""
-        clients = self.clients()
-        self._has_token(scope)
-        return clients.authorized(scope)
-
     def arm(self) -> Arm:
         """Return the way to the workspace's resources."""
-        settings = self.workspace_settings()
-        http = self.http(settings.arm_scope)
-        return Arm(http, settings.arm_url, settings.workspace_id)
+        settings, clients = self.workspace_settings(), self.clients()
+        self._has_token(settings.arm_scope)
+        return Arm(clients.arm, settings.arm_url, settings.workspace_id)
+
+    def ml(self) -> AuthorizedHttp:
+        """Return the way to batch endpoints."""
+        clients = self.clients()
+        self._has_token(self.workspace_settings().ml_scope)
+        return clients.ml
+
+    def topic(self) -> AuthorizedHttp:
+        """Return the way to the topic."""
+        clients = self.clients()
+        self._has_token(EVENT_GRID_SCOPE)
+        return clients.topic
+
+    def queues(self, address: str) -> AuthorizedHttp:
+        """Return the way to the app's own queues."""
+        clients = self.clients()
+        self._has_token(STORAGE_SCOPE)
+        return clients.queues(address)
 
     def blob_service(self, connection: Connection) -> BlobServiceClient:
         """Return a client for the blobs of an account."""
