@@ -8,11 +8,10 @@ import msgspec
 from aiohttp import web
 
 from local.azureml.answers import refused
+from scoring.field_errors import field_error
 
 _TRAILING_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
-_WHERE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
-_FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`")
-_CODES = {"contains unknown": "UnknownProperty", "missing required": "MissingProperty"}
+_CODES = {"unknown": "UnknownProperty", "missing": "MissingProperty", "invalid": "InvalidValue"}
 _READ_ONLY = ("id", "name", "type", "systemData")
 
 T = TypeVar("T")
@@ -93,11 +92,8 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _mistake(error: msgspec.ValidationError) -> Mistake:
-    told = _WHERE.fullmatch(str(error))
-    assert told is not None
-    message, where = told["message"], told["where"] or ""
-    field = _FIELD.fullmatch(message)
-    if field:
-        target = f"{where}.{field['name']}".removeprefix(".")
-        return Mistake(_CODES[field["what"]], f"{message} at {target}", target)
-    return Mistake("InvalidValue", f"{where}: {message}".removeprefix(": "), where)
+    wrong = field_error(error)
+    message = f"{wrong.field}: {wrong.message}".removeprefix(": ")
+    if wrong.kind != "invalid":
+        message = f"{wrong.message} at {wrong.field}"
+    return Mistake(_CODES[wrong.kind], message, wrong.field)

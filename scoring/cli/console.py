@@ -1,4 +1,4 @@
-"""Where a command speaks: to people, or as one JSON document to programs."""
+"""What a command prints: text for people, or one JSON document for programs."""
 
 import contextlib
 import logging
@@ -26,20 +26,20 @@ _PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False
 
 
 class Bar(Protocol):
-    """Shows how far something is."""
+    """Shows the progress of something."""
 
     def advance(self, steps: int) -> None:
-        """Go so many steps, or bytes, on."""
+        """Advance by so many steps, or bytes."""
 
-    def say(self, text: str) -> None:
+    def describe(self, text: str) -> None:
         """Replace the text beside the bar."""
 
 
 class Console:
-    """The result goes to standard output, all else to standard error.
+    """Prints the result to standard output, everything else to standard error.
 
-    With `as_json` a command prints one JSON object and nothing else: its result, or `error`;
-    warnings and log lines are in it. People get what `show` and `note` are given.
+    With `as_json` a command prints one JSON object and nothing else: its result or `error`, with
+    warnings and log lines. Without it, what `show` and `note` are given.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Console:
 
     @property
     def as_json(self) -> bool:
-        """Whether a program reads what is printed."""
+        """Whether to print JSON, for programs."""
         return self._err.quiet
 
     @as_json.setter
@@ -61,33 +61,33 @@ class Console:
         self._err.quiet = value
 
     def note(self, text: str) -> None:
-        """Tell people how it goes."""
+        """Print a line about progress."""
         self._err.print(redacted(text))
 
     def warn(self, text: str) -> None:
-        """Tell of something that the caller may not have meant."""
+        """Print a warning: something may not be what the user wants."""
         self._warnings.append(text)
         self._err.print(redacted(f"warning: {text}"), style="yellow")
 
     def show(self, *renderables: Any) -> None:
-        """Show a part of the result to people: text, or a table of rich's."""
+        """Print a part of the result for people: text, or one of rich's tables."""
         if self.as_json:
             return
         for renderable in renderables:
             with self._out.capture() as shown:
                 self._out.print(renderable)
             lines = redacted(shown.get()).split("\n")
-            # rich fills the columns of a table, the last one too
+            # rich pads all columns of a table, also the last one
             self._out.file.write("\n".join(line.rstrip() for line in lines))
         self._out.file.flush()
 
     def result(self, **document: Any) -> None:
-        """Give programs the result; to be called once, at the end."""
+        """Print the result for programs. Called once, at the end."""
         if self.as_json:
             self._print_json(document)
 
     def fail(self, failure: Failure) -> Exit:
-        """Say how a command failed; return its exit code."""
+        """Print why a command failed; return its exit code."""
         message = redacted(str(failure))
         self._err.print(f"error: {message}", style="red")
         if self.as_json:
@@ -97,26 +97,26 @@ class Console:
         return failure.exit_code
 
     def broke(self, bug: Exception) -> None:
-        """Say to programs that a command ended in a way that nobody foresaw."""
+        """Report an unexpected exception to programs."""
         if self.as_json:
             self._print_json({"error": {"kind": "bug", "message": f"{type(bug).__name__}: {bug}"}})
 
     def confirm(self, question: str) -> None:
-        """Ask, and go on only if the answer is yes.
+        """Ask the user a question, and return if the answer is yes.
 
         Raises:
-            UsageError: it is no, or nobody is there to answer.
+            UsageError: the answer is no, or there is no terminal to ask at.
         """
         if self.as_json or not self._err.is_terminal:
-            raise UsageError(f"{question} Say --yes to go on.")
+            raise UsageError(f"{question} Use --yes to confirm.")
         if not Confirm.ask(question, console=self._err):
             raise UsageError("nothing was changed")
 
     @contextlib.contextmanager
     def bar(self, text: str, total: int | None = None, *, bytes_: bool = False) -> Iterator[Bar]:
-        """Show a bar while something takes its time; without a total, that it goes on.
+        """Show a progress bar; a spinner if there is no total.
 
-        Where no person looks, what is said beside it becomes lines.
+        Without a terminal, each new text is printed as a line.
         """
         if not self._err.is_terminal:
             yield _NoBar(self)
@@ -133,7 +133,7 @@ class Console:
 
     @contextlib.contextmanager
     def logging(self) -> Iterator[None]:
-        """Show the product's log lines."""
+        """Print the product's log lines."""
         handler = _Lines(self)
         logger.addHandler(handler)
         level, propagate = logger.level, logger.propagate
@@ -147,23 +147,23 @@ class Console:
             logger.propagate = propagate
 
     def log(self, line: str) -> None:
-        """Show a line of the product's log."""
+        """Print a line of the product's log."""
         self._log.append(line)
         self._err.print(line, style="dim")
 
     def _print_json(self, document: dict[str, Any]) -> None:
-        """Print the one document; what fails once it is out, the exit code alone can tell."""
+        """Print the one document. A failure after that shows in the exit code only."""
         if self._has_printed:
             return
         self._has_printed = True
-        said = {"warnings": self._warnings, "log": self._log}
-        document |= {name: lines for name, lines in said.items() if lines}
+        beside = {"warnings": self._warnings, "log": self._log}
+        document |= {name: lines for name, lines in beside.items() if lines}
         plain = msgspec.json.encode(_safe(msgspec.to_builtins(document, enc_hook=str)))
         print(msgspec.json.format(plain, indent=2).decode())  # noqa: T201
 
 
 def _safe(plain: Any) -> Any:
-    """Return a document without the secrets that a service's words in it may quote."""
+    """Return a document without secrets, which a service's messages in it may quote."""
     if isinstance(plain, str):
         return redacted(plain)
     if isinstance(plain, dict):
@@ -179,22 +179,22 @@ class _Bar:
     def advance(self, steps: int) -> None:
         self._progress.advance(self._task, steps)
 
-    def say(self, text: str) -> None:
+    def describe(self, text: str) -> None:
         self._progress.update(self._task, description=text)
 
 
 class _NoBar:
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said = ""
+        self._last = ""
 
     def advance(self, steps: int) -> None:
         pass
 
-    def say(self, text: str) -> None:
-        if text != self._said:
+    def describe(self, text: str) -> None:
+        if text != self._last:
             self._console.note(text)
-        self._said = text
+        self._last = text
 
 
 class _Lines(logging.Handler):

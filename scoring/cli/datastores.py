@@ -1,4 +1,4 @@
-"""The datastores of the workspace, as ARM shows them."""
+"""The datastores of the workspace, as ARM lists them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,21 +20,21 @@ class Datastore:
 
 
 async def registered(arm: Arm) -> dict[str, dict[str, Any]]:
-    """Return the datastores of any kind, by name."""
-    return {one["name"]: one async for one in arm.listed("datastores")}
+    """Return the datastores of every kind, by name."""
+    return {found["name"]: found async for found in arm.listed("datastores")}
 
 
 def places_of(datastores: dict[str, dict[str, Any]], clients: Clients) -> dict[str, ContainerRef]:
-    """Return where those in blob storage are."""
+    """Return the containers of those that are in blob storage."""
     found = {name: place_in(one, clients.account_url) for name, one in datastores.items()}
     return {name: place for name, place in found.items() if place is not None}
 
 
 async def place_of(arm: Arm, name: str, clients: Clients) -> ContainerRef:
-    """Ask where a datastore is.
+    """Return the container of a datastore.
 
     Raises:
-        Refused: there is none of that name in blob storage.
+        Refused: the workspace has no datastore of this name in blob storage.
     """
     found = await arm.get(f"datastores/{quote(name, safe='')}")
     place = place_in(found or {}, clients.account_url)
@@ -44,10 +44,10 @@ async def place_of(arm: Arm, name: str, clients: Clients) -> ContainerRef:
 
 
 async def default_datastore(arm: Arm) -> Datastore:
-    """Ask which datastore is the workspace's default, and where Azure ML sees it.
+    """Return the workspace's default datastore, at the address that Azure ML has for it.
 
     Raises:
-        Refused: none is, or it is not in blob storage.
+        Refused: there is none, or it is not in blob storage.
     """
     async for found in arm.listed("datastores", isDefault="true"):
         place = place_in(found, lambda account, suffix: f"https://{account}.blob.{suffix}")

@@ -1,4 +1,4 @@
-"""How a command may fail, and with which exit code."""
+"""How a command can fail, and its exit code."""
 
 from enum import IntEnum
 from typing import Any
@@ -7,22 +7,22 @@ from scoring.errors import LandfallError, Unavailable
 
 
 class Exit(IntEnum):
-    """What the exit code of a command says."""
+    """The exit codes of the commands."""
 
     DONE = 0
     USAGE = 2
-    """The command, or a file that it was given, cannot be used; nothing was changed."""
+    """The command line, or a file that it names, is wrong. Nothing was changed."""
     REFUSED = 3
-    """A service, or the state of things, does not allow it."""
+    """A service refused, or a resource is not in a state that allows it."""
     JOB_FAILED = 4
-    """The batch job has not completed."""
+    """The batch job ended without completing."""
     UNAVAILABLE = 5
-    """A service did not answer, or not usably. Trying again later may help."""
+    """A service gave no usable answer. Trying again later may help."""
     INTERRUPTED = 130
 
 
 class Failure(Exception):
-    """A command's end that is not what was asked for; the message is one clear sentence."""
+    """A command did not do what it was asked for. The message says why, and what to do."""
 
     exit_code = Exit.REFUSED
 
@@ -32,38 +32,38 @@ class Failure(Exception):
 
 
 class UsageError(Failure):
-    """The command line, or a file that it names, cannot be used."""
+    """The command line, or a file that it names, is wrong."""
 
     exit_code = Exit.USAGE
 
 
 class Refused(Failure):
-    """A service refused, or the state of things does not allow it."""
+    """A service refused, or a resource is not in a state that allows it."""
 
 
 class Interrupted(Failure):
-    """Ctrl-C. What is half done is found by the next run, unless the message says otherwise."""
+    """Ctrl-C. The next run continues where this one stopped, unless the message says otherwise."""
 
     exit_code = Exit.INTERRUPTED
 
     def __init__(
         self,
-        message: str = "interrupted; the same command goes on where this one stopped",
+        message: str = "interrupted; run the same command again to continue",
         **details: Any,
     ) -> None:
         super().__init__(message, **details)
 
 
 class JobFailed(Failure):
-    """A batch job that was waited for has not completed."""
+    """A batch job ended without completing."""
 
     exit_code = Exit.JOB_FAILED
 
 
 def as_failure(error: LandfallError) -> Failure:
-    """Return an error of the product as a command's end."""
+    """Return an error of the product as the failure of a command."""
     if "DefaultAzureCredential failed" in str(error):
-        return Failure(f"nobody is signed in here: `az login` signs you in ({error})")
+        return Failure(f"you are not signed in: run `az login` ({error})")
     failure = Failure(str(error))
     if isinstance(error, Unavailable):
         failure.exit_code = Exit.UNAVAILABLE

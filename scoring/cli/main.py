@@ -1,4 +1,4 @@
-"""The list of the commands, and how each run of one ends."""
+"""The commands, and how a run of one ends."""
 
 import asyncio
 import contextlib
@@ -8,17 +8,17 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from scoring.cli.azureml.batch_jobs.invoke import invoke
-from scoring.cli.azureml.batch_jobs.job import job
-from scoring.cli.azureml.deploying import data
-from scoring.cli.azureml.deploying.delete import delete
-from scoring.cli.azureml.deploying.deploy import deploy
+from scoring.cli.azureml import data
+from scoring.cli.azureml.delete import delete
+from scoring.cli.azureml.deploy.command import deploy
+from scoring.cli.azureml.invoke.command import invoke
+from scoring.cli.azureml.job.commands import job
 from scoring.cli.azureml.walk import walk
 from scoring.cli.console import Console
 from scoring.cli.failures import Exit, Failure, Interrupted, UsageError, as_failure
 from scoring.cli.landfall.doctor.command import doctor
 from scoring.cli.landfall.ledger import commands as ledger
-from scoring.cli.landfall.route.route import route
+from scoring.cli.landfall.route.command import route
 from scoring.cli.session import (
     DEFAULTS,
     AppSettings,
@@ -26,8 +26,8 @@ from scoring.cli.session import (
     Session,
     WorkspaceOptions,
     environment,
-    opened,
-    opened_ledger,
+    open_ledger_session,
+    open_session,
 )
 from scoring.errors import LandfallError
 from scoring.version import VERSION
@@ -37,7 +37,7 @@ app = App(
     help="Deploy models to batch endpoints, score by hand, and look after Landfall's jobs.",
     version=VERSION,
     version_flags=[],  # what commands have; `--version` of `data create` is the asset's
-    default_parameter=Parameter(negative=()),  # no --no-…: all flags are off unless they are said
+    default_parameter=Parameter(negative=()),  # no --no-…: flags are off unless they are given
 )
 app.command(deploy)
 app.command(walk)
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:
-    """Tell whether a command line that cannot be understood asks for JSON."""
+    """Return whether a command line that cannot be parsed asks for JSON."""
     in_one = {f"{option}{between}json" for option in ("--output", "-o") for between in ("=", "")}
     in_two = itertools.pairwise(arguments)
     return not in_one.isdisjoint(arguments) or any(
@@ -80,29 +80,29 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
 
 
 async def _run(arguments: Sequence[str], console: Console) -> Exit:
-    """Run a command; one whose result is itself good or bad news returns an exit code."""
+    """Run a command, and return its exit code: DONE unless it returns one itself."""
     command, bound, needs = app.parse_args(arguments, exit_on_error=False, print_error=False)
     options: WorkspaceOptions = bound.arguments.get("options", DEFAULTS)
     console.as_json = options.as_json
     async with contextlib.AsyncExitStack() as running:
         for name, kind in needs.items():
-            bound.arguments[name] = await _given(kind, console, options, running)
-        said = command(*bound.args, **bound.kwargs)
-        if asyncio.iscoroutine(said):  # --help is none
-            said = await said
-    return said if isinstance(said, Exit) else Exit.DONE
+            bound.arguments[name] = await _open(kind, console, options, running)
+        result = command(*bound.args, **bound.kwargs)
+        if asyncio.iscoroutine(result):  # --help is none
+            result = await result
+    return result if isinstance(result, Exit) else Exit.DONE
 
 
-async def _given(
+async def _open(
     kind: Any, console: Console, options: WorkspaceOptions, running: contextlib.AsyncExitStack
 ) -> Any:
-    """Return what a command needs, open for as long as it runs."""
+    """Open what a command needs; `running` closes it when the command ends."""
     if kind is Session:
-        return await running.enter_async_context(opened(console, environment(options)))
+        return await running.enter_async_context(open_session(console, environment(options)))
     if kind is AppSettings:
         values = environment(options)
         return AppSettings(console=console, values=values, routes_file=options.routes)
     if kind is LedgerSession:
-        session = opened_ledger(console, environment(options), options.routes)
+        session = open_ledger_session(console, environment(options), options.routes)
         return await running.enter_async_context(session)
-    raise TypeError(f"nobody gives commands a {kind}")
+    raise TypeError(f"a command cannot be given a {kind}")

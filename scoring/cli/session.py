@@ -1,4 +1,4 @@
-"""What a command needs of the world: settings, clients, the console. Opened once for each run."""
+"""What a command needs: settings, clients, the console. Opened once for each run."""
 
 import contextlib
 import json
@@ -33,43 +33,43 @@ _OPTIONS = {
 EVERYWHERE = Group("Every command", sort_key=100)
 
 Limit = Annotated[int, Parameter(validator=validators.Number(gte=1))]
-"""How many lines of a listing are shown."""
+"""How many entries of a listing are shown."""
 
 
 @Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceOptions:
-    """What can be said to every command, but for `--output`."""
+    """Options of every command, except `--output`."""
 
     subscription: str | None = None
-    """Of the workspace; else AZUREML_ARM_SUBSCRIPTION, else config.json."""
+    """Subscription of the workspace; by default AZUREML_ARM_SUBSCRIPTION, or config.json's."""
     resource_group: Annotated[str | None, Parameter(alias="-g")] = None
-    """Of the workspace; else AZUREML_ARM_RESOURCEGROUP, else config.json."""
+    """Its resource group; by default AZUREML_ARM_RESOURCEGROUP, or config.json's."""
     workspace: Annotated[str | None, Parameter(alias="-w")] = None
-    """Its name; else AZUREML_ARM_WORKSPACE_NAME, else config.json."""
+    """Its name; by default AZUREML_ARM_WORKSPACE_NAME, or config.json's."""
     routes: Path = ROUTES_FILE
     """The routes file."""
     settings: Path | None = None
     """A file with app settings: local.settings.json, or what
-    `az functionapp config appsettings list` prints. The environment goes before it."""
+    `az functionapp config appsettings list` prints. The environment takes precedence."""
 
     @property
     def as_json(self) -> bool:
-        """Whether a program reads what is printed."""
+        """Whether the output is JSON, for programs."""
         raise NotImplementedError
 
 
 @Parameter(name="*", group=EVERYWHERE)
 @dataclass(frozen=True, kw_only=True)
 class Options(WorkspaceOptions):
-    """What can be said to every command; `main` reads it."""
+    """Options of every command; `main` reads them."""
 
     output: Annotated[Literal["text", "json"], Parameter(alias="-o")] = "text"
-    """How to print: json is one document and nothing else."""
+    """Format of what is printed; json is one document and nothing else."""
 
     @property
     def as_json(self) -> bool:
-        """Whether a program reads what is printed."""
+        """Whether the output is JSON, for programs."""
         return self.output == "json"
 
 
@@ -78,7 +78,7 @@ DEFAULTS = Options()
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A command's way to the workspace."""
+    """For a command that works on the workspace."""
 
     console: Console
     clients: Clients
@@ -87,7 +87,7 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class AppSettings:
-    """For a command that must work where settings are wrong: nothing is read of them yet."""
+    """For a command that works although settings are wrong: none of them has been read yet."""
 
     console: Console
     values: Mapping[str, str]  # by name
@@ -95,49 +95,49 @@ class AppSettings:
 
 
 Needs = Parameter(parse=False)
-"""Marks the parameter of a command that `main` gives it: `session: Annotated[Session, Needs]`."""
+"""Marks a parameter that `main` opens for the command: `session: Annotated[Session, Needs]`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerSession:
-    """A command's way to the ledger: the services as the function app has them."""
+    """For a command that works on the ledger: the services of the function app."""
 
     console: Console
     services: Services
 
 
 def environment(options: WorkspaceOptions) -> Mapping[str, str]:
-    """Return the app settings: the options, else the environment, else files.
+    """Return the app settings: from options, else from the environment, else from files.
 
-    What a settings file holds is put into the environment, because the credential reads it there.
+    The values of a settings file are put into the environment, where the credential reads them.
 
     Raises:
-        UsageError: a file cannot be used.
+        UsageError: a file cannot be read.
     """
     if options.settings is not None:
         for name, value in read_settings_file(options.settings).items():
             os.environ.setdefault(name, value)
-    said = {
+    given = {
         "AZUREML_ARM_SUBSCRIPTION": options.subscription,
         "AZUREML_ARM_RESOURCEGROUP": options.resource_group,
         "AZUREML_ARM_WORKSPACE_NAME": options.workspace,
     }
-    return _workspace_file() | dict(os.environ) | {k: v for k, v in said.items() if v}
+    return _workspace_file() | dict(os.environ) | {k: v for k, v in given.items() if v}
 
 
 @contextlib.asynccontextmanager
-async def opened(console: Console, environment: Mapping[str, str]) -> AsyncIterator[Session]:
-    """Open the way to the workspace that the settings name.
+async def open_session(console: Console, environment: Mapping[str, str]) -> AsyncIterator[Session]:
+    """Open the clients of the workspace that the settings name.
 
     Raises:
         UsageError: no workspace is named.
-        SetupError: the settings cannot be used.
+        SetupError: the settings are wrong.
     """
     missing = [option for name, option in _OPTIONS.items() if not environment.get(name)]
     if missing:
         raise UsageError(
-            f"which workspace? Say {' and '.join(missing)}, or set {', '.join(_OPTIONS)}, or keep"
-            " its config.json in this folder"
+            f"no workspace is named: give {' and '.join(missing)}, or set {', '.join(_OPTIONS)}, or"
+            " put its config.json into this folder"
         )
     settings = read_azure_settings(environment)
     clients = Clients(settings)
@@ -152,14 +152,14 @@ async def opened(console: Console, environment: Mapping[str, str]) -> AsyncItera
 
 
 @contextlib.asynccontextmanager
-async def opened_ledger(
+async def open_ledger_session(
     console: Console, environment: Mapping[str, str], routes_file: Path
 ) -> AsyncIterator[LedgerSession]:
-    """Open the services as the function app does, with the routes that can be used.
+    """Open the services as the function app does, with the routes that have no mistakes.
 
     Raises:
-        SetupError: settings or routes cannot be used, or the workspace refuses.
-        Unavailable: the workspace cannot be asked where the datastores are.
+        SetupError: settings or routes are wrong, or the workspace refuses.
+        Unavailable: the workspace does not list its datastores.
     """
     settings = read_settings(environment)
     routes, mistakes = read_routes_file(routes_file, environment)
@@ -185,10 +185,10 @@ def read_settings_file(file: Path) -> dict[str, str]:
     document = _read_json(file)
     try:
         if isinstance(document, dict):
-            said = document["Values"].items()
+            values = document["Values"].items()
         else:
-            said = ((one["name"], one["value"]) for one in document)
-        return {name: str(value) for name, value in said}
+            values = ((entry["name"], entry["value"]) for entry in document)
+        return {name: str(value) for name, value in values}
     except (AttributeError, KeyError, TypeError):
         raise UsageError(
             f'{file}: expected {{"Values": {{…}}}} as in local.settings.json, or the list that'
@@ -197,7 +197,7 @@ def read_settings_file(file: Path) -> dict[str, str]:
 
 
 def _workspace_file() -> dict[str, str]:
-    """Read the nearest config.json of the Azure ML SDKs, here or in a folder above."""
+    """Read the nearest config.json of the Azure ML SDKs, in this folder or one above."""
     for file in _candidates():
         document = _read_json(file)
         if isinstance(document, dict) and all(name in document for name in _NAMES):
@@ -217,4 +217,4 @@ def _read_json(file: Path) -> Any:
     except OSError as failure:
         raise UsageError(f"{file}: {failure.strerror}") from None
     except ValueError as mistake:
-        raise UsageError(f"{file}: no JSON: {mistake}") from None
+        raise UsageError(f"{file}: not JSON: {mistake}") from None

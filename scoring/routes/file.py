@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from scoring.durations import read_duration
+from scoring.field_errors import FieldError, field_error
 from scoring.routes.route import Param, Ready, Route
 from scoring.routes.rules import MARKER_OR_QUIET, Mistake, is_name, problems, without_loops
 
 _SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_MISSING = re.compile(r"missing required field `(\w+)`")
 _MUST_BE: dict[Any, str] = {
     str: "text",
     int: "a whole number",
@@ -45,7 +45,7 @@ def read_routes(text: str, settings: Mapping[str, str]) -> tuple[list[Route], li
     for number, table in enumerate(tables, start=1):
         try:
             routes.append(_read_route(table, settings, {route.name for route in routes}))
-        except _FieldError as wrong:
+        except _WrongField as wrong:
             name = table.get("name") if isinstance(table, dict) else None
             mistakes.append(
                 Mistake(
@@ -73,7 +73,7 @@ def _kind(hint: Any) -> Any:
     return kind if others == [NoneType] else hint
 
 
-class _FieldError(Exception):
+class _WrongField(Exception):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(field, problem)
         self.field = field
@@ -82,7 +82,7 @@ class _FieldError(Exception):
 
 def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Route:
     if not isinstance(table, dict):
-        raise _FieldError("(route)", "write a [[routes]] table")
+        raise _WrongField("(route)", "write a [[routes]] table")
     _check_fields(table, Route)
     if isinstance(table.get("ready"), dict):
         _check_fields(table["ready"], Ready, "ready.")
@@ -91,12 +91,12 @@ def _read_route(table: Any, settings: Mapping[str, str], taken: set[str]) -> Rou
     try:
         route = msgspec.convert(_with_durations(_fill_in(table, settings)), Route)
     except msgspec.ValidationError as mistake:
-        raise _field_error(str(mistake)) from None
+        raise _in_words(field_error(mistake)) from None
     if route.name in taken:
-        raise _FieldError("name", "another route has this name")
+        raise _WrongField("name", "another route has this name")
     problem = next(problems(route), None)
     if problem:
-        raise _FieldError(*problem)
+        raise _WrongField(*problem)
     return route
 
 
@@ -105,29 +105,26 @@ def _check_fields(table: dict[str, Any], kind: type[msgspec.Struct], within: str
         if field not in kind.__struct_fields__:
             near = difflib.get_close_matches(field, kind.__struct_fields__, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "docs/routes.md lists the fields"
-            raise _FieldError(within + field, f"no such field; {hint}")
+            raise _WrongField(within + field, f"no such field; {hint}")
 
 
 def _check_params(params: dict[str, Any]) -> None:
     for name, value in params.items():
         if not isinstance(value, Param):
-            raise _FieldError(f"params.{name}", "must be text, a number, true or false")
+            raise _WrongField(f"params.{name}", "must be text, a number, true or false")
 
 
-def _field_error(said: str) -> _FieldError:
-    """Translate what msgspec says, e.g. "Expected `str`, got `int` - at `$.ready.marker`"."""
-    problem, _, place = said.partition(" - at `$.")
-    field = place.rstrip("`")
-    missing = _MISSING.search(problem)
-    if missing:
-        return _FieldError(".".join(filter(None, [field, missing[1]])), "is missing")
-    within, _, last = field.rpartition(".")
+def _in_words(error: FieldError) -> _WrongField:
+    """Return what msgspec refuses in the words of docs/routes.md."""
+    if error.kind == "missing":
+        return _WrongField(error.field, "is missing")
+    within, _, last = error.field.rpartition(".")
     kind = kinds_of(Ready if within else Route)[last]
     if get_origin(kind) is Literal:
         must_be = " or ".join(f'"{choice}"' for choice in get_args(kind))
     else:
         must_be = _MUST_BE[kind]
-    return _FieldError(field, f"must be {must_be}")
+    return _WrongField(error.field, f"must be {must_be}")
 
 
 def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
@@ -138,7 +135,7 @@ def _fill_in(value: Any, settings: Mapping[str, str]) -> Any:
 
     def setting(found: re.Match[str]) -> str:
         if found[1] not in settings:
-            raise _FieldError(f"${{{found[1]}}}", "there is no app setting of this name")
+            raise _WrongField(f"${{{found[1]}}}", "there is no app setting of this name")
         return settings[found[1]]
 
     return _SETTING.sub(setting, value)
@@ -161,5 +158,5 @@ def _durations(
         try:
             read[field] = read_duration(table[field])
         except ValueError as mistake:
-            raise _FieldError(within + field, str(mistake)) from None
+            raise _WrongField(within + field, str(mistake)) from None
     return read

@@ -21,7 +21,7 @@ from scoring.errors import SetupError, Unavailable
 from tests.azure.access import access
 from tests.azure.wire import Serve, always, dripping, server
 
-BOMB = gzip.compress(b" " * 100_000_000)  # a thousandfold
+BOMB = gzip.compress(b" " * 100_000_000, mtime=0)  # a thousandfold
 DEEP = b'{"a":' * 5_000
 
 
@@ -55,8 +55,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
-        (gzip.compress(b'{"a": 1}'), "gzip"),
-        (gzip.compress(b'{"a": 1}'), "X-GZIP"),
+        (gzip.compress(b'{"a": 1}', mtime=0), "gzip"),
+        (gzip.compress(b'{"a": 1}', mtime=0), "X-GZIP"),
         (zlib.compress(b'{"a": 1}'), "deflate"),
         (b'{"a": 1}', "identity"),
         (b'\xef\xbb\xbf{"a": 1}', "identity"),
@@ -73,7 +73,7 @@ UNUSABLE = {
     "a bomb": raw(200, BOMB, "Content-Encoding: gzip\r\n"),
     "a bomb by another name": raw(200, BOMB, "Content-Encoding: deflate\r\n"),
     "no gzip": raw(200, b"{}", "Content-Encoding: gzip\r\n"),
-    "packed twice": raw(200, gzip.compress(BOMB), "Content-Encoding: gzip, gzip\r\n"),
+    "packed twice": raw(200, gzip.compress(BOMB, mtime=0), "Content-Encoding: gzip, gzip\r\n"),
     "br": raw(200, b"{}", "Content-Encoding: br\r\n"),
     "zstd": raw(200, b"{}", "Content-Encoding: zstd\r\n"),
     "too large": raw(200, b" " * 2_000),

@@ -19,9 +19,11 @@ from local.app_settings import app_settings
 from local.azure import APP, Azure
 from local.names import CONTAINER, LANDING_ACCOUNT
 from local.run_folder import RunFolder
-from scoring.cli.azureml.deploying.contents import CHUNK
+from scoring.cli import backoff
+from scoring.cli.azureml.deploy.contents import CHUNK
+from scoring.cli.backoff import Backoff
 from scoring.cli.console import Console
-from scoring.cli.session import Session, opened
+from scoring.cli.session import Session, open_session
 from tests.end_to_end.site import with_certificates_of
 from tests.local.site import Site
 
@@ -75,7 +77,7 @@ class Commands:
 async def azure(
     folder: RunFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Azure]:
-    """A local Azure beside the session's storage, which has a run folder of its own."""
+    """A local Azure beside the session's storage, with its own run folder."""
     own = with_certificates_of(folder, tmp_path_factory.mktemp("cli") / "azure")
     async with local_azure.start(own, step_seconds=0.05, operation_seconds=0.05) as running:
         yield running
@@ -93,12 +95,19 @@ async def session(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     settings = app_settings(azure.folder)
     for name, value in settings.items():  # the credential reads them there
         monkeypatch.setenv(name, value)
-    async with opened(Console(), settings) as session:
+    async with open_session(Console(), settings) as session:
         yield session
 
 
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are tried again, and operations looked at, after a few milliseconds."""
+    monkeypatch.setattr(backoff, "RETRIES", Backoff(first=0.01, longest=1))
+    monkeypatch.setattr(backoff, "OPERATIONS", Backoff(first=0.01, longest=1))
+
+
 def once(session: Session) -> Session:
-    """Return the session with a console of its own: a command gives one result to it."""
+    """Return the session with a new console: each prints one result."""
     console = Console()
     console.as_json = session.console.as_json
     return dataclasses.replace(session, console=console)

@@ -13,11 +13,9 @@ from local.azureml.operations import Failure, OperationPlan
 from local.faults import Fault
 from local.names import ARM_AUDIENCE
 from scoring.azure.http import AuthorizedHttp
-from scoring.cli import arm as arm_module
-from scoring.cli import patient_http
 from scoring.cli.arm import Arm, provisioning
 from scoring.cli.failures import Refused
-from scoring.cli.patient_http import Conflict
+from scoring.cli.retrying_http import Conflict
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
 from tests.azure.access import access
@@ -29,11 +27,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 Make = Callable[..., Arm]
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits of no use to a test are short."""
-    monkeypatch.setattr(patient_http, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(arm_module, "_FIRST_LOOK", 0.01)
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture
@@ -101,7 +95,7 @@ async def test_what_failed_can_be_put_again(azure: Azure, session: Session, path
 async def test_an_answer_that_is_lost_is_asked_for_again(
     azure: Azure, session: Session, path: str
 ) -> None:
-    """The first PUT works on: the second one meets it, and tells that it may be ours."""
+    """The first PUT still runs: the second one meets it, and says that it may be ours."""
     with (
         fault(azure, kind="drop-after", method="PUT", path=path),
         pytest.raises(Conflict) as conflict,
@@ -109,9 +103,9 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
         await session.arm.put(path, ENDPOINT)
 
     assert conflict.value.maybe_ours
-    stands = await session.arm.wait_until_done(path)
-    assert stands is not None
-    assert provisioning(stands) == "Succeeded"
+    resource = await session.arm.wait_until_done(path)
+    assert resource is not None
+    assert provisioning(resource) == "Succeeded"
 
 
 async def test_a_conflict_with_others_is_not_taken_for_ours(
@@ -160,7 +154,7 @@ async def test_a_service_that_is_down_is_told_after_all_tries(
 ) -> None:
     with (
         fault(azure, kind="refuse", method="PUT", path=path, times=-1, status=503, body="asleep"),
-        pytest.raises(Unavailable, match=r"503: asleep, also after 6 tries"),
+        pytest.raises(Unavailable, match=r"503: asleep, after 6 tries"),
     ):
         await session.arm.put(path, ENDPOINT)
 
@@ -204,7 +198,7 @@ async def against() -> AsyncIterator[Make]:
 
 
 class Operation:
-    """A PUT whose operation is told in one way only."""
+    """A PUT that names its operation in one way only."""
 
     def __init__(self, answer: httpx.Response, polls: list[httpx.Response]) -> None:
         self.answer = answer

@@ -10,35 +10,35 @@ from scoring.cli.console import Console
 from scoring.cli.failures import Interrupted, Refused
 from scoring.cli.main import main
 
-SAID = "500: cannot read https://store.blob.core.windows.net/c/a?sv=1&sig=SECRET"
+MESSAGE = "500: cannot read https://store.blob.core.windows.net/c/a?sv=1&sig=SECRET"
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_what_a_service_says_is_shown_to_people_without_secrets(
+def test_a_services_message_is_printed_for_people_without_secrets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     console = Console()
-    console.warn(SAID)
-    console.note(SAID)
-    console.show(SAID)
+    console.warn(MESSAGE)
+    console.note(MESSAGE)
+    console.show(MESSAGE)
     shown = capsys.readouterr()
     assert (shown.out + shown.err).count("sig=***") == 3
     assert "SECRET" not in shown.out + shown.err
 
 
-def test_what_a_service_says_is_told_to_programs_without_secrets(
+def test_a_services_message_is_printed_for_programs_without_secrets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     console = Console()
     console.as_json = True
-    console.warn(SAID)
-    console.log(SAID)
-    console.fail(Refused(SAID, said=[{"by": SAID}]))
+    console.warn(MESSAGE)
+    console.log(MESSAGE)
+    console.fail(Refused(MESSAGE, details=[{"by": MESSAGE}]))
     document = printed(capsys)
-    assert document["error"]["said"] == [{"by": SAID.replace("SECRET", "***")}]
+    assert document["error"]["details"] == [{"by": MESSAGE.replace("SECRET", "***")}]
     assert "SECRET" not in json.dumps(document)
 
 
@@ -51,12 +51,12 @@ def test_a_failure_after_the_result_adds_no_document(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    "said", [["-o", "json"], ["--output", "json"], ["--output=json"], ["-o=json"], ["-ojson"]]
+    "options", [["-o", "json"], ["--output", "json"], ["--output=json"], ["-o=json"], ["-ojson"]]
 )
 def test_a_mistake_is_one_document_however_json_is_asked_for(
-    said: list[str], capsys: pytest.CaptureFixture[str]
+    options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["job", "show", *said]) == 2
+    assert main(["job", "show", *options]) == 2
     assert printed(capsys)["error"]["kind"] == "usage"
 
 
@@ -65,16 +65,16 @@ def test_a_file_of_that_name_asks_for_no_json(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == ""
 
 
-def test_a_path_that_is_no_text_can_be_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_is_not_utf_8_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     main(["route", "landing/\udcff.csv", "--output", "json"])
     assert "?" in json.dumps(printed(capsys))
 
 
-def test_what_nobody_foresaw_is_one_document_too(
+def test_an_unexpected_exception_is_one_document_too(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> dict[str, str]:
-        raise ValueError(SAID)
+        raise ValueError(MESSAGE)
 
     monkeypatch.setattr(commands, "environment", broken)
     with pytest.raises(ValueError, match="500"):
@@ -82,5 +82,5 @@ def test_what_nobody_foresaw_is_one_document_too(
     error = printed(capsys)["error"]
     assert (error["kind"], error["message"]) == (
         "bug",
-        f"ValueError: {SAID}".replace("SECRET", "***"),
+        f"ValueError: {MESSAGE}".replace("SECRET", "***"),
     )

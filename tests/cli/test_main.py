@@ -23,20 +23,20 @@ runpy.run_module("scoring", run_name="__main__")
 
 
 @pytest.mark.parametrize(
-    ("raises", "code", "said"),
+    ("raises", "code", "message"),
     [
         ("KeyboardInterrupt", 130, "error: interrupted before anything was done"),
         ("ModuleNotFoundError(name=name)", 2, "pip install -r scoring/cli/requirements.txt"),
     ],
 )
 def test_what_ends_it_before_its_libraries_are_read_is_one_line(
-    raises: str, code: int, said: str
+    raises: str, code: int, message: str
 ) -> None:
     start = [sys.executable, "-c", START.format(raises=raises)]
     ended = subprocess.run(start, capture_output=True, text=True, check=False)
 
     assert ended.returncode == code
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
 
 
@@ -48,7 +48,7 @@ async def test_the_version_is_printed_and_nothing_else(command: Commands) -> Non
 
 @pytest.mark.parametrize("of", [("deploy", "model.yml"), ("ledger", "list"), ("job",)])
 async def test_a_command_has_no_version_of_its_own(command: Commands, of: tuple[str, ...]) -> None:
-    """`--version 3` after a file would be taken for an asset's, and seem to have been done."""
+    """`--version 3` after a file would look like an asset's version that was used."""
     ended = await command(*of, "--version", "3")
 
     assert ended.code == 2

@@ -9,7 +9,7 @@ import pytest
 
 from scoring.cli.console import Console
 from scoring.cli.failures import Exit, UsageError, as_failure
-from scoring.cli.session import Options, environment, opened, read_settings_file
+from scoring.cli.session import Options, environment, open_session, read_settings_file
 from scoring.errors import Unavailable
 
 NAMES = {
@@ -21,13 +21,13 @@ CONFIG = {"subscription_id": "s-file", "resource_group": "g-file", "workspace_na
 
 
 @pytest.fixture(autouse=True)
-def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _nothing_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "environ", {})
     monkeypatch.chdir(tmp_path)
 
 
-def found(**said: Any) -> tuple[str | None, ...]:
-    values = environment(Options(**said))
+def found(**options: Any) -> tuple[str | None, ...]:
+    values = environment(Options(**options))
     return tuple(values.get(name) for name in NAMES.values())
 
 
@@ -50,7 +50,7 @@ def test_the_workspaces_file_is_found_here_or_above(
     assert found() == ("s-file", "g-file", "nearer")
 
 
-def test_another_programs_config_is_passed_over(
+def test_the_config_of_another_program_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "config.json", CONFIG)
@@ -59,7 +59,7 @@ def test_another_programs_config_is_passed_over(
     assert found() == ("s-file", "g-file", "w-file")
 
 
-def test_options_go_before_the_environment_and_that_before_files(
+def test_options_take_precedence_over_the_environment_and_that_over_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "config.json", CONFIG)
@@ -85,7 +85,7 @@ def test_settings_are_read_as_the_core_tools_and_as_the_azure_cli_write_them(
     ("content", "says"),
     [
         (None, "No such file"),
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("{}", "expected .*local.settings.json"),
         ('[{"name": "a"}]', "expected .*local.settings.json"),
         ("7", "expected .*local.settings.json"),
@@ -101,13 +101,13 @@ def test_a_settings_file_that_cannot_be_read_is_named(
         environment(Options(settings=file))
 
 
-async def test_who_names_no_workspace_is_told_how() -> None:
-    with pytest.raises(UsageError, match=r"Say --resource-group and --workspace, or set AZUREML"):
-        async with opened(Console(), {NAMES["subscription"]: "s"}):
+async def test_without_a_workspace_the_error_says_how_to_name_one() -> None:
+    with pytest.raises(UsageError, match=r"give --resource-group and --workspace, or set AZUREML"):
+        async with open_session(Console(), {NAMES["subscription"]: "s"}):
             pass
 
 
-def test_who_is_not_signed_in_is_told_how() -> None:
-    said = "GET https://x: DefaultAzureCredential failed to retrieve a token from the included"
-    failure = as_failure(Unavailable(said))
+def test_without_a_sign_in_the_error_says_how() -> None:
+    message = "GET https://x: DefaultAzureCredential failed to retrieve a token from the included"
+    failure = as_failure(Unavailable(message))
     assert (failure.exit_code, "`az login`" in str(failure)) == (Exit.REFUSED, True)

@@ -168,8 +168,8 @@ SABOTAGES = [
     Sabotage(
         "a job that waits canceled without being marked",
         "cli/landfall/ledger/operators.py",
-        "marked = _canceled(opened.progress, State.SUBMITTING, now)",
-        "marked = _canceled(opened.progress, State.PENDING, now)",
+        "marked = _canceled(entry.progress, State.SUBMITTING, now)",
+        "marked = _canceled(entry.progress, State.PENDING, now)",
     ),
     Sabotage(
         "another attempt after a cancel",

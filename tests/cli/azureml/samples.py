@@ -1,4 +1,4 @@
-"""Files of the Azure ML CLI v2 that are made for one test, with names of its own."""
+"""Files of the Azure ML CLI v2 that are made for one test, with new names."""
 
 import itertools
 from pathlib import Path
@@ -30,8 +30,8 @@ class Samples:
         return file
 
     def file(self, name: str, schema: str, /, **fields: Any) -> Path:
-        said = {"$schema": f"{SCHEMAS}/{schema}.schema.json", **fields}
-        known = {field: value for field, value in said.items() if value is not None}
+        document = {"$schema": f"{SCHEMAS}/{schema}.schema.json", **fields}
+        known = {field: value for field, value in document.items() if value is not None}
         return self.write(name, yaml.safe_dump(known))
 
     def compute(self, **fields: Any) -> Path:

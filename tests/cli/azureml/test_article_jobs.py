@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from local.names import DATASTORE, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID
-from scoring.cli.azureml.batch_jobs import job
-from scoring.cli.azureml.batch_jobs.invoke import invoke
-from scoring.cli.azureml.batch_jobs.output_options import OutputOptions
+from scoring.cli.azureml.invoke.command import invoke
+from scoring.cli.azureml.invoke.output_options import OutputOptions
+from scoring.cli.azureml.job import commands as job
 from scoring.cli.session import Session
 from tests.cli.azureml.session_requests import record
 from tests.cli.conftest import once
@@ -73,8 +73,8 @@ async def test_each_request_is_made_as_the_article_makes_it(
     session.console.as_json = True
     recording = record(session)
     for name, arguments in WALK:
-        said = {"input_name": "mnistInput", "output_kind": "none", **arguments}
-        await invoke(endpoint=endpoint, session=once(session), **said)
+        given = {"input_name": "mnistInput", "output_kind": "none", **arguments}
+        await invoke(endpoint=endpoint, session=once(session), **given)
         looks = ["get_datastore"] if name == "invoke_output" else []
         steps = ["get_endpoint", *looks, name]
         assert recording.requests == list(map(expected, steps))

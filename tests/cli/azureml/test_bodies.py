@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from scoring.cli.azureml.deploying.state import deploy
+from scoring.cli.azureml.deploy.apply import deploy
 from scoring.cli.session import Session
 from tests.bicep import template, verdicts
 

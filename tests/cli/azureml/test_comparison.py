@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scoring.cli.azureml.deploying.comparison import covers, leaves_behind
+from scoring.cli.azureml.deploy.comparison import covers, leaves_behind
 
 DIGEST = "0" * 63 + "a"
 OTHER = "0" * 63 + "b"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from local.azure import Azure
-from scoring.cli.azureml.deploying.contents import content_of
-from scoring.cli.azureml.deploying.data import register
-from scoring.cli.azureml.deploying.yaml_schema import Data
+from scoring.cli.azureml.data import register
+from scoring.cli.azureml.deploy.contents import content_of
+from scoring.cli.azureml.deploy.yaml_schema import Data
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.azureml.samples import Samples
@@ -88,7 +88,7 @@ async def test_a_secret_is_not_registered_and_not_repeated(command: Commands) ->
     ended = await command("data", "create", "leak", f"{URI}?sv=2024&sp=r&sig=c2VjcmV0")
 
     assert ended.code == 2
-    assert "holds a secret" in ended.err
+    assert "contains a secret" in ended.err
     assert "c2VjcmV0" not in ended.err + ended.out
 
 

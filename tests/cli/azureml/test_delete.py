@@ -9,8 +9,8 @@ import pytest
 from local.azure import Azure
 from local.azureml.operations import OperationPlan
 from local.faults import Fault
-from scoring.cli.azureml.deploying.delete import delete_endpoint, deployments_of
-from scoring.cli.azureml.deploying.state import deploy
+from scoring.cli.azureml.delete import delete_endpoint, deployments_of
+from scoring.cli.azureml.deploy.apply import deploy
 from scoring.cli.failures import Refused, UsageError
 from scoring.cli.session import Session
 from tests.cli.azureml.samples import Samples
@@ -58,7 +58,7 @@ async def test_without_yes_nobody_is_there_to_ask(
 async def test_what_is_not_there_is_refused(session: Session) -> None:
     with pytest.raises(Refused, match="the workspace has no batch endpoint nowhere"):
         await deployments_of(session, "nowhere")
-    with pytest.raises(UsageError, match="is no name of an endpoint"):
+    with pytest.raises(UsageError, match="is not a name of an endpoint"):
         await deployments_of(session, "a/deployments/b")
 
 

@@ -34,7 +34,7 @@ async def test_each_resource_is_a_row(command: Commands, samples: Samples) -> No
     assert ["deployment", f"{samples.endpoint_name}/first", "created"] in rows
     assert ["uploaded", "1", "file,"] in [row[4:7] for row in rows]
     assert "Succeeded" in first.err
-    assert "nothing changed: all is as it was asked for" in second.out
+    assert "nothing changed: everything is as described" in second.out
 
 
 async def test_for_a_program_it_is_one_document(command: Commands, samples: Samples) -> None:
@@ -51,7 +51,7 @@ async def test_for_a_program_it_is_one_document(command: Commands, samples: Samp
         "change": "created",
     }
     assert made["id"].endswith(f"/workspaces/landfall/batchEndpoints/{samples.endpoint_name}")
-    assert ended.document["warnings"] == [f"{file}: colour: is not known and has no effect"]
+    assert ended.document["warnings"] == [f"{file}: colour: is unknown and has no effect"]
 
 
 async def test_a_dry_run_prints_each_request(command: Commands, samples: Samples) -> None:
@@ -106,7 +106,7 @@ async def test_after_ctrl_c_the_same_command_goes_on(
     azure.storage.blob_faults.forget()
 
     assert process.returncode == 130
-    assert "interrupted; the same command goes on where this one stopped" in err.decode()
+    assert "interrupted; run the same command again to continue" in err.decode()
     ended = await command("deploy", samples.model(), "-o", "json")
     assert 1 <= ended.document["resources"][0]["uploaded"]["files"] < 10
 

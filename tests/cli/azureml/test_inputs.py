@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs.inputs import DataAsset, source
+from scoring.cli.azureml.invoke.inputs import DataAsset, source
 from scoring.cli.failures import UsageError
 
 LONG = "azureml://subscriptions/s/resourceGroups/g/workspaces/w/datastores/d/paths/in/"
@@ -12,7 +12,7 @@ ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServ
 
 
 @pytest.mark.parametrize(
-    "said",
+    "argument",
     [
         "azureml://datastores/workspaceblobstore/paths/mnist",
         "azureml://datastores/workspaceblobstore/paths/what?/a#b@c.csv",
@@ -25,11 +25,11 @@ ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServ
         "https://example.org/a@b/mnist",
     ],
 )
-def test_every_form_of_a_uri_goes_to_the_endpoint_as_it_is(said: str) -> None:
-    assert source(None, said).where == said
-    assert source(None, said).kind == "folder"
-    assert source(said, None).where == said
-    assert source(said, None).kind == "file"
+def test_every_form_of_a_uri_goes_to_the_endpoint_as_it_is(argument: str) -> None:
+    assert source(None, argument).where == argument
+    assert source(None, argument).kind == "folder"
+    assert source(argument, None).where == argument
+    assert source(argument, None).kind == "file"
 
 
 def test_a_data_asset_is_named_by_name_and_version() -> None:
@@ -48,9 +48,9 @@ def test_a_path_must_be_there_and_of_the_kind_that_is_said(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="there is no such file"):
         source(str(file), None)
     file.touch()
-    with pytest.raises(UsageError, match="it is a file: say --file"):
+    with pytest.raises(UsageError, match="it is a file: use --file"):
         source(None, str(file))
-    with pytest.raises(UsageError, match="it is a folder: say --folder"):
+    with pytest.raises(UsageError, match="it is a folder: use --folder"):
         source(str(tmp_path), None)
 
 
@@ -61,7 +61,7 @@ def test_exactly_one_thing_is_scored(file: str | None, folder: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    "said",
+    "argument",
     [
         "https://a.blob.core.windows.net/c/f?sv=1&sig=geheim",
         "https://user:geheim@example.org/f",
@@ -71,15 +71,15 @@ def test_exactly_one_thing_is_scored(file: str | None, folder: str | None) -> No
         "wasbs://c@a/f?sig=geheim",
     ],
 )
-def test_a_secret_is_refused_and_not_printed(said: str) -> None:
+def test_a_secret_is_refused_and_not_printed(argument: str) -> None:
     """It would stand in the batch job for all who may read that."""
     with pytest.raises(UsageError) as refusal:
-        source(said, None)
+        source(argument, None)
     assert "geheim" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "argument",
     [
         "azureml:mnist",
         "azureml:mnist@latest",
@@ -89,6 +89,6 @@ def test_a_secret_is_refused_and_not_printed(said: str) -> None:
         "ftp://example.org/f",
     ],
 )
-def test_other_forms_are_refused_with_those_that_there_are(said: str) -> None:
+def test_other_forms_are_refused_with_those_that_there_are(argument: str) -> None:
     with pytest.raises(UsageError, match="azureml:NAME:VERSION"):
-        source(said, None)
+        source(argument, None)

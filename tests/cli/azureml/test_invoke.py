@@ -21,10 +21,11 @@ from local.names import (
     WORKSPACE,
     WORKSPACE_ID,
 )
-from scoring.cli.azureml.batch_jobs.by_hand import Invoked, NobodyKnows, Work, invoke_by_hand
-from scoring.cli.azureml.batch_jobs.inputs import source
-from scoring.cli.azureml.batch_jobs.invoke import pairs
-from scoring.cli.azureml.batch_jobs.waiting import Pace, completed
+from scoring.cli.azureml.invoke.by_hand import Invoked, OutcomeUnknown, Work, invoke_by_hand
+from scoring.cli.azureml.invoke.command import pairs
+from scoring.cli.azureml.invoke.inputs import source
+from scoring.cli.azureml.job.waiting import completed
+from scoring.cli.backoff import Backoff
 from scoring.cli.failures import Exit, Interrupted, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
@@ -33,7 +34,7 @@ from tests.cli.azureml.session_requests import record
 from tests.cli.conftest import Commands
 from tests.local.site import Site
 
-BRISK = Pace(first=0.05, longest=0.1)
+BRISK = Backoff(first=0.05, longest=0.1)
 IN_WORKSPACE = (
     f"subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/workspaces/{WORKSPACE}"
 )
@@ -91,9 +92,9 @@ async def test_a_folder_is_scored_in_every_form(
     (local / "a.csv").write_text("1")
     (local / "b.csv").write_text("2")
     await register(session, f"data-{endpoint}", "1", "uri_folder", site.uri("in"))
-    said = form.format(here=site.here, data=f"data-{endpoint}", local=local)
+    argument = form.format(here=site.here, data=f"data-{endpoint}", local=local)
 
-    invoked = await invoke_by_hand(session, work(endpoint, site, source=source(None, said)))
+    invoked = await invoke_by_hand(session, work(endpoint, site, source=source(None, argument)))
     await scored(session, invoked)
 
     assert await output(site, invoked) == "a.csv=1\nb.csv=2\n"
@@ -113,9 +114,9 @@ async def test_a_file_is_scored_in_every_form(
 ) -> None:
     (tmp_path / "a.csv").write_text("1")
     await register(session, f"data-{endpoint}", "2", "uri_file", site.uri("in/a.csv"))
-    said = form.format(here=site.here, data=f"data-{endpoint}", local=tmp_path)
+    argument = form.format(here=site.here, data=f"data-{endpoint}", local=tmp_path)
 
-    invoked = await invoke_by_hand(session, work(endpoint, site, source=source(said, None)))
+    invoked = await invoke_by_hand(session, work(endpoint, site, source=source(argument, None)))
     await scored(session, invoked)
 
     assert await output(site, invoked) == "a.csv=1\n"
@@ -125,12 +126,12 @@ async def test_a_data_asset_must_be_there_and_of_the_kind_that_is_said(
     session: Session, site: Site, endpoint: str
 ) -> None:
     await register(session, "a-file", "1", "uri_file", site.uri("in/a.csv"))
-    for said, why in (
+    for argument, why in (
         ("azureml:a-file:1", "--folder cannot score it"),
         ("azureml:a-file:2", "has no data"),
     ):
         with pytest.raises(Refused, match=why):
-            await invoke_by_hand(session, work(endpoint, site, source=source(None, said)))
+            await invoke_by_hand(session, work(endpoint, site, source=source(None, argument)))
     assert jobs_of(site, endpoint) == []
 
 
@@ -257,7 +258,7 @@ async def test_the_body_has_what_was_asked_for_and_nothing_else(
 async def test_a_pipeline_is_given_literals_and_an_output_folder(
     session: Session, site: Site, endpoint: str
 ) -> None:
-    """Pipelines take what models do not, and what the endpoint says to that is told."""
+    """Options of pipelines are sent for models, too, and the endpoint's answer is reported."""
     recording = record(session)
     asked = work(
         endpoint,
@@ -299,9 +300,9 @@ async def test_what_no_batch_job_can_do_is_refused_before_anything_is_asked(
 
 def test_a_literal_is_a_name_and_a_value() -> None:
     assert pairs("--param", ("a=1", "b=x=y", "c=")) == {"a": "1", "b": "x=y", "c": ""}
-    for said in (("a",), ("=1",), ("a=1", "a=2")):
+    for arguments in (("a",), ("=1",), ("a=1", "a=2")):
         with pytest.raises(UsageError, match="--param"):
-            pairs("--param", said)
+            pairs("--param", arguments)
 
 
 async def test_an_endpoint_that_is_not_there_is_named(session: Session, site: Site) -> None:
@@ -338,7 +339,9 @@ async def test_what_the_listing_does_not_show_nobody_knows(
     """There may be a batch job, so nothing is sent once more."""
     site.ml.faults.add(Fault(kind="refuse", method="POST", status=status, times=-1))
     recording = record(session)
-    with pytest.raises(NobodyKnows, match=r"nobody knows .* job list --endpoint") as unclear:
+    with pytest.raises(
+        OutcomeUnknown, match=r"is unknown whether .* job list --endpoint"
+    ) as unclear:
         await invoke_by_hand(session, work(endpoint, site))
     assert [one["method"] for one in recording.requests].count("POST") == 1
     assert unclear.value.exit_code is Exit.UNAVAILABLE
@@ -350,7 +353,7 @@ async def test_a_batch_job_that_the_listing_hides_is_not_made_again(
 ) -> None:
     site.ml.plan(Plan(hidden=True, match=f"^{endpoint} "))
     site.ml.faults.add(Fault(kind="drop-after", method="POST"))
-    with pytest.raises(NobodyKnows):
+    with pytest.raises(OutcomeUnknown):
         await invoke_by_hand(session, work(endpoint, site))
     assert len(jobs_of(site, endpoint)) == 1
 
@@ -360,7 +363,7 @@ async def test_nobody_knows_either_if_the_listing_cannot_be_read(
 ) -> None:
     site.ml.faults.add(Fault(kind="drop-after", method="POST"))
     site.ml.faults.add(Fault(kind="refuse", method="GET", path=r"/jobs$", times=-1))
-    with pytest.raises(NobodyKnows):
+    with pytest.raises(OutcomeUnknown):
         await invoke_by_hand(session, work(endpoint, site))
 
 
@@ -372,7 +375,7 @@ async def test_a_batch_job_with_an_output_that_was_chosen_may_be_an_older_one(
     site.ml.plan(Plan(status="Queued", match=f"^{endpoint} ", times=-1))
     older = await invoke_by_hand(session, work(endpoint, site, output=place))
     site.ml.faults.add(Fault(kind="refuse", method="POST", status=503))
-    with pytest.raises(NobodyKnows, match=older.batch_job):
+    with pytest.raises(OutcomeUnknown, match=older.batch_job):
         await invoke_by_hand(session, work(endpoint, site, output=place))
 
 
@@ -403,7 +406,7 @@ async def test_ctrl_c_during_the_post_says_how_to_find_out(
     invoking = asyncio.ensure_future(invoke_by_hand(session, work(endpoint, site)))
     await site.ml.faults.until_met(hanging)
     invoking.cancel()
-    with pytest.raises(Interrupted, match="nobody knows"):
+    with pytest.raises(Interrupted, match="is unknown whether"):
         await invoking
     assert len(jobs_of(site, endpoint)) == 1
 

@@ -16,19 +16,20 @@ from local.azure import Azure
 from local.azureml import Plan
 from local.azureml.jobs import BatchJob
 from local.faults import Fault
-from scoring.cli.azureml.batch_jobs import results, waiting
-from scoring.cli.azureml.batch_jobs.endpoint_jobs import EndpointJobs, endpoint_jobs
-from scoring.cli.azureml.batch_jobs.job import cancel, list_, show
-from scoring.cli.azureml.batch_jobs.job import results as job_results
-from scoring.cli.azureml.batch_jobs.waiting import Pace, completed
+from scoring.cli.azureml.job import results, waiting
+from scoring.cli.azureml.job.commands import cancel, list_, show
+from scoring.cli.azureml.job.commands import results as job_results
+from scoring.cli.azureml.job.endpoint_jobs import EndpointJobs, endpoint_jobs
+from scoring.cli.azureml.job.waiting import completed
+from scoring.cli.backoff import Backoff
 from scoring.cli.failures import Exit, JobFailed, Refused, UsageError
 from scoring.cli.session import Session
 from scoring.errors import Unavailable
 from tests.cli.conftest import Commands, once
 from tests.local.site import Site
 
-BRISK = Pace(first=0.02, longest=0.05)
-Said = Callable[[], Any]
+BRISK = Backoff(first=0.02, longest=0.05)
+Printed = Callable[[], Any]
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ async def endpoint(site: Site) -> str:
 
 
 @pytest.fixture
-def said(session: Session, capsys: pytest.CaptureFixture[str]) -> Said:
+def printed(session: Session, capsys: pytest.CaptureFixture[str]) -> Printed:
     """What a command has printed for programs."""
     session.console.as_json = True
     return lambda: json.loads(capsys.readouterr().out)
@@ -62,11 +63,11 @@ async def waited(session: Session, endpoint: str, name: str) -> list[str]:
 
 
 async def test_a_batch_job_is_shown_with_what_concerns_it(
-    session: Session, site: Site, endpoint: str, said: Said
+    session: Session, site: Site, endpoint: str, printed: Printed
 ) -> None:
     name = (await site.run(endpoint)).name
     await show(name, endpoint=endpoint, session=session)
-    shown = said()
+    shown = printed()
     assert (shown["batch_job"], shown["state"]) == (name, "Completed")
     assert shown["inputs"] == [site.uri("in")]
     assert shown["outputs"] == [site.uri("out.csv")]
@@ -76,7 +77,7 @@ async def test_a_batch_job_is_shown_with_what_concerns_it(
 
 
 async def test_what_is_not_there_is_named(session: Session, endpoint: str) -> None:
-    with pytest.raises(Refused, match="knows no batch job nothing"):
+    with pytest.raises(Refused, match="has no batch job nothing"):
         await show("nothing", endpoint=endpoint, session=session)
     with pytest.raises(Refused, match="no batch endpoint nowhere"):
         await show("nothing", endpoint="nowhere", session=session)
@@ -93,13 +94,13 @@ async def test_why_a_batch_job_failed_is_shown(command: Commands, site: Site) ->
 
 
 async def test_a_secret_in_a_batch_job_is_not_shown(
-    session: Session, site: Site, endpoint: str, said: Said
+    session: Session, site: Site, endpoint: str, printed: Printed
 ) -> None:
     """Others may have put one there."""
     name = (await site.run(endpoint)).name
     site.ml.jobs[name].input_uri = "https://a.blob.core.windows.net/c/f?sv=1&sig=geheim"
     await show(name, endpoint=endpoint, session=session)
-    assert said()["inputs"] == ["https://a.blob.core.windows.net/c/f?sv=1&sig=***"]
+    assert printed()["inputs"] == ["https://a.blob.core.windows.net/c/f?sv=1&sig=***"]
 
 
 # --- wait ---------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ async def test_the_states_are_shown_until_the_end(
 ) -> None:
     name = await held(site, endpoint)
     waiting_ = asyncio.ensure_future(waited(session, endpoint, name))
-    while "Queued" not in capsys.readouterr().err:  # noqa: ASYNC110 - nobody tells what is printed
+    while "Queued" not in capsys.readouterr().err:  # noqa: ASYNC110 - there is no event for what is printed
         await asyncio.sleep(0.01)
     site.ml.resume()
     states = await waiting_
@@ -180,16 +181,8 @@ async def test_who_is_never_answered_is_told_how_to_wait_again(
             raise Unavailable("no answer")
 
     with pytest.raises(Unavailable, match=r"job wait batchjob-1 --endpoint heart` waits again"):
-        await completed(Silent(), "batchjob-1", session.console, Pace(first=0, longest=0))
+        await completed(Silent(), "batchjob-1", session.console, Backoff(first=0, longest=0))
     assert asked == ["batchjob-1"] * 3
-
-
-def test_the_questions_become_rarer() -> None:
-    waits = Pace().waits()
-    first = [next(waits) for _ in range(10)]
-    assert first[0] == 2
-    assert first == sorted(first)
-    assert first[-1] == 30
 
 
 async def test_the_exit_code_says_whether_it_has_completed(
@@ -207,12 +200,12 @@ async def test_the_exit_code_says_whether_it_has_completed(
 
 
 async def test_a_batch_job_is_canceled(
-    session: Session, site: Site, endpoint: str, said: Said
+    session: Session, site: Site, endpoint: str, printed: Printed
 ) -> None:
     name = await held(site, endpoint)
     await cancel(name, endpoint=endpoint, session=session)
     await site.until(name, "Canceled")
-    assert said()["state"] in ("CancelRequested", "Canceled")
+    assert printed()["state"] in ("CancelRequested", "Canceled")
 
 
 async def test_what_has_ended_is_not_canceled(session: Session, site: Site, endpoint: str) -> None:
@@ -234,33 +227,33 @@ async def three(site: Site, endpoint: str) -> list[BatchJob]:
 
 
 async def test_the_newest_are_listed_first(
-    session: Session, site: Site, endpoint: str, said: Said, monkeypatch: pytest.MonkeyPatch
+    session: Session, site: Site, endpoint: str, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(site.ml, "page_size", 2)
     jobs = await three(site, endpoint)
     await list_(endpoint=endpoint, session=session)
-    listed = said()
+    listed = printed()
     assert [one["batch_job"] for one in listed["batch_jobs"]] == [jobs[n].name for n in (1, 0, 2)]
 
 
 async def test_only_so_many_are_listed(
-    session: Session, site: Site, endpoint: str, said: Said
+    session: Session, site: Site, endpoint: str, printed: Printed
 ) -> None:
     jobs = await three(site, endpoint)
     await list_(endpoint=endpoint, limit=1, session=session)
-    listed = said()
+    listed = printed()
     assert [one["batch_job"] for one in listed["batch_jobs"]] == [jobs[1].name]
     assert listed["total"] == 3
 
 
 async def test_only_those_in_a_state_are_listed(
-    session: Session, site: Site, endpoint: str, said: Said
+    session: Session, site: Site, endpoint: str, printed: Printed
 ) -> None:
     jobs = await three(site, endpoint)
     site.ml.resume(jobs[0].name)
     await site.end(jobs[0].name)
     await list_(endpoint=endpoint, state="completed", session=session)
-    assert [one["batch_job"] for one in said()["batch_jobs"]] == [jobs[0].name]
+    assert [one["batch_job"] for one in printed()["batch_jobs"]] == [jobs[0].name]
 
 
 async def test_people_see_a_table(command: Commands, site: Site, endpoint: str) -> None:
@@ -292,21 +285,21 @@ async def test_the_output_is_found_downloaded_and_shown(
 
 
 async def test_without_a_folder_it_goes_to_one_of_the_batch_job_s_name(
-    session: Session, site: Site, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, site: Site, printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     await site.put(**{"in/a.csv": "1", "in/b.csv": "2"})
     endpoint = site.deploy()
     name = (await site.run(endpoint)).name
     await job_results(name, endpoint=endpoint, session=session)
-    shown = said()
+    shown = printed()
     assert shown["files"] == [f"{name}/out.csv"]
     assert shown["rows"] == [["a.csv=1"], ["b.csv=2"]]
     assert (tmp_path / name / "out.csv").read_text() == "a.csv=1\nb.csv=2\n"
 
 
 async def test_a_file_that_is_there_is_replaced_only_if_that_is_said(
-    session: Session, site: Site, endpoint: str, said: Said, tmp_path: Path
+    session: Session, site: Site, endpoint: str, printed: Printed, tmp_path: Path
 ) -> None:
     name = (await site.run(endpoint)).name
     (tmp_path / "out.csv").write_text("precious")
@@ -327,7 +320,7 @@ async def test_a_file_in_place_of_the_folder_is_a_mistake(
 
 
 async def test_an_output_whose_place_the_service_chose_is_found(
-    session: Session, site: Site, endpoint: str, said: Said, tmp_path: Path
+    session: Session, site: Site, endpoint: str, printed: Printed, tmp_path: Path
 ) -> None:
     """Also if the batch job does not say where that was: in a folder of its name."""
     body = {"InputData": {"i": {"JobInputType": "UriFolder", "Uri": site.uri("in")}}}
@@ -336,13 +329,13 @@ async def test_an_output_whose_place_the_service_chose_is_found(
     for outputs in (job.output_uri, ""):
         job.output_uri = outputs
         await job_results(name, endpoint=endpoint, to=tmp_path, force=True, session=once(session))
-        shown = said()
+        shown = printed()
         assert shown["files"] == [str(tmp_path / "predictions.csv")]
         assert shown["rows"] == [["a.csv=1"], ["b.csv=2"]]
 
 
 async def test_an_output_folder_comes_with_all_its_files(
-    session: Session, site: Site, endpoint: str, said: Said, tmp_path: Path
+    session: Session, site: Site, endpoint: str, printed: Printed, tmp_path: Path
 ) -> None:
     job = await site.run(endpoint)
     await site.put(**{"many/x.csv": "1 2", "many/deep/y.csv": "3 4"})
@@ -350,11 +343,11 @@ async def test_an_output_folder_comes_with_all_its_files(
     await job_results(job.name, endpoint=endpoint, to=tmp_path, session=session)
     assert (tmp_path / "x.csv").read_text() == "1 2"
     assert (tmp_path / "deep" / "y.csv").read_text() == "3 4"
-    assert said()["files"] == [str(tmp_path / "deep" / "y.csv"), str(tmp_path / "x.csv")]
+    assert printed()["files"] == [str(tmp_path / "deep" / "y.csv"), str(tmp_path / "x.csv")]
 
 
 async def test_a_path_is_read_with_its_percent_escapes_and_without(
-    session: Session, site: Site, endpoint: str, said: Said, tmp_path: Path
+    session: Session, site: Site, endpoint: str, printed: Printed, tmp_path: Path
 ) -> None:
     job = await site.run(endpoint)
     await site.put(**{"two words.csv": "1 2"})
@@ -379,7 +372,7 @@ async def test_an_output_that_is_missing_is_said_with_its_place(
     with pytest.raises(Refused, match=rf"no output at {site.uri('out.csv')}.* is Failed"):
         await job_results(job.name, endpoint=endpoint, to=tmp_path, session=session)
     job.output_uri = "https://elsewhere.example/out.csv"
-    with pytest.raises(Refused, match="is on no datastore"):
+    with pytest.raises(Refused, match="is not on a datastore"):
         await job_results(job.name, endpoint=endpoint, to=tmp_path, session=session)
     job.output_uri = "azureml://datastores/lake/paths/out.csv"
     with pytest.raises(Refused, match="no datastore lake in blob storage"):
@@ -405,7 +398,7 @@ async def test_a_file_of_an_output_cannot_lie_outside_the_folder(tmp_path: Path)
 
 
 async def test_a_large_output_comes_in_parts(
-    session: Session, azure: Azure, site: Site, said: Said, tmp_path: Path
+    session: Session, azure: Azure, site: Site, printed: Printed, tmp_path: Path
 ) -> None:
     """No more than one of them is in memory at once, the first of 32 MiB."""
     await site.put(**{"in/a.csv": "1"})
@@ -416,7 +409,7 @@ async def test_a_large_output_comes_in_parts(
     job.output_uri = site.uri("large.csv")
     await job_results(job.name, endpoint=endpoint, to=tmp_path, rows=1, session=session)
     assert (tmp_path / "large.csv").read_text() == content
-    assert said()["rows"] == [["x" * 63]]
+    assert printed()["rows"] == [["x" * 63]]
     reads = [
         operation
         for operation in azure.storage.operations.log

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs.output_options import OutputOptions
-from scoring.cli.azureml.batch_jobs.outputs import checked, unique
+from scoring.cli.azureml.invoke.output_options import OutputOptions
+from scoring.cli.azureml.invoke.outputs import checked, unique
 from scoring.cli.failures import UsageError
 from scoring.routes.route import OutputKind
 
@@ -13,7 +13,7 @@ URI = "azureml://datastores/workspaceblobstore/paths/scored/p.csv"
 
 
 @pytest.mark.parametrize(
-    ("said", "as_json", "uri"),
+    ("values", "as_json", "uri"),
     [
         ((), False, None),
         (("text",), False, None),
@@ -25,17 +25,17 @@ URI = "azureml://datastores/workspaceblobstore/paths/scored/p.csv"
     ],
 )
 def test_output_says_how_to_print_and_where_the_output_goes(
-    said: tuple[str, ...], as_json: bool, uri: str | None
+    values: tuple[str, ...], as_json: bool, uri: str | None
 ) -> None:
-    options = OutputOptions(output=said)
+    options = OutputOptions(output=values)
     assert options.as_json is as_json
     assert options.output_uri == uri
 
 
-@pytest.mark.parametrize("said", [("jsn",), ("scored/p.csv",), (URI, URI), ("json", "text")])
-def test_what_is_neither_or_said_twice_is_refused(said: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("values", [("jsn",), ("scored/p.csv",), (URI, URI), ("json", "text")])
+def test_a_value_that_is_neither_or_given_twice_is_refused(values: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="--output"):
-        _ = OutputOptions(output=said).output_uri
+        _ = OutputOptions(output=values).output_uri
 
 
 @pytest.mark.parametrize(

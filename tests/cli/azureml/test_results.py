@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs.outputs import DatastoreFiles
-from scoring.cli.azureml.batch_jobs.results import Output, download, read_output
+from scoring.cli.azureml.job.datastore_files import DatastoreFiles
+from scoring.cli.azureml.job.results import Output, download, read_output
 from scoring.cli.console import Console
 from scoring.cli.failures import Refused
 from tests.factories import blob
@@ -71,7 +71,7 @@ async def test_nothing_is_written_outside(tmp_path: Path, path: str) -> None:
 
 
 async def test_two_files_that_would_be_one_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="two files that would both be"):
+    with pytest.raises(Refused, match="two files that would both become"):
         await downloaded(tmp_path / "job", "out/a//b", "out/a/b")
 
 

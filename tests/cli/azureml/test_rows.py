@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scoring.cli.azureml.batch_jobs import rows
-from scoring.cli.azureml.batch_jobs.rows import first_rows
+from scoring.cli.azureml.job import rows
+from scoring.cli.azureml.job.rows import first_rows
 
 
 @pytest.mark.parametrize(

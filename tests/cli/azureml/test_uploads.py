@@ -14,9 +14,9 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from local.azure import Azure
 from local.faults import Fault
 from local.names import CONTAINER, LANDING_ACCOUNT
-from scoring.cli.azureml.deploying import contents
-from scoring.cli.azureml.deploying.contents import CHUNK, content_of
-from scoring.cli.azureml.deploying.uploads import Uploaded, send, upload
+from scoring.cli.azureml.deploy import contents
+from scoring.cli.azureml.deploy.contents import CHUNK, content_of
+from scoring.cli.azureml.deploy.uploads import Uploaded, send, upload
 from scoring.cli.datastores import default_datastore
 from scoring.cli.failures import UsageError
 from scoring.cli.session import Session
@@ -44,7 +44,7 @@ async def read(container: ContainerClient, name: str) -> bytes:
 
 
 def model(folder: Path, **files: bytes) -> Path:
-    """A folder with files; in their names `__` stands for `/`."""
+    """A folder with files; in their names `__` means `/`."""
     root = folder / "model"
     for name, content in files.items():
         file = root / name.replace("__", "/")
@@ -176,7 +176,7 @@ async def test_a_storage_that_never_answers_fails_the_upload(
 async def test_a_file_that_changes_meanwhile_leaves_no_blob(
     session: Session, container: ContainerClient, tmp_path: Path, size: int
 ) -> None:
-    """Else the blob would not hold what its name says, and be taken for it ever after."""
+    """Otherwise the blob would not have the content of its name, and nobody would notice."""
     before = os.urandom(size)
     root = model(tmp_path, a=before)
     content = content_of(root)
@@ -259,13 +259,13 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert [file.path for file in content_of(root).files] == ["a", "c", "linked/b"]
 
     (elsewhere / "back").symlink_to(root)
-    with pytest.raises(UsageError, match="a link to a folder in which it lies"):
+    with pytest.raises(UsageError, match="a link to a folder that contains it"):
         content_of(root)
 
 
 def test_what_cannot_be_uploaded_says_why(tmp_path: Path) -> None:
     (tmp_path / "hollow" / "inner").mkdir(parents=True)
-    with pytest.raises(UsageError, match="no file is in this folder"):
+    with pytest.raises(UsageError, match="this folder has no files"):
         content_of(tmp_path / "hollow")
     with pytest.raises(UsageError, match="missing: No such file"):
         content_of(tmp_path / "missing")

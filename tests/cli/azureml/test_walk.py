@@ -93,8 +93,8 @@ async def test_the_article_can_be_walked_with_curl(
     )
     out, err = await asyncio.wait_for(ended.communicate(), timeout=300)
     assert ended.returncode == 0, out.decode() + err.decode()
-    said = re.sub(r" (batchjob-\S+|https://localhost\S+)", "", out.decode())
-    assert said.splitlines() == STEPS
+    printed = re.sub(r" (batchjob-\S+|https://localhost\S+)", "", out.decode())
+    assert printed.splitlines() == STEPS
     assert azure.azureml.workspace.endpoint("walk") is None
     jobs = [job for job in azure.azureml.jobs.values() if job.endpoint == "walk"]
     assert [job.deployment for job in jobs].count("second") == 1

@@ -33,11 +33,11 @@ async def test_without_a_single_deployment_nothing_is_changed(
     endpoints = azure.azureml.resources.within("batchEndpoints")
     refused = await command("walk", *files, "--folder", DIGITS)
     assert refused.code == 2
-    assert "deployments: name those of one" in refused.err
+    assert "deployments: name those of exactly one" in refused.err
     assert azure.azureml.resources.within("batchEndpoints") == endpoints
 
 
-async def test_a_folder_that_holds_something_is_refused_before_a_batch_job_is_paid_for(
+async def test_a_folder_that_is_not_empty_is_refused_before_a_batch_job_is_paid_for(
     command: Commands, azure: Azure, tmp_path: Path
 ) -> None:
     (tmp_path / "predictions.csv").touch()

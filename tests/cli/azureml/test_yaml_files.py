@@ -1,12 +1,12 @@
-"""What files may say, and that all of their mistakes are told at once."""
+"""What files may contain, and that all their mistakes are reported at once."""
 
 from pathlib import Path
 
 import pytest
 
-from scoring.cli.azureml.deploying.preparation import prepare, secret_in
-from scoring.cli.azureml.deploying.yaml_files import read
-from scoring.cli.azureml.deploying.yaml_schema import (
+from scoring.cli.azureml.deploy.preparation import prepare, secret_in
+from scoring.cli.azureml.deploy.yaml_files import read
+from scoring.cli.azureml.deploy.yaml_schema import (
     Compute,
     Data,
     Deployment,
@@ -32,9 +32,9 @@ def samples(tmp_path: Path) -> Samples:
 def mistakes(*files: Path) -> list[str]:
     with pytest.raises(UsageError) as refused:
         prepare(read(files).files, WORKSPACE)
-    told: list[str] = refused.value.details["mistakes"]
+    found: list[str] = refused.value.details["mistakes"]
     folder = str(files[0].parent)
-    return [one.replace(f"{folder}/", "") for one in told]
+    return [one.replace(f"{folder}/", "") for one in found]
 
 
 def test_the_samples_say_every_field_of_every_kind() -> None:
@@ -43,11 +43,11 @@ def test_the_samples_say_every_field_of_every_kind() -> None:
 
     assert reading.warnings == []
     for kind in KINDS:
-        said = [one.document for one in reading.files if isinstance(one.document, kind)]
+        documents = [one.document for one in reading.files if isinstance(one.document, kind)]
         unsaid = {
             name
             for name in kind.__struct_fields__
-            if all(getattr(one, name) is None for one in said)
+            if all(getattr(one, name) is None for one in documents)
         }
         assert unsaid == set(), kind
     below = [
@@ -81,7 +81,7 @@ def test_what_a_file_is_about_is_told_by_schema_or_fields(
     assert isinstance(file.document, kind)
 
 
-def test_all_mistakes_of_all_files_are_told_at_once(samples: Samples) -> None:
+def test_all_mistakes_of_all_files_are_reported_at_once(samples: Samples) -> None:
     files = [
         samples.deployment(
             name="1st",
@@ -98,24 +98,24 @@ def test_all_mistakes_of_all_files_are_told_at_once(samples: Samples) -> None:
         samples.file("online.yml", "managedOnlineEndpoint"),
     ]
 
-    told = mistakes(*files)
+    found = mistakes(*files)
 
-    assert told[:2] == [
+    assert found[:2] == [
         (
-            "first.yml: model.flavors: cannot be honoured: they are for deployments without code;"
-            " leave them out"
+            "first.yml: model.flavors: is not supported: it is for deployments without code;"
+            " leave it out"
         ),
         "first.yml: settings.mini_batch_size: Expected `int` >= 1",
     ]
-    assert [one.split(": ")[0] + ": " + one.split(": ")[1] for one in told[2:]] == [
+    assert [one.split(": ")[0] + ": " + one.split(": ")[1] for one in found[2:]] == [
         "first.yml: settings.retry_settings.timeout",
         "first.yml: endpoint_name",
         "endpoint.yml: auth_mode",
         "environment.yml: build",
-        "no.yml: no YAML",
+        "no.yml: not YAML",
         "list.yml: must be a mapping of fields",
         "missing.yml: No such file or directory",
-        "what.yml: does not tell what it is",
+        "what.yml: unclear what it describes",
         "online.yml: $schema",
     ]
 
@@ -141,22 +141,22 @@ def test_all_mistakes_of_all_files_are_told_at_once(samples: Samples) -> None:
         ("model", "datastore", "azureml:x"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused(
+def test_what_is_not_supported_is_refused(
     samples: Samples, kind: str, field: str, value: object
 ) -> None:
     file = getattr(samples, kind)(**{field: value})
 
-    (told,) = mistakes(file)
+    (mistake,) = mistakes(file)
 
-    assert told.startswith(f"{file.name}: {field}")
+    assert mistake.startswith(f"{file.name}: {field}")
 
 
 def test_what_is_not_known_is_a_warning(samples: Samples) -> None:
     reading = read([samples.deployment(colour="red", settings={"a_field_of_next_year": 1})])
 
     assert [one.rpartition("/")[2] for one in reading.warnings] == [
-        "first.yml: colour: is not known and has no effect",
-        "first.yml: settings.a_field_of_next_year: is not known and has no effect",
+        "first.yml: colour: is unknown and has no effect",
+        "first.yml: settings.a_field_of_next_year: is unknown and has no effect",
     ]
 
 
@@ -168,10 +168,10 @@ def test_what_the_service_wrote_into_a_file_is_no_warning(samples: Samples) -> N
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "mistake"),
     [
         ({"model": "model"}, "model: 'model' must be azureml:NAME:VERSION"),
-        ({"model": "azureml:m"}, "model: 'azureml:m' names no version: say azureml:m@latest"),
+        ({"model": "azureml:m"}, "model: 'azureml:m' names no version: use azureml:m@latest"),
         ({"model": "azureml:m@newest"}, "model: 'azureml:m@newest' must be"),
         ({"model": {"path": "nowhere"}}, "model.path: nowhere: No such file"),
         (
@@ -192,7 +192,7 @@ def test_what_the_service_wrote_into_a_file_is_no_warning(samples: Samples) -> N
         ),
         (
             {"code_configuration": {"code": "https://x/y", "scoring_script": "s"}},
-            "code_configuration.code: 'https://x/y' must be a folder here",
+            "code_configuration.code: 'https://x/y' must be a folder on this machine",
         ),
         ({"compute": "local"}, "compute: 'local' must be azureml:NAME"),
         ({"name": "a"}, "name: 'a' must be 3 to 32 letters"),
@@ -201,36 +201,36 @@ def test_what_the_service_wrote_into_a_file_is_no_warning(samples: Samples) -> N
         ({"code_configuration": None}, "code_configuration: is missing; only models of type"),
         (
             {"mini_batch_size": 3, "settings": {"mini_batch_size": 4}},
-            "mini_batch_size: is said twice",
+            "mini_batch_size: is set twice",
         ),
-        ({"environment_variables": {"A": None}}, "environment_variables: Expected"),
-        ({"model": {"path": "model", "version": "1"}}, "model.version: is for what has a name"),
+        ({"environment_variables": {"A": None}}, "environment_variables[...]: Expected"),
+        ({"model": {"path": "model", "version": "1"}}, "model.version: needs a name"),
         ({"model": {"path": "model", "name": "../up"}}, "model.name: '../up' must be letters"),
     ],
 )
 def test_a_mistake_names_file_and_field_and_what_to_do(
-    samples: Samples, fields: dict[str, object], told: str
+    samples: Samples, fields: dict[str, object], mistake: str
 ) -> None:
     found = mistakes(samples.deployment(**fields))
 
     assert len(found) == 1
-    assert found[0].startswith(f"first.yml: {told}")
+    assert found[0].startswith(f"first.yml: {mistake}")
     assert "se%2Bcret" not in found[0]
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "problem"),
     [
-        ("https://x/y?sp=r&sig=s3cr3t", "https://x/y?sp=r&sig=*** holds a secret"),
-        ("https://me:s3cr3t@x/y", "https://***@x/y holds a secret"),
+        ("https://x/y?sp=r&sig=s3cr3t", "https://x/y?sp=r&sig=*** contains a secret"),
+        ("https://me:s3cr3t@x/y", "https://***@x/y contains a secret"),
         ("https://x/y?version=2", None),
         ("wasbs://container@account.blob.core.windows.net/y", None),
         ("azureml://datastores/d/paths/p", None),
     ],
 )
-def test_a_uri_with_a_secret_is_told_without_it(uri: str, told: str | None) -> None:
-    assert (secret_in(uri) or "").partition(":" if told is None else ": register")[0] == (
-        told or ""
+def test_a_uri_with_a_secret_is_reported_without_it(uri: str, problem: str | None) -> None:
+    assert (secret_in(uri) or "").partition(":" if problem is None else ": register")[0] == (
+        problem or ""
     )
 
 
@@ -255,8 +255,8 @@ def test_one_resource_is_asked_for_once(samples: Samples) -> None:
     ]
 
     assert mistakes(*files) == [
-        f"endpoint {samples.endpoint_name} is asked for 2 times: once is enough",
-        "model m with different content is asked for 2 times: once is enough",
+        f"endpoint {samples.endpoint_name} is described 2 times: keep one",
+        "model m with different content is described 2 times: keep one",
     ]
 
 

@@ -27,7 +27,7 @@ from local.names import (
     LEDGER_CONTAINER,
 )
 from local.run_folder import RunFolder
-from scoring.cli.landfall.doctor.checks import made
+from scoring.cli.landfall.doctor.checks import run
 from scoring.cli.landfall.doctor.checks.facts import Facts
 from scoring.cli.landfall.doctor.checks.findings import Finding
 from scoring.cli.landfall.doctor.command import HOST_FILE, examine
@@ -220,7 +220,7 @@ async def test_one_check_that_breaks_hides_neither_what_it_found_nor_the_others(
         raise ValueError("a mistake of ours")
 
     facts = Facts(environment={}, routes_file=tmp_path, host_file=tmp_path, write=False)
-    first, second = await made("x", breaks, facts)
+    first, second = await run("x", breaks, facts)
     assert (first.subject, first.state) == ("first", "fine")
     assert second.state == "wrong"
     assert second.message == "the check itself failed: ValueError: a mistake of ours"
@@ -268,8 +268,8 @@ HOST = json.loads(HOST_FILE.read_text())
         ("{", "Expecting"),
         ("{}", "no extensions.queues"),
         ("[]", "no extensions.queues"),
-        ('{"extensions": {"queues": {}}}', 'make it "none"'),
-        ('{"extensions": {"queues": {"messageEncoding": "base64"}}}', 'make it "none"'),
+        ('{"extensions": {"queues": {}}}', 'set it to "none"'),
+        ('{"extensions": {"queues": {"messageEncoding": "base64"}}}', 'set it to "none"'),
         (None, "No such file"),
     ],
 )
@@ -341,8 +341,8 @@ async def test_a_token_that_there_is_not_is_named_and_what_needs_it_is_not_check
 
 async def test_a_token_says_whose_it_is(doctor: Doctor) -> None:
     found = await doctor(AZURE_CLIENT_ID="11111111-1111-1111-1111-111111111111")
-    said = found.of("token", "storage").message
-    assert said.endswith("held by appid 11111111-1111-1111-1111-111111111111")
+    message = found.of("token", "storage").message
+    assert message.endswith("held by appid 11111111-1111-1111-1111-111111111111")
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ async def test_an_account_that_there_is_not_is_named(doctor: Doctor) -> None:
     restore()
     for one in (found, unreachable, not_trusted):
         assert one.wrong == [("landing path", f"{DATASTORE}: landing/files/")]
-    assert "is the account's name right?" in unreachable.of("landing path").message
+    assert "is the name of the account right?" in unreachable.of("landing path").message
     assert "add its host to LANDFALL_ALLOWED_HOSTS" in not_trusted.of("landing path").message
 
 
@@ -447,9 +447,9 @@ async def test_a_role_to_list_or_to_read_that_is_missing_is_named(
     doctor.azure.storage.blob_faults.add(fault)
     found = await doctor()
     assert found.wrong == [("landing path", f"{DATASTORE}: landing/files/")]
-    said = found.of("landing path").message
-    assert "403: AuthorizationPermissionMismatch" in said
-    assert "Storage Blob Data Reader" in said
+    message = found.of("landing path").message
+    assert "403: AuthorizationPermissionMismatch" in message
+    assert "Storage Blob Data Reader" in message
 
 
 async def test_a_role_to_read_what_lies_there_that_is_missing_is_named(doctor: Doctor) -> None:
@@ -471,9 +471,9 @@ async def test_a_role_to_read_what_lies_there_that_is_missing_is_named(doctor: D
 async def test_a_firewall_is_told_from_a_role(doctor: Doctor) -> None:
     fault = refuse(f"/{CONTAINER}", 403, code="AuthorizationFailure")
     doctor.azure.storage.blob_faults.add(fault)
-    said = (await doctor()).of("landing path").message
-    assert "firewall" in said
-    assert "role" not in said
+    message = (await doctor()).of("landing path").message
+    assert "firewall" in message
+    assert "role" not in message
 
 
 async def test_outputs_are_tried_only_if_it_is_wished(doctor: Doctor) -> None:
@@ -612,7 +612,7 @@ async def test_queues_that_cannot_be_looked_at(doctor: Doctor) -> None:
     refused = await doctor()
     assert "Storage Queue Data Contributor" in refused.of("queue", "landings").message
     unreachable = await doctor(AzureWebJobsStorage__queueServiceUri=NOBODY)
-    assert "may this machine reach it?" in unreachable.of("queue", "landings").message
+    assert "can this machine reach it?" in unreachable.of("queue", "landings").message
 
 
 # --- the ledger ---------------------------------------------------------------------------------
@@ -700,4 +700,4 @@ async def test_a_topic_that_cannot_be_reached_is_named(doctor: Doctor) -> None:
 
 async def test_what_the_topic_does_not_tell_is_not_claimed(doctor: Doctor) -> None:
     found = await doctor()
-    assert "that the role suffices the first event shows" in found.of("topic").message
+    assert "the first event will show whether the role is sufficient" in found.of("topic").message

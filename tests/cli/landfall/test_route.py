@@ -1,4 +1,4 @@
-"""`route PATH`: the product's own answers, and why a route does not take a path."""
+"""`route PATH`: which routes match, with the product's own job; and why others do not."""
 
 import os
 from datetime import timedelta
@@ -9,8 +9,8 @@ import pytest
 
 from local.names import CONTAINER, DATASTORE, LANDING_ACCOUNT
 from scoring.cli.failures import Refused, UsageError
-from scoring.cli.landfall.route.route import located, takes_of
-from scoring.cli.landfall.route.takes import Dropped, Take, take
+from scoring.cli.landfall.route.command import located, verdicts_of
+from scoring.cli.landfall.route.matching import DroppedFile, Verdict, verdict
 from scoring.jobs.job import folder_of, job_for, job_of_folder
 from scoring.routes.route import Ready, Route
 from scoring.routes.rules import Mistake
@@ -20,20 +20,20 @@ from tests.factories import NOW, folder_route, landing, place, quiet_route, rout
 PLACES = {"workspaceblobstore": place()}
 
 
-def dropped(path: str = "landing/a.csv", **fields: Any) -> Dropped:
-    return Dropped(path=path, landed=NOW, **fields)
+def dropped(path: str = "landing/a.csv", **fields: Any) -> DroppedFile:
+    return DroppedFile(path=path, landed=NOW, **fields)
 
 
-def offline(of: Route, path: str) -> Take:
-    return take(of, dropped(path), None, "literal")
+def offline(of: Route, path: str) -> Verdict:
+    return verdict(of, dropped(path), None, "literal")
 
 
 # --- files --------------------------------------------------------------------------------------
 
 
-def test_a_file_is_taken_with_the_input_and_output_that_its_job_gets() -> None:
+def test_a_file_matches_with_the_input_and_output_that_its_job_gets() -> None:
     found = offline(route(), "landing/a b.csv")
-    assert (found.takes, found.kind, found.reason) == (True, "file", "matches 'landing/**'")
+    assert (found.matches, found.kind, found.reason) == (True, "file", "matches 'landing/**'")
     assert found.input == "azureml://datastores/workspaceblobstore/paths/landing/a b.csv"
     assert found.output == "scored/files/2026-11-24/a_b-{key}/predictions.csv"
     assert (found.datastore, found.endpoint, found.deployment) == (
@@ -44,27 +44,27 @@ def test_a_file_is_taken_with_the_input_and_output_that_its_job_gets() -> None:
     assert (found.job, found.waits_for) == (None, None)
 
 
-def test_with_its_version_and_place_the_key_is_the_true_one() -> None:
+def test_with_its_version_and_place_the_key_is_the_real_one() -> None:
     job = job_for(route(), landing(etag="0x7"), place(), "literal")
-    found = take(route(), dropped(etag="0x7"), PLACES, "literal")
+    found = verdict(route(), dropped(etag="0x7"), PLACES, "literal")
     assert (found.job, found.output) == (job.key, job.output_path(1))
-    without_place = take(route(), dropped(etag="0x7"), None, "literal")
+    without_place = verdict(route(), dropped(etag="0x7"), None, "literal")
     assert (without_place.job, without_place.output) == (None, job.output_base)
 
 
 def test_where_there_is_one_job_for_a_path_the_key_needs_no_version() -> None:
     once = route(on_overwrite="ignore")
-    found = take(once, dropped(), PLACES, "literal")
+    found = verdict(once, dropped(), PLACES, "literal")
     assert found.job == job_for(once, landing(), place(), "literal").key
 
 
 def test_the_input_uri_is_the_routes_own_and_escaped_as_the_setting_says() -> None:
     of = route(uri="https://x.blob.core.windows.net/{container}/{path}")
-    known = take(of, dropped("landing/a b.csv"), PLACES, "literal")
+    known = verdict(of, dropped("landing/a b.csv"), PLACES, "literal")
     assert known.input == "https://x.blob.core.windows.net/c/landing/a%20b.csv"
     unknown = offline(of, "landing/a b.csv")
     assert unknown.input == "https://x.blob.core.windows.net/{container}/landing/a%20b.csv"
-    escaped = take(route(), dropped("landing/a b.csv"), None, "percent-encoded")
+    escaped = verdict(route(), dropped("landing/a b.csv"), None, "percent-encoded")
     assert str(escaped.input).endswith("/paths/landing/a%20b.csv")
 
 
@@ -72,9 +72,9 @@ def test_a_route_without_output_has_none() -> None:
     assert offline(route(output="", output_kind="none"), "landing/a.csv").output is None
 
 
-def test_a_route_that_is_not_enabled_takes_files_that_wait() -> None:
+def test_a_route_that_is_not_enabled_matches_files_that_wait() -> None:
     found = offline(route(enabled=False), "landing/a.csv")
-    assert (found.takes, found.waits_for) == (True, "the route to be enabled")
+    assert (found.matches, found.waits_for) == (True, "the route to be enabled")
 
 
 # --- folders ------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def test_a_route_that_is_not_enabled_takes_files_that_wait() -> None:
 
 def test_a_file_of_a_folder_by_marker_waits_for_its_marker() -> None:
     found = offline(folder_route(), "landing/b1/x.png")
-    assert (found.takes, found.kind) == (True, "file-of-folder")
+    assert (found.matches, found.kind) == (True, "file-of-folder")
     assert found.reason == "is a file of folder 'landing/b1'"
     assert found.waits_for == "the marker 'landing/b1.done' to land"
     assert found.input == "azureml://datastores/workspaceblobstore/paths/landing/b1"
@@ -100,7 +100,7 @@ def test_a_file_of_a_folder_whose_marker_may_be_called_otherwise() -> None:
 
 
 def test_a_marker_makes_the_job_of_its_folder() -> None:
-    found = take(folder_route(), dropped("landing/b1.done", etag="0x1"), PLACES, "literal")
+    found = verdict(folder_route(), dropped("landing/b1.done", etag="0x1"), PLACES, "literal")
     job = job_for(folder_route(), landing("landing/b1.done"), place(), "literal")
     assert (found.kind, found.waits_for) == ("marker", None)
     assert found.reason == "is the marker 'landing/{batch}.done' of folder 'landing/b1'"
@@ -112,8 +112,8 @@ def test_a_marker_makes_the_job_of_its_folder() -> None:
 
 
 def test_a_file_of_a_folder_that_becomes_quiet_waits_for_that() -> None:
-    found = take(quiet_route(), dropped("landing/b1/x.png", etag="0x1"), PLACES, "literal")
-    assert (found.takes, found.kind) == (True, "file-of-folder")
+    found = verdict(quiet_route(), dropped("landing/b1/x.png", etag="0x1"), PLACES, "literal")
+    assert (found.matches, found.kind) == (True, "file-of-folder")
     assert found.waits_for == (
         "nothing to land in it for 5 min, or 1 h to pass since the first file"
     )
@@ -124,7 +124,7 @@ def test_a_file_of_a_folder_that_becomes_quiet_waits_for_that() -> None:
 
 def test_a_quiet_folder_that_has_one_job_has_one_key() -> None:
     of = quiet_route(late="ignore", ready=Ready(quiet=timedelta(seconds=90), at_most=timedelta(2)))
-    found = take(of, dropped("landing/b1/x.png"), PLACES, "literal")
+    found = verdict(of, dropped("landing/b1/x.png"), PLACES, "literal")
     folder_landing = landing("landing/b1", etag="any")
     folder = folder_of(of, "landing/b1/x.png", place())
     assert found.job == job_of_folder(folder, folder_landing, "literal", late=False).key
@@ -138,16 +138,16 @@ def test_what_waits_for_two_things_says_both() -> None:
     )
 
 
-# --- not taken ----------------------------------------------------------------------------------
+# --- no match -----------------------------------------------------------------------------------
 
 
 def test_why_not_names_the_part_that_differs() -> None:
     found = offline(route(match="landing/*.csv"), "landing/a.txt")
-    assert (found.takes, found.kind, found.input) == (False, None, None)
+    assert (found.matches, found.kind, found.input) == (False, None, None)
     assert found.reason == "match 'landing/*.csv': 'a.txt' is not '*.csv'"
 
 
-def test_why_not_of_a_folder_speaks_of_files_and_of_the_marker() -> None:
+def test_why_not_of_a_folder_names_files_and_the_marker() -> None:
     found = offline(folder_route(), "landing/b1/x.txt")
     assert found.reason == (
         "match 'landing/{batch}/*.png': 'x.txt' is not '*.png';"
@@ -157,7 +157,7 @@ def test_why_not_of_a_folder_speaks_of_files_and_of_the_marker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "takes"),
+    ("where", "matches"),
     [
         ({"container": "c"}, True),
         ({"container": "d"}, False),
@@ -166,27 +166,27 @@ def test_why_not_of_a_folder_speaks_of_files_and_of_the_marker() -> None:
         ({}, True),
     ],
 )
-def test_a_file_of_another_container_is_not_taken(where: dict[str, str], takes: bool) -> None:
-    found = take(route(), dropped(**where), PLACES, "literal")
-    assert found.takes == takes
-    if not takes:
+def test_a_file_of_another_container_does_not_match(where: dict[str, str], matches: bool) -> None:
+    found = verdict(route(), dropped(**where), PLACES, "literal")
+    assert found.matches == matches
+    if not matches:
         assert "is container 'c' of account 'landingzone'" in found.reason
 
 
-def test_a_route_without_datastore_takes_nothing() -> None:
-    found = take(route(datastore="lost"), dropped(), PLACES, "literal")
+def test_a_route_without_its_datastore_matches_nothing() -> None:
+    found = verdict(route(datastore="lost"), dropped(), PLACES, "literal")
     assert found.reason == "the workspace has no datastore 'lost' in blob storage"
-    assert not found.takes
+    assert not found.matches
 
 
-def test_routes_with_mistakes_are_named_and_those_that_take_it_come_first() -> None:
+def test_routes_with_mistakes_are_named_and_those_that_match_come_first() -> None:
     mistakes = [
         Mistake(route="broken", field="output", problem="is missing"),
-        Mistake(route="files", field="datastore", problem="already said by the route itself"),
+        Mistake(route="files", field="datastore", problem="the route's own verdict says so"),
     ]
     routes = [route(name="other", match="x/*"), route()]
-    found = takes_of(routes, mistakes, dropped(), None, "literal")
-    assert [(one.route, one.takes) for one in found] == [
+    found = verdicts_of(routes, mistakes, dropped(), None, "literal")
+    assert [(one.route, one.matches) for one in found] == [
         ("files", True),
         ("other", False),
         ("broken", False),
@@ -254,16 +254,14 @@ async def test_a_path_needs_no_settings_and_no_network(command: Commands, tmp_pa
     assert all(one["reason"] for one in others)
 
 
-async def test_a_path_that_no_route_takes_is_another_exit_code(command: Commands) -> None:
+async def test_a_path_that_no_route_matches_has_another_exit_code(command: Commands) -> None:
     ended = await command("route", "nowhere/a.csv")
     assert ended.code == 3
-    assert (
-        "cancer does not take it: match 'landing/cancer/**/*.csv': it does not begin" in ended.out
-    )
+    assert "cancer: no, match 'landing/cancer/**/*.csv': it does not begin" in ended.out
     assert ended.err == ""
 
 
-async def test_a_url_and_a_version_are_told_with_the_workspaces_help(command: Commands) -> None:
+async def test_a_url_and_a_version_are_looked_up_in_the_workspace(command: Commands) -> None:
     url = f"{command.azure.storage.blob}/{LANDING_ACCOUNT}/{CONTAINER}/landing/cancer/a.csv"
     ended = await command("route", url, "--etag", '"0x1"', "--output", "json")
     assert (ended.code, ended.err) == (0, "")
@@ -275,4 +273,4 @@ async def test_a_url_and_a_version_are_told_with_the_workspaces_help(command: Co
 
     elsewhere = await command("route", "landing/cancer/a.csv", "--container", "nowhere")
     assert elsewhere.code == 3
-    assert "cancer does not take it: its datastore" in elsewhere.out
+    assert "cancer: no, its datastore" in elsewhere.out

@@ -1,1 +1,1 @@
-"""`doctor`: everything that the service needs before the first file."""
+"""`doctor`: checks everything that the service needs before the first file."""

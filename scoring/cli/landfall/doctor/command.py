@@ -1,4 +1,4 @@
-"""`doctor`: everything that the service needs before the first file."""
+"""The command `doctor`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import msgspec
 from rich.text import Text
 
 from scoring.cli.failures import Exit
-from scoring.cli.landfall.doctor.checks import CHECKS, made
+from scoring.cli.landfall.doctor.checks import CHECKS, run
 from scoring.cli.landfall.doctor.checks.facts import Facts
 from scoring.cli.landfall.doctor.checks.findings import Finding, State
 from scoring.cli.session import DEFAULTS, AppSettings, Needs, Options
@@ -32,15 +32,15 @@ async def doctor(
 ) -> Exit:
     """Check everything that the service needs before the first file.
 
-    Harmless in production: nothing is submitted, published or put into a queue. One blob of the
-    ledger is written and deleted.
+    It is safe in production: nothing is submitted, published or put into a queue. One blob of
+    the ledger is written and deleted.
 
     Args:
-        write: Also write a blob where each route's outputs go, and delete it at once. It raises
-            events, for whoever has subscribed to that path.
+        write: Also write a blob where each route's outputs go, and delete it at once. Subscribers
+            to events of that path see it.
     """
     with app.console.bar("checking") as bar:
-        found = await examine(app.values, app.routes_file, write=write, tell=bar.say)
+        found = await examine(app.values, app.routes_file, write=write, report=bar.describe)
     wrong = sum(one.state == "wrong" for one in found)
     app.console.show(*map(_line, found), f"{wrong} wrong" if wrong else "nothing is wrong")
     app.console.result(findings=[msgspec.to_builtins(one) for one in found], wrong=wrong)
@@ -53,22 +53,22 @@ async def examine(
     *,
     write: bool = False,
     host_file: Path = HOST_FILE,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> list[Finding]:
-    """Make all checks; `tell` is told which one is being made."""
+    """Run all checks; `report` is called with the name of each before it runs."""
     facts = Facts(
         environment=environment, routes_file=routes_file, host_file=host_file, write=write
     )
     found: list[Finding] = []
     try:
         for name, check in CHECKS.items():
-            tell(f"checking: {name}")
-            found += await made(name, check, facts)
+            report(f"checking: {name}")
+            found += await run(name, check, facts)
     finally:
         await facts.close()
     return found
 
 
 def _line(one: Finding) -> Text:
-    said = f"{one.state.replace('-', ' '):<11}  {one.check:<12}  {one.subject}: {one.message}"
-    return Text(said, style=_STYLES[one.state])
+    line = f"{one.state.replace('-', ' '):<11}  {one.check:<12}  {one.subject}: {one.message}"
+    return Text(line, style=_STYLES[one.state])

@@ -1,4 +1,1 @@
-"""Landfall's jobs in an operator's hand: `ledger …`.
-
-`operators` and `replay` change, the others look.
-"""
+"""`ledger …`: Landfall's jobs. `operators` and `replay` change them; `history` and `rows` read."""

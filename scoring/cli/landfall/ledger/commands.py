@@ -1,4 +1,4 @@
-"""`ledger …`: Landfall's jobs, to look at and to act on by hand."""
+"""The commands `ledger …`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,13 +19,11 @@ from scoring.durations import read_duration
 from scoring.ports import Services
 from scoring.routes.route import Route
 
-app = App(
-    name="ledger", help="Landfall's jobs, to look at and to act on by hand.", version_flags=[]
-)
+app = App(name="ledger", help="Show and change Landfall's jobs.", version_flags=[])
 
 
 def _moment(_: Any, tokens: Sequence[Token]) -> datetime:
-    """Read a time, or how long ago it was."""
+    """Read a time, or how long ago it was, like 2h."""
     text = tokens[0].value
     try:
         return datetime.now(UTC) - read_duration(text)
@@ -35,7 +33,7 @@ def _moment(_: Any, tokens: Sequence[Token]) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         what = "a time like 2026-11-25T13:00, or how long ago like 90m, 2h or 3d"
-        raise ValueError(f'"{text}" must be {what}.') from None  # cyclopts tells it
+        raise ValueError(f'"{text}" must be {what}.') from None  # cyclopts reports it
     else:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -62,12 +60,12 @@ async def list_(
     """List jobs, open and ended, the newest first.
 
     Args:
-        state: Only these; say it once for each.
-        route: Only of this route.
-        path: Only paths that begin so.
-        since: Only what came into its state then or later: a time, or how long ago, like 2h.
-        until: Only what did before.
-        limit: At most so many.
+        state: Only jobs in this state; may be repeated.
+        route: Only jobs of this route.
+        path: Only jobs whose path begins with this.
+        since: Only jobs that entered their state then or later: a time, or how long ago, like 2h.
+        until: Only jobs that entered it before.
+        limit: At most this many.
     """
     wanted = Wanted(states=frozenset(state), route=route, prefix=path, since=since, until=until)
     _show_rows(session.console, await rows(session.services, wanted, limit))
@@ -87,12 +85,12 @@ async def find(
 
     Args:
         name: A part of the path; or the whole path of a file whose folder was scored.
-        since: Only what happened then or later; a large ledger is searched faster so.
-        limit: At most so many.
+        since: Only jobs that entered their state then or later; this makes the search faster.
+        limit: At most this many.
     """
     found = await rows(session.services, Wanted(name=name, since=since), limit)
     if not found:
-        raise Refused(f"the ledger knows no job whose path holds {name!r}")
+        raise Refused(f"the ledger has no job whose path contains {name!r}")
     _show_rows(session.console, found)
 
 
@@ -107,16 +105,16 @@ async def show(
     """Show a job with its history.
 
     Args:
-        job: Its key, as log lines, events and `ledger list` name it.
+        job: Its key, as in log lines, events and `ledger list`.
     """
-    told = await history(session.services, job)
-    for name, value in told.facts.items():
+    found = await history(session.services, job)
+    for name, value in found.facts.items():
         session.console.show(f"{name:12} {value}")
     session.console.show("")
-    for moment, what in told.steps:
+    for moment, what in found.steps:
         session.console.show(f"{moment:%Y-%m-%d %H:%M:%S}  {what}")
-    steps = [{"time": moment, "what": what} for moment, what in told.steps]
-    session.console.result(**told.facts, history=steps, document=told.document)
+    steps = [{"time": moment, "what": what} for moment, what in found.steps]
+    session.console.result(**found.facts, history=steps, document=found.document)
 
 
 @app.command
@@ -134,40 +132,38 @@ async def replay(
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """Score what lies in storage and was not scored; with --again also what was.
+    """Score files that are in storage and were not scored; with --again also those that were.
 
-    What is scored again gets a job with a key, an output and an event of its own. The same request
-    twice does nothing more than once, so an interrupted replay is simply repeated.
+    A file that is scored again gets a new job, with its own key, output and event. Running the same
+    request twice has no further effect, so repeat a replay that was interrupted.
 
     Args:
         path: A file, or a prefix of paths on the routes' datastores.
         route: Only this route.
-        since: Only what was written then or later: a time, or how long ago, like 2h.
-        until: Only what was written before.
-        again: Also what has ended, or landed before the ledger's retention.
-        request: A name for --again; today's date if none is given. A new name scores once more.
-        dry_run: Say what would be done.
-        yes: Do not ask.
+        since: Only files that were written then or later: a time, or how long ago, like 2h.
+        until: Only files that were written before.
+        again: Also files whose job has ended, or that landed before the ledger's retention.
+        request: A name for --again; by default today's date. A new name scores once more.
+        dry_run: Only print what would be done.
+        yes: Do not ask for confirmation.
     """
     if not (path or since):
-        raise UsageError(
-            "say which: a path, a prefix, or --since; all that lies there is no choice"
-        )
+        raise UsageError("name the files: give a path, a prefix of paths, or --since")
     if request and not again:
-        raise UsageError("--request names what is scored --again: say that, too")
+        raise UsageError("--request is for --again: give both")
     routes = _routes(session.services, route)
     name = (request or f"{datetime.now(UTC):%Y-%m-%d}") if again else None
     if again and not (yes or dry_run):
-        session.console.confirm(f"Score again all below {path or 'every route'}?")
+        session.console.confirm(f"Score everything below {path or 'every route'} again?")
     worker = Replay(session.services, request=name, dry_run=dry_run)
     replayed: list[Replayed] = []
     with session.console.bar("looking") as bar:
         for one in routes:
             async for done in worker.below(one, path, since, until):
                 replayed.append(done)
-                bar.say(f"{len(replayed)} looked at; {done.what}: {done.path}")
+                bar.describe(f"{len(replayed)} looked at; {done.what}: {done.path}")
     if not replayed:
-        raise Refused(f"no route takes anything that lies below {path!r} and was written then")
+        raise Refused(f"no route matches a file below {path!r} that was written then")
     table = _table("what", "job", "route", "path")
     for done in replayed:
         table.add_row(done.what, done.job, done.route, done.path)
@@ -186,22 +182,22 @@ async def settle(
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """Settle by hand a job of which nobody knows whether the endpoint took it.
+    """Settle a job when it is unknown whether the endpoint accepted it.
 
     Args:
         job: Its key.
-        adopt: This batch job is the attempt's.
-        lost: There is none, and never will be; another attempt follows, as far as there are any.
-        dry_run: Say what would be done.
+        adopt: The batch job that belongs to the attempt.
+        lost: There is no batch job and never will be; the next attempt follows, if any is left.
+        dry_run: Only print what would be done.
     """
     if bool(adopt) == lost:
-        raise UsageError("say either --adopt BATCH-JOB or --lost")
+        raise UsageError("give either --adopt BATCH-JOB or --lost")
     if adopt:
         await operators.adopt(session.services, job, adopt, dry_run=dry_run)
         follows = f"its batch job is {adopt}"
     else:
         follows = await operators.declare_lost(session.services, job, dry_run=dry_run)
-    _say(session.console, job, follows, dry_run=dry_run)
+    _show_effect(session.console, job, follows, dry_run=dry_run)
 
 
 @app.command
@@ -213,14 +209,14 @@ async def cancel(
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """Cancel a job; its event says `canceled`, unless it completes all the same.
+    """Cancel a job. Its event says `canceled`, unless the batch job still completes.
 
     Args:
         job: Its key.
-        dry_run: Say what would be done.
+        dry_run: Only print what would be done.
     """
     follows = await operators.cancel(session.services, job, dry_run=dry_run)
-    _say(session.console, job, follows, dry_run=dry_run)
+    _show_effect(session.console, job, follows, dry_run=dry_run)
 
 
 @app.command
@@ -232,28 +228,28 @@ async def release(
     session: Annotated[LedgerSession, Needs],
     options: Options = DEFAULTS,
 ) -> None:
-    """Take a message out of quarantine, now that it can be understood.
+    """Process a message from quarantine, now that it can be understood.
 
     Args:
-        digest: Its name below quarantine/, or how that begins.
-        dry_run: Say what would be done.
+        digest: Its name below quarantine/, or the beginning of it.
+        dry_run: Only print what would be done.
     """
     events = await operators.release(session.services, digest, dry_run=dry_run)
     would = "would be " if dry_run else ""
-    session.console.show(f"{digest}: {events} events {would}taken")
+    session.console.show(f"{digest}: {events} events {would}processed")
     session.console.result(digest=digest, events=events, dry_run=dry_run)
 
 
 def _routes(services: Services, name: str | None) -> list[Route]:
-    chosen = [one for one in services.routes if name in (None, one.name)]
+    chosen = [route for route in services.routes if name in (None, route.name)]
     if not chosen:
-        known = ", ".join(one.name for one in services.routes) or "none"
-        raise UsageError(f"there is no route {name!r}; there is {known}")
+        known = ", ".join(route.name for route in services.routes) or "none"
+        raise UsageError(f"there is no route {name!r}; the routes are: {known}")
     return chosen
 
 
-def _say(console: Console, job: str, follows: str, *, dry_run: bool) -> None:
-    console.show(f"{job}: {'would be so: ' if dry_run else ''}{follows}")
+def _show_effect(console: Console, job: str, follows: str, *, dry_run: bool) -> None:
+    console.show(f"{job}: {'it would be: ' if dry_run else ''}{follows}")
     console.result(job=job, follows=follows, dry_run=dry_run)
 
 
@@ -263,7 +259,7 @@ def _show_rows(console: Console, found: list[Row]) -> None:
         since = f"{row.since:%Y-%m-%d %H:%M:%S}"
         state = row.state
         table.add_row(row.job, state, since, row.route, row.path, str(row.attempt), row.reason)
-    console.show(table if found else "no job is as asked for")
+    console.show(table if found else "no matching jobs")
     console.result(jobs=msgspec.to_builtins(found))
 
 

@@ -1,4 +1,4 @@
-"""One job with all that is known of it, and when what happened."""
+"""What is known about one job, and its history."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ Steps = list[tuple[datetime, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What `ledger show` tells."""
+    """What `ledger show` prints."""
 
     facts: dict[str, str | int]
     steps: Steps  # in the order of their times
@@ -27,35 +27,36 @@ class History:
 
 
 async def history(services: Services, key: str) -> History:
-    """Return all that is known of a job.
+    """Return what is known about a job.
 
     Raises:
-        Refused: the ledger does not know it.
+        Refused: the ledger has no such job.
     """
     event = await services.ledger.end(key)
     if event is not None:
         return _of_end(msgspec.json.decode(event))
-    opened = (await services.ledger.open_jobs()).of(key)
+    entry = (await services.ledger.open_jobs()).of(key)
     job = await services.ledger.job(key)
-    if opened is None or job is None:
-        raise Refused(f"the ledger knows no job {key}")
-    return _of_open(opened, job, await _batch_job(services, opened))
+    if entry is None or job is None:
+        raise Refused(f"the ledger has no job {key}")
+    return _of_open(entry, job, await _batch_job(services, entry))
 
 
-async def _batch_job(services: Services, opened: OpenJob) -> BatchJob | str:
-    """Return what the endpoint says of the job's batch job, or why it says nothing."""
-    if not opened.progress.batch_job:
+async def _batch_job(services: Services, entry: OpenJob) -> BatchJob | str:
+    """Return the job's batch job; if the endpoint does not return it, why."""
+    name = entry.progress.batch_job
+    if not name:
         return "none yet"
     try:
-        endpoint = await services.workspace.endpoint(opened.progress.endpoint)
-        known = endpoint and await services.endpoints.batch_job(endpoint, opened.progress.batch_job)
+        endpoint = await services.workspace.endpoint(entry.progress.endpoint)
+        known = endpoint and await services.endpoints.batch_job(endpoint, name)
     except LandfallError as failure:
-        return f"{opened.progress.batch_job} ({failure})"
-    return known or f"{opened.progress.batch_job} (not known to the endpoint)"
+        return f"{name} ({failure})"
+    return known or f"{name} (not known to the endpoint)"
 
 
-def _of_open(opened: OpenJob, job: Job, batch_job: BatchJob | str) -> History:
-    progress = opened.progress
+def _of_open(entry: OpenJob, job: Job, batch_job: BatchJob | str) -> History:
+    progress = entry.progress
     known = batch_job if isinstance(batch_job, BatchJob) else None
     facts = _facts(
         job=job.key,
@@ -77,10 +78,10 @@ def _of_open(opened: OpenJob, job: Job, batch_job: BatchJob | str) -> History:
         (progress.submitted, f"attempt {progress.attempt} submitted"),
         (progress.refused_since, "refused for the first time"),
         (progress.running, "seen running"),
-        (progress.gone_since, "not known to the endpoint any more"),
-        (progress.cancel_asked, f"cancel asked for: {progress.cancel_code}"),
-        (opened.changed, f"{progress.state} since then"),
-        (progress.not_before, "tried again then, not before"),
+        (progress.gone_since, "no longer known to the endpoint"),
+        (progress.cancel_asked, f"cancel requested: {progress.cancel_code}"),
+        (entry.changed, f"{progress.state} since then"),
+        (progress.not_before, "not tried again before"),
     )
     steps = sorted((moment, what) for moment, what in moments if moment)
     document = {"job": msgspec.to_builtins(job), "progress": msgspec.to_builtins(progress)}

@@ -1,4 +1,4 @@
-"""`ledger replay`: scores what lies in storage and was not scored, or scores it again."""
+"""`ledger replay`: scores files in storage that were not scored, or scores them again."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -23,12 +23,13 @@ Known = Literal["open", "ended"]
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one input that is to be scored again.
+    """What replay did with one input.
 
-    `claimed`: nobody had; `open`: it is being scored; `ended`: it was, and `again` was not asked
-    for; `again`: it gets a job of its own; `asked-before`: the same request made one already;
-    `filling`: the folder's job comes when it is quiet; `young`: its content may be on the way, and
-    its event or the sweep will see to it.
+    `claimed`: it had no job, and has one now. `open`: its job is still open. `ended`: its job has
+    ended, and there was no request to score it again. `again`: it has a new job. `asked-before`:
+    the same request made a job for it before. `filling`: its folder gets a job when it is quiet.
+    `young`: it may still be written; its event or the sweep starts the job. `forbidden`: the app
+    may not list its folder.
     """
 
     route: str
@@ -38,11 +39,11 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replay:
-    """Scores again what lies in storage: as the sweep does, but whatever the watermark says.
+    """Starts jobs for files in storage, as the sweep does, but without a watermark.
 
-    What has ended, or landed so long ago that the ledger would not know, is scored again only with
-    a request: a name that makes the key of its own that such a job gets, so that the same request
-    twice is the same as once.
+    An input whose job has ended, or that is so old that the ledger may have forgotten its job, is
+    scored again only with a request. The name of the request is part of the new job's key, so the
+    same request makes that job once.
     """
 
     def __init__(self, services: Services, *, request: str | None, dry_run: bool) -> None:
@@ -53,10 +54,10 @@ class Replay:
     async def below(
         self, route: Route, prefix: str, since: datetime | None, until: datetime | None
     ) -> AsyncIterator[Replayed]:
-        """Yield what becomes of each input of a route below a prefix, written within these times.
+        """Yield what is done with each input of a route below a prefix, written in this period.
 
         Raises:
-            Refused: the workspace has no such datastore.
+            Refused: the workspace does not have the route's datastore.
         """
         place = (await self._services.workspace.places()).get(route.datastore)
         if place is None:
@@ -66,8 +67,8 @@ class Replay:
         while True:
             page = await self._services.storage.page(place, prefix, start_at)
             for blob in page.blobs:
-                asked_for = within(blob.modified, since, until)
-                if not asked_for or route.triggered_by(blob.path) is None:
+                wanted = within(blob.modified, since, until)
+                if not wanted or route.triggered_by(blob.path) is None:
                     continue
                 if not route.gathers:
                     yield await self._file(route, place, blob, page.now)
@@ -84,7 +85,7 @@ class Replay:
         job = job_for(route, blob.landing(place, blob.modified), place, self._services.escaping)
         known = await self._known(job)
         if known is None and self._is_young(route, blob, now):
-            return self._told("young", route, job.path)
+            return self._replayed("young", route, job.path)
         if known is None and blob.modified >= self._services.timing.remembered_since(now):
             return await self._start(job, "claimed", otherwise="open")
         return await self._once_more(job, known)
@@ -93,30 +94,30 @@ class Replay:
         services = self._services
         files = await services.storage.folder(folder.place, folder.path)
         if isinstance(files, Forbidden):
-            return self._told("forbidden", folder.route, folder.path)
+            return self._replayed("forbidden", folder.route, folder.path)
         job = gathered(folder, files, services.escaping, emptied=now)
         known = await self._known(job)
         if known is None and job.landing.landed >= services.timing.remembered_since(now):
             if not self._dry_run:
                 await services.touches.touch(folder)
-            return self._told("filling", folder.route, folder.path)
+            return self._replayed("filling", folder.route, folder.path)
         return await self._once_more(job, known)
 
     async def _once_more(self, job: Job, known: Known | None) -> Replayed:
-        """Score again what has ended, or what the ledger may have forgotten, if that is asked for."""
+        """Score an input again if there is a request, unless its job is still open."""
         if known == "open":
-            return self._told("open", job.route, job.path, job.key)
+            return self._replayed("open", job.route, job.path, job.key)
         if self._request is None:
-            return self._told("ended", job.route, job.path, job.key)
+            return self._replayed("ended", job.route, job.path, job.key)
         once_more = again(job, self._request)
         if await self._known(once_more) or await self._has_left_output(once_more):
-            return self._told("asked-before", job.route, job.path, once_more.key)
+            return self._replayed("asked-before", job.route, job.path, once_more.key)
         return await self._start(once_more, "again", otherwise="asked-before")
 
     async def _start(self, job: Job, what: What, *, otherwise: What) -> Replayed:
         if not self._dry_run:
             if await start(self._services, job, later=True) is not Started.CLAIMED:
-                return self._told(otherwise, job.route, job.path, job.key)
+                return self._replayed(otherwise, job.route, job.path, job.key)
             info(
                 Action.REPLAYED,
                 job=job.key,
@@ -125,10 +126,10 @@ class Replay:
                 of=job.again_of or None,
                 request=self._request if job.again_of else None,
             )
-        return self._told(what, job.route, job.path, job.key)
+        return self._replayed(what, job.route, job.path, job.key)
 
     async def _has_left_output(self, job: Job) -> bool:
-        """Tell whether a job of this request has ended so long ago that the ledger forgot it."""
+        """Return whether a job that the ledger has forgotten left an output for this request."""
         return isinstance(
             await look_at_output(self._services.storage, job, 1, self._services.timing), Blob
         )
@@ -139,14 +140,14 @@ class Replay:
         return "open" if await self._services.ledger.job(job.key) is not None else None
 
     def _is_young(self, route: Route, blob: Blob, now: datetime) -> bool:
-        """Tell whether a job would score, or reject, what is not all there yet."""
+        """Return whether a file may still be written: a job would score, or reject, a part."""
         timing, patience = self._services.timing, timedelta(0)
-        if route.on_overwrite == "ignore":  # what comes later would be no other version
+        if route.on_overwrite == "ignore":  # a later write would not be scored
             patience = timing.event_patience
         if route.input == "file" and blob.size == 0:
             patience = timing.empty_patience
         return now - blob.modified < patience
 
     @staticmethod
-    def _told(what: What, route: Route, path: str, key: str = "") -> Replayed:
+    def _replayed(what: What, route: Route, path: str, key: str = "") -> Replayed:
         return Replayed(route=route.name, path=path, job=key, what=what)

@@ -1,4 +1,4 @@
-"""What the ledger holds, open and ended jobs alike, one row for each."""
+"""The jobs of the ledger, open and ended, as rows of a list."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,23 +13,23 @@ from scoring.ports import Services
 from scoring.timing import Aware
 from scoring.uris import path_in_subject
 
-_AT_ONCE = 16  # entries that are read
+_AT_ONCE = 16  # entries that are read at the same time
 
 OPEN_STATES = frozenset(State)
 ENDS = frozenset(Status)
 
 
 def within(moment: datetime, since: datetime | None, until: datetime | None) -> bool:
-    """Tell whether a moment lies in a time, whose end is not part of it."""
+    """Return whether a moment lies in a period; its end is not part of it."""
     return (not since or moment >= since) and (not until or moment < until)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as a list shows it."""
+    """A job in a list."""
 
     job: str
     state: str  # of an open job, or how it ended
-    since: Aware  # when it came into this state, or ended
+    since: Aware  # when it entered this state, or ended
     route: str
     path: str
     attempt: int
@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs are asked for; what is not said excludes none."""
+    """Which jobs to list. A field with its default excludes none."""
 
     states: frozenset[str] = frozenset()
     route: str | None = None
@@ -58,11 +58,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return not self.states or bool(self.states & ENDS)
 
     def then(self, moment: datetime) -> bool:
-        """Tell whether a moment lies in the time that is asked for."""
+        """Return whether a moment lies in the period."""
         return within(moment, self.since, self.until)
 
     def fits(self, row: Row) -> bool:
-        """Tell whether a row is asked for."""
+        """Return whether to list a job."""
         return (
             (not self.states or row.state in self.states)
             and self.route in (None, row.route)
@@ -73,9 +73,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rows(services: Services, wanted: Wanted, limit: int) -> list[Row]:
-    """Return the newest of the jobs that are asked for, the newest first.
+    """Return the newest of the wanted jobs, the newest first.
 
-    Entries are read from the newest on, and no more than that takes.
+    Entries are read from the newest on, until there are enough.
     """
     found: list[Row] = []
     async for some in _newest_first(services, wanted):
@@ -88,15 +88,15 @@ async def rows(services: Services, wanted: Wanted, limit: int) -> list[Row]:
 async def _newest_first(services: Services, wanted: Wanted) -> AsyncIterator[list[Row]]:
     moments: list[tuple[datetime, str, OpenJob | None]] = []
     if wanted.open:
-        opened = (await services.ledger.open_jobs()).jobs
-        moments += ((one.changed, one.key, one) for one in opened)
+        entries = (await services.ledger.open_jobs()).jobs
+        moments += ((entry.changed, entry.key, entry) for entry in entries)
     if wanted.ended:
         async for key, ended in services.ledger.ended():
             moments.append((ended, key, None))
     moments = sorted((one for one in moments if wanted.then(one[0])), key=_by_time, reverse=True)
     for start in range(0, len(moments), _AT_ONCE):
         some = moments[start : start + _AT_ONCE]
-        read = await asyncio.gather(*(_read(services, key, opened) for _, key, opened in some))
+        read = await asyncio.gather(*(_read(services, key, entry) for _, key, entry in some))
         yield [row for row in read if row is not None]
 
 
@@ -104,18 +104,18 @@ def _by_time(moment: tuple[datetime, str, OpenJob | None]) -> tuple[datetime, st
     return moment[:2]
 
 
-async def _read(services: Services, key: str, opened: OpenJob | None) -> Row | None:
-    if opened is None:
+async def _read(services: Services, key: str, entry: OpenJob | None) -> Row | None:
+    if entry is None:
         event = await services.ledger.end(key)
         return None if event is None else ended_row(event)
     job = await services.ledger.job(key)
     if job is None:
         return None  # it has just ended
-    progress = opened.progress
+    progress = entry.progress
     return Row(
         job=key,
         state=progress.state,
-        since=opened.changed,
+        since=entry.changed,
         route=progress.route,
         path=job.path,
         attempt=progress.attempt,
@@ -125,7 +125,7 @@ async def _read(services: Services, key: str, opened: OpenJob | None) -> Row | N
 
 
 def ended_row(event: bytes) -> Row:
-    """Return the row of a job that has ended, by its completion event."""
+    """Return the row of an ended job, from its completion event."""
     document: dict[str, Any] = msgspec.json.decode(event)
     data = document["data"]
     return Row(
@@ -141,5 +141,5 @@ def ended_row(event: bytes) -> Row:
 
 
 def _names(name: str, path: str) -> bool:
-    """Tell whether a name is a part of a job's path, or a path of a file in its folder."""
+    """Return whether a name is a part of a job's path, or the path of a file in its folder."""
     return name in path or name.startswith(f"{path}/")

@@ -1,1 +1,1 @@
-"""`route PATH`: which routes take a path, and why the others do not."""
+"""`route PATH`: which routes match a path, and why the others do not."""

@@ -1,7 +1,7 @@
-"""What `doctor` looks at: small checks, each of which yields what it finds.
+"""The checks of `doctor`: each yields its findings.
 
-Nothing is submitted, no message is put or read, no event is published. What is written is a blob
-of the ledger and, if it is wished, one below each output path; each is deleted at once.
+Nothing is submitted, no message is put or read, no event is published. One blob of the ledger is
+written and, with `--write`, one below each output path; each is deleted at once.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -35,18 +35,18 @@ CHECKS: dict[str, Check] = {
     "ledger": ledger.ledger,
     "topic": topic.topic,
 }
-"""In their order: later ones build on what earlier ones found out."""
+"""In the order in which they run: later ones build on what earlier ones found."""
 
 
-async def made(name: str, check: Check, facts: Facts) -> list[Finding]:
-    """Make one check, however it ends."""
+async def run(name: str, check: Check, facts: Facts) -> list[Finding]:
+    """Run one check; a failure of it is a finding, too."""
     found: list[Finding] = []
     try:
         async for one in check(facts):
-            found.append(one)  # noqa: PERF401 - what was found before it broke counts
+            found.append(one)  # noqa: PERF401 - what it found before it failed counts
     except NotChecked as reason:
         found.append(Finding(check=name, subject="all", state="not-checked", message=str(reason)))
-    except Exception as failure:  # noqa: BLE001 - the others are made all the same
+    except Exception as failure:  # noqa: BLE001 - the other checks run all the same
         message = describe(failure)
         found.append(Finding(check=name, subject="all", state="wrong", message=message))
     return found

@@ -1,4 +1,4 @@
-"""Whether the identity may list, read and write where files land and outputs go."""
+"""Checks that the identity may list, read and write where files land and outputs go."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from scoring.cli.landfall.doctor.checks.facts import AT_ONCE, Facts
 from scoring.cli.landfall.doctor.checks.findings import (
     ROLES_TAKE_TIME,
     Finding,
-    Mend,
     NotChecked,
+    Remedies,
     Wrong,
     finding,
     findings,
@@ -21,13 +21,13 @@ from scoring.cli.landfall.doctor.checks.findings import (
 from scoring.cli.landfall.doctor.checks.probes import probe_name
 from scoring.routes.patterns import literal_beginning
 
-_READ: Mend = {
-    "ContainerNotFound": "create the container, or mend the datastore",
+_READ: Remedies = {
+    "ContainerNotFound": "create the container, or correct the datastore",
     403: f"give the identity the role Storage Blob Data Reader there {ROLES_TAKE_TIME}",
-    0: "is the account's name right? May this machine reach it (firewall, private endpoint)?"
+    0: "is the name of the account right? Can this machine reach it (firewall, private endpoint)?"
     " LandingStorage_<account>__blobServiceUri gives it another address",
 }
-_WRITE: Mend = {
+_WRITE: Remedies = {
     **_READ,
     403: f"give the identity the role Storage Blob Data Contributor there {ROLES_TAKE_TIME}",
 }
@@ -35,7 +35,7 @@ Look = Callable[[ContainerClient, str], Coroutine[None, None, str]]
 
 
 async def landing_paths(facts: Facts) -> AsyncIterator[Finding]:
-    """List and read where each route watches."""
+    """List and read the paths that each route watches."""
     paths = dict.fromkeys(
         (route.datastore, literal_beginning(glob))
         for route in facts.routes
@@ -50,15 +50,15 @@ async def landing_paths(facts: Facts) -> AsyncIterator[Finding]:
 
 
 async def output_paths(facts: Facts) -> AsyncIterator[Finding]:
-    """Write a blob where each route's outputs go, and delete it again; only if that was wished.
+    """Write a blob where each route's outputs go, and delete it; only with `--write`.
 
-    A blob there may raise events that others have subscribed to.
+    Others may have subscribed to the events of such a blob.
     """
     paths = dict.fromkeys(
         (route.datastore, literal_beginning(route.output)) for route in facts.routes if route.output
     )
     if paths and not facts.write:
-        yield await finding("output path", "all", _not_wished())
+        yield await finding("output path", "all", _not_requested())
         return
     looks = {
         f"{datastore}: {prefix}": _in_container(facts, datastore, prefix, _writable)
@@ -68,10 +68,10 @@ async def output_paths(facts: Facts) -> AsyncIterator[Finding]:
         yield one
 
 
-async def _not_wished() -> str:
+async def _not_requested() -> str:
     raise NotChecked(
-        "whether batch jobs can write their outputs, and Landfall its receipts;"
-        " --write tries it with a blob that is deleted at once"
+        "whether batch jobs can write their outputs, and Landfall its receipts; --write tries it"
+        " with a blob that is deleted at once"
     )
 
 
@@ -88,13 +88,13 @@ async def _readable(container: ContainerClient, prefix: str) -> str:
     first = await anext(aiter(listing), None)
     if first is None:
         await _absent(container, f"{prefix}{probe_name()}")
-        return "can be listed and read; nothing lies there yet"
+        return "can be listed and read; it is empty so far"
     await _read(container, first)
     return "can be listed and read"
 
 
 async def _absent(container: ContainerClient, path: str) -> None:
-    """Look at a blob that is not there: who may not read is told so instead."""
+    """Look at a blob that does not exist: without the right to read, the answer is 403, not 404."""
     with contextlib.suppress(ResourceNotFoundError):
         await container.get_blob_client(path).get_blob_properties(**AT_ONCE)
 
@@ -102,14 +102,14 @@ async def _absent(container: ContainerClient, path: str) -> None:
 async def _read(container: ContainerClient, found: BlobProperties) -> None:
     """Read the properties of a blob and, unless it is archived, its first byte."""
     blob = container.get_blob_client(found.name)
-    with contextlib.suppress(ResourceNotFoundError):  # it may have gone since it was listed
+    with contextlib.suppress(ResourceNotFoundError):  # deleted since it was listed
         await blob.get_blob_properties(**AT_ONCE)
         if found.size and found.blob_tier != "Archive":
             await (await blob.download_blob(offset=0, length=1, **AT_ONCE)).readall()
 
 
 async def _writable(container: ContainerClient, prefix: str) -> str:
-    # No route takes it: an output begins otherwise than every input (`route.without_loops`).
+    # No route matches it: no output path begins like an input path (`rules.without_loops`).
     path = f"{prefix}{probe_name()}"
     blob = container.get_blob_client(path)
     try:
@@ -122,6 +122,6 @@ async def _writable(container: ContainerClient, prefix: str) -> str:
         await blob.delete_blob(**AT_ONCE)
     except ResourceNotFoundError:
         pass
-    except Exception as failure:  # noqa: BLE001 - whatever it is, the blob is left
+    except Exception as failure:  # noqa: BLE001 - whatever failed, the blob is left
         raise Wrong(f"{path} was written and cannot be deleted; delete it: {failure}") from None
     return "can be written"

@@ -1,4 +1,4 @@
-"""What the checks have found out for those after them."""
+"""What the checks have found so far, for the checks after them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ from scoring.jobs.job import ContainerRef
 from scoring.routes.route import Route
 from scoring.settings import AzureSettings, Connection, Settings
 
-# A person waits: what is not there at once is told.
 AT_ONCE: dict[str, Any] = {"retry_total": 0}
+"""For the storage SDK: no retries, because the user is waiting."""
 
 T = TypeVar("T")
 
@@ -25,25 +25,22 @@ T = TypeVar("T")
 class Facts:
     """Where to look, and what is known so far.
 
-    A method that returns something raises `NotChecked` if the check failed that should have
-    found it.
+    A method raises `NotChecked` if the check that should have found its result has failed.
     """
 
     environment: Mapping[str, str]
     routes_file: Path
     host_file: Path
-    write: bool  # also where only batch jobs write
+    write: bool  # whether to write below output paths
 
     azure: AzureSettings | None = None
     settings: Settings | None = None
     made: Clients | None = None
-    tokens: set[str] = field(default_factory=set)  # scopes for which there is one
-    routes: list[Route] = field(default_factory=list)  # the good ones
+    tokens: set[str] = field(default_factory=set)  # scopes that the identity has a token for
+    routes: list[Route] = field(default_factory=list)  # those without mistakes
     registered: dict[str, dict[str, Any]] | None = None  # datastores
     places: dict[str, ContainerRef] = field(default_factory=dict)
-    endpoints: dict[str, dict[str, Any]] = field(
-        default_factory=dict
-    )  # properties of those that are there
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)  # their properties, by name
 
     async def close(self) -> None:
         """Close the connections."""

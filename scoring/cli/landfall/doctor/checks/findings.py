@@ -1,11 +1,11 @@
-"""What a check finds: one line each, and how what goes wrong becomes one.
+"""Findings: what a check reports, one line each.
 
-A look returns a sentence when all is fine, and raises otherwise:
+A look returns a sentence if all is well, and raises otherwise:
 
-    Finding         state
-    returned        fine
-    Doubtful        warning      it works, but somebody may not have meant it
-    NotChecked      not-checked  it cannot be looked at
+    result          state
+    returns         fine
+    Doubtful        warning      it works, but may not be what the user wants
+    NotChecked      not-checked  it cannot be checked
     anything else   wrong
 """
 
@@ -24,44 +24,46 @@ from scoring.cli.failures import Failure, Refused
 from scoring.errors import LandfallError
 
 State = Literal["fine", "warning", "wrong", "not-checked"]
-Mend = Mapping[int | str, str]
-"""What to do by what a service said: its status, or its code, which goes before; 0: nothing."""
+Remedies = Mapping[int | str, str]
+"""What to do, by the service's error code, else by the HTTP status; 0: there was no answer."""
 
-SECONDS = 45.0  # for one look
+SECONDS = 45.0  # time limit of one look
 
-ROLES_TAKE_TIME = "(an assignment may take ten minutes until it counts)"
+ROLES_TAKE_TIME = "(an assignment may take ten minutes to become effective)"
 
-_MEND: Mend = {
+_REMEDIES: Remedies = {
     "AuthorizationFailure": "let this machine through the account's firewall",
     "PublicAccessNotPermitted": "the request came without a token",
     "InvalidAuthenticationInfo": "the token was refused: is the account in the identity's tenant?",
-    0: "is the address right, and may this machine reach it (firewall, private endpoint)?",
+    0: "is the address right, and can this machine reach it (firewall, private endpoint)?",
 }
-_NO_MORE: Mend = MappingProxyType({})
+_NO_MORE: Remedies = MappingProxyType({})
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look brought to light."""
+    """What one look found."""
 
     check: str
     subject: str
     state: State
-    message: str  # for what is wrong: how to mend it, too
+    message: str  # if something is wrong, also what to do
 
 
 class Doubtful(Exception):
-    """Something works that somebody may not have meant."""
+    """It works, but may not be what the user wants."""
 
 
 class NotChecked(Exception):
-    """Something cannot be looked at; the message says why."""
+    """It cannot be checked; the message says why."""
 
 
 class Wrong(Exception):
-    """Something is not as it must be; the message says how to mend it."""
+    """It is not as it must be; the message says what to do."""
 
 
-async def finding(check: str, subject: str, look: Awaitable[str], mend: Mend = _NO_MORE) -> Finding:
+async def finding(
+    check: str, subject: str, look: Awaitable[str], remedies: Remedies = _NO_MORE
+) -> Finding:
     """Return what a look finds."""
     state: State = "wrong"
     try:
@@ -74,52 +76,52 @@ async def finding(check: str, subject: str, look: Awaitable[str], mend: Mend = _
     except Wrong as mistake:
         message = str(mistake)
     except TimeoutError:
-        message = _with(f"no answer within {SECONDS:.0f} s", mend.get(0) or _MEND[0])
-    except Exception as failure:  # noqa: BLE001 - one look that breaks must not stop the others
-        message = describe(failure, mend)
+        message = _with(f"no answer within {SECONDS:.0f} s", remedies.get(0) or _REMEDIES[0])
+    except Exception as failure:  # noqa: BLE001 - a look that fails must not stop the others
+        message = describe(failure, remedies)
     return Finding(check=check, subject=subject, state=state, message=message)
 
 
 async def findings(
-    check: str, looks: Mapping[str, Awaitable[str]], mend: Mend = _NO_MORE
+    check: str, looks: Mapping[str, Awaitable[str]], remedies: Remedies = _NO_MORE
 ) -> list[Finding]:
-    """Return what looks find that run at the same time, by their subjects, in their order."""
+    """Run looks at the same time, and return what they find, in their order."""
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(finding(check, subject, look, mend))
+            group.create_task(finding(check, subject, look, remedies))
             for subject, look in looks.items()
         ]
     return [task.result() for task in tasks]
 
 
 def refused(answer: httpx.Response) -> Refused:
-    """Return an answer that is none to build on as a refusal, for a look to raise."""
+    """Return an error answer as a failure, for a look to raise."""
     code = answer.headers.get("x-ms-error-code")
-    said = f"{answer.status_code}: {code or what_it_says(answer)}".rstrip(": ")
-    return Refused(said, status=answer.status_code, code=code)
+    message = f"{answer.status_code}: {code or what_it_says(answer)}".rstrip(": ")
+    return Refused(message, status=answer.status_code, code=code)
 
 
-def describe(failure: BaseException, mend: Mend = _NO_MORE) -> str:
-    """Say what went wrong and, if it is known, what to do."""
+def describe(failure: BaseException, remedies: Remedies = _NO_MORE) -> str:
+    """Return what went wrong and, if that is known, what to do."""
     if isinstance(failure, Failure):
-        said = str(failure)
+        message = str(failure)
         keys = (failure.details.get("code"), failure.details.get("status"))
     elif isinstance(failure, HttpResponseError) and failure.status_code:
         code = code_of(failure)
-        said = f"{failure.status_code}: {': '.join(filter(None, [code, _first_line(failure)]))}"
+        message = f"{failure.status_code}: {': '.join(filter(None, [code, _first_line(failure)]))}"
         keys = (code, failure.status_code)
     elif isinstance(failure, LandfallError):
         return str(failure)
     elif isinstance(failure, (AzureError, httpx.HTTPError, OSError)):
-        said, keys = f"{type(failure).__name__}: {_first_line(failure)}", (None, 0)
+        message, keys = f"{type(failure).__name__}: {_first_line(failure)}", (None, 0)
     else:
         return f"the check itself failed: {type(failure).__name__}: {failure}"
-    both = {**_MEND, **mend}
-    return _with(said, next((both[key] for key in keys if key in both), ""))
+    known = {**_REMEDIES, **remedies}
+    return _with(message, next((known[key] for key in keys if key in known), ""))
 
 
-def _with(said: str, mend: str) -> str:
-    return f"{said.rstrip('.')}; {mend}" if mend else said
+def _with(message: str, remedy: str) -> str:
+    return f"{message.rstrip('.')}; {remedy}" if remedy else message
 
 
 def _first_line(failure: BaseException) -> str:

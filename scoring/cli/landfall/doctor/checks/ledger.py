@@ -1,4 +1,4 @@
-"""Whether the ledger can be kept: listed, read, written and deleted under conditions."""
+"""Checks that the ledger can be listed, read, and written and deleted under conditions."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -14,32 +14,32 @@ from scoring.cli.landfall.doctor.checks.findings import (
     ROLES_TAKE_TIME,
     Doubtful,
     Finding,
-    Mend,
+    Remedies,
     Wrong,
     finding,
 )
 from scoring.cli.landfall.doctor.checks.probes import probe_name
 from scoring.jobs.landing import normal_etag
 
-_MEND: Mend = {
-    "ContainerNotFound": "create the container, or mend LANDFALL_LEDGER_CONTAINER",
+_REMEDIES: Remedies = {
+    "ContainerNotFound": "create the container, or correct LANDFALL_LEDGER_CONTAINER",
     403: "give the identity the role Storage Blob Data Owner on the app's own account, which the"
     f" Functions host needs there, too {ROLES_TAKE_TIME}",
-    0: "is AzureWebJobsStorage__blobServiceUri right, and may this machine reach it?",
+    0: "is AzureWebJobsStorage__blobServiceUri right, and can this machine reach it?",
 }
 _MOST_SKEW = 60.0  # seconds
 
 
 async def ledger(facts: Facts) -> AsyncIterator[Finding]:
-    """Do with a blob of one's own what Landfall does with its entries."""
+    """Do with a probe blob what Landfall does with its entries."""
     settings = facts.all_settings()
     async with facts.blob_service(settings.storage) as service:
         container = service.get_container_client(settings.ledger_container)
-        yield await finding("ledger", settings.ledger_container, _kept(container), _MEND)
-        yield await finding("clock", "this machine", _clock(container), _MEND)
+        yield await finding("ledger", settings.ledger_container, _usable(container), _REMEDIES)
+        yield await finding("clock", "this machine", _clock(container), _REMEDIES)
 
 
-async def _kept(container: ContainerClient) -> str:
+async def _usable(container: ContainerClient) -> str:
     listing = container.list_blobs(name_starts_with="open/", results_per_page=1, **AT_ONCE)
     await anext(aiter(listing), None)
     blob = container.get_blob_client(f"control/{probe_name()}")
@@ -49,26 +49,28 @@ async def _kept(container: ContainerClient) -> str:
         if await read(blob) is not None:
             raise Wrong("a blob was deleted under a condition that held, and is still there")
     finally:
-        with contextlib.suppress(Exception):  # it is gone already, or what is wrong is told
+        with contextlib.suppress(Exception):  # it is gone, or the failure is reported
             await blob.delete_blob(**AT_ONCE)
     return "can be listed, read, written and deleted, under conditions"
 
 
 async def _conditions(blob: BlobClient, version: str) -> str:
-    """Try what must be refused, and change the blob; return its version."""
+    """Try the writes that must be refused, and change the blob; return its new version."""
     try:
         await blob.upload_blob(b"2", overwrite=False, **AT_ONCE)
     except (ResourceExistsError, ResourceModifiedError):
         pass
     else:
-        raise Wrong("a blob that must not be there was overwritten: is this Azure Blob Storage?")
+        raise Wrong("a condition did not protect an existing blob: is this Azure Blob Storage?")
     written = await blob.set_blob_metadata({"probe": "2"}, **only_if(version), **AT_ONCE)
     try:
         await blob.set_blob_metadata({"probe": "3"}, **only_if(version), **AT_ONCE)
     except ResourceModifiedError:
         pass
     else:
-        raise Wrong("a blob was changed that had changed before: is this Azure Blob Storage?")
+        raise Wrong(
+            "a blob was changed, although its ETag had changed: is this Azure Blob Storage?"
+        )
     found = await blob.get_blob_properties(**AT_ONCE)
     body = await read(blob)
     if found.metadata != {"probe": "2"} or body is None or body[0] != b"1":
@@ -85,7 +87,7 @@ async def _clock(container: ContainerClient) -> str:
         **AT_ONCE,
     )
     skew = (datetime.now(UTC) - dates[0]).total_seconds()
-    said = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the storage's"
+    difference = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the storage's"
     if abs(skew) > _MOST_SKEW:
-        raise Doubtful(f"its clock is {said}: tokens may be refused; set it right")
+        raise Doubtful(f"its clock is {difference}: tokens may be refused; correct it")
     return "its clock agrees with the storage's"

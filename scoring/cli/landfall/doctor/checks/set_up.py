@@ -1,4 +1,4 @@
-"""What lies in files and settings: looked at without any service."""
+"""Checks of settings and files, which need no service."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -15,7 +15,7 @@ from scoring.settings import Settings, WrongSettings, read_azure_settings, read_
 
 
 async def settings(facts: Facts) -> AsyncIterator[Finding]:
-    """Read the app settings; a line for each mistake."""
+    """Read the app settings: a finding for each mistake."""
     mistakes: list[str] = []
     try:
         facts.settings = facts.azure = read_settings(facts.environment)
@@ -34,12 +34,12 @@ async def settings(facts: Facts) -> AsyncIterator[Finding]:
 
 async def _workspace(settings: Settings) -> str:
     if settings.pace != 1:
-        raise Doubtful(f"LANDFALL_PACE is {settings.pace:g}: for trying, not for Azure")
+        raise Doubtful(f"LANDFALL_PACE is {settings.pace:g}: this is for tests, not for Azure")
     return f"workspace {settings.workspace} in resource group {settings.resource_group}"
 
 
 async def host_file(facts: Facts) -> AsyncIterator[Finding]:
-    """Read host.json as far as Landfall depends on it."""
+    """Read the parts of host.json that Landfall depends on."""
     yield await finding("host.json", facts.host_file.name, _host(facts.host_file))
 
 
@@ -59,13 +59,13 @@ def _check_host(file: Path) -> None:
         raise Wrong(f"it has no extensions.queues that can be read: {mistake}") from None
     if encoding != "none":
         raise Wrong(
-            f'extensions.queues.messageEncoding is {encoding!r}: make it "none", or the host'
-            " throws away what is not encoded so before any function sees it"
+            f'extensions.queues.messageEncoding is {encoding!r}: set it to "none", or the host'
+            " discards messages in another encoding before any function sees them"
         )
 
 
 async def routes(facts: Facts) -> AsyncIterator[Finding]:
-    """Read the routes file; a line for each route."""
+    """Read the routes file: a finding for each route."""
     try:
         facts.routes, mistakes = read_routes_file(facts.routes_file, facts.environment)
     except SetupError as failure:
@@ -74,7 +74,7 @@ async def routes(facts: Facts) -> AsyncIterator[Finding]:
     for one in broken(mistakes):
         yield one
     for route in facts.routes:
-        yield _finding(route.name, "fine", _says(route))
+        yield _finding(route.name, "fine", _summary(route))
     if not facts.routes and not mistakes:
         yield _finding(facts.routes_file.name, "warning", "it has no route: nothing is scored")
 
@@ -84,9 +84,9 @@ def broken(mistakes: Iterable[Mistake]) -> list[Finding]:
     return [_finding(one.route, "wrong", f"{one.field}: {one.problem}") for one in mistakes]
 
 
-def _says(route: Route) -> str:
-    said = f"{route.trigger} → {route.endpoint}"
-    return said if route.enabled else f"{said}; not enabled: what lands waits"
+def _summary(route: Route) -> str:
+    summary = f"{route.trigger} → {route.endpoint}"
+    return summary if route.enabled else f"{summary}; not enabled: files that land wait"
 
 
 def _finding(subject: str, state: State, message: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Whether the identity gets a token for each service."""
+"""Checks that the identity gets a token for each service."""
 
 import base64
 import binascii
@@ -11,14 +11,14 @@ from scoring.cli.landfall.doctor.checks.facts import Facts
 from scoring.cli.landfall.doctor.checks.findings import Finding, Wrong, findings
 
 _HOLDER = ("upn", "unique_name", "appid", "azp", "oid")
-_MEND = (
-    "in the function app turn its managed identity on, and name a user-assigned one in"
-    " AZURE_CLIENT_ID; elsewhere sign in with `az login`"
+_REMEDY = (
+    "in the function app, enable its managed identity, and name a user-assigned one in"
+    " AZURE_CLIENT_ID; elsewhere, run `az login`"
 )
 
 
 async def tokens(facts: Facts) -> AsyncIterator[Finding]:
-    """Get a token for each service; that it is taken the service's own check tells."""
+    """Get a token for each service. Whether it is accepted, the service's own check shows."""
     settings = facts.workspace_settings()
     scopes = {
         "Azure Resource Manager": settings.arm_scope,
@@ -36,17 +36,17 @@ async def _token(facts: Facts, scope: str) -> str:
     try:
         token = await facts.clients().token(scope)
     except NoToken as failure:
-        raise Wrong(f"none for {audience}: {failure}; {_MEND}") from None
+        raise Wrong(f"none for {audience}: {failure}; {_REMEDY}") from None
     facts.tokens.add(scope)
     return f"for {audience}{_holder(token)}"
 
 
 def _holder(token: str) -> str:
-    """Say who the holder of a token is, as far as it can be read: roles are this one's."""
+    """Return whose token it is, as far as it can be read: roles are given to that identity."""
     try:
         body = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (IndexError, ValueError, binascii.Error):
         return ""
-    said = [f"{name} {claims[name]}" for name in _HOLDER if claims.get(name)]
-    return f", held by {', '.join(said)}" if said else ""
+    holder = [f"{name} {claims[name]}" for name in _HOLDER if claims.get(name)]
+    return f", held by {', '.join(holder)}" if holder else ""

@@ -1,8 +1,8 @@
-"""Whether the topic is there and lets the identity publish. No event is published.
+"""Checks that the topic exists and accepts the identity's token. No event is published.
 
-Event Grid answers 401 both to a token that it does not take and to an identity without the role,
-and 400 to a batch without events. That it looks at the role before it looks at the batch is not
-documented, so a 400 is no proof of the role.
+Event Grid answers 401 to a token that it does not accept, and to an identity without the role; and
+400 to a batch without events. It is not documented that it checks the role before the batch, so a
+400 does not prove the role.
 """
 
 from collections.abc import AsyncIterator
@@ -15,25 +15,25 @@ from scoring.cli.landfall.doctor.checks.facts import Facts
 from scoring.cli.landfall.doctor.checks.findings import (
     ROLES_TAKE_TIME,
     Finding,
-    Mend,
+    Remedies,
     Wrong,
     finding,
     refused,
 )
 
 _ROLE = f"give the identity the role EventGrid Data Sender on the topic {ROLES_TAKE_TIME}"
-_MEND: Mend = {
+_REMEDIES: Remedies = {
     401: _ROLE,
     403: f"{_ROLE}, and let this machine through the topic's firewall",
-    404: "there is no topic: mend CompletionTopic__topicEndpointUri, which ends in /api/events",
-    0: "is CompletionTopic__topicEndpointUri right, and may this machine reach it?",
+    404: "there is no topic: correct CompletionTopic__topicEndpointUri, which ends in /api/events",
+    0: "is CompletionTopic__topicEndpointUri right, and can this machine reach it?",
 }
 
 
 async def topic(facts: Facts) -> AsyncIterator[Finding]:
-    """Send an empty batch: nothing can come of it, and who may not send is told so."""
+    """Send an empty batch: no event is published, and a refusal shows who may not publish."""
     endpoint = facts.all_settings().topic_endpoint
-    yield await finding("topic", httpx.URL(endpoint).host, _answers(facts, endpoint), _MEND)
+    yield await finding("topic", httpx.URL(endpoint).host, _answers(facts, endpoint), _REMEDIES)
 
 
 async def _answers(facts: Facts, endpoint: str) -> str:
@@ -41,12 +41,14 @@ async def _answers(facts: Facts, endpoint: str) -> str:
         "POST", endpoint, params={"api-version": API_VERSION}, content=b"[]", headers=HEADERS
     )
     if answer.is_success:
-        return "takes an empty batch"
+        return "accepts an empty batch"
     if answer.status_code == httpx.codes.BAD_REQUEST:
         return (
-            "takes the token, and refuses an empty batch as it should"
-            f" ({what_it_says(answer)}); that the role suffices the first event shows"
+            f"accepts the token, and refuses an empty batch as expected ({what_it_says(answer)});"
+            " the first event will show whether the role is sufficient"
         )
     if answer.is_redirect:
-        raise Wrong(f"{answer.status_code}: it redirects: mend CompletionTopic__topicEndpointUri")
+        raise Wrong(
+            f"{answer.status_code}: it redirects: correct CompletionTopic__topicEndpointUri"
+        )
     raise refused(answer)

@@ -1,1 +1,0 @@
-"""Batch jobs by hand and those of an endpoint: `invoke`, `job …`."""
