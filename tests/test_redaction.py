@@ -1,4 +1,4 @@
-"""No secret in a log, an event or the ledger: promise 7 of docs/design.md."""
+"""No secret in a log, an event or the ledger: promise 8 of docs/design.md."""
 
 import time
 
