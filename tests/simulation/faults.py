@@ -55,7 +55,7 @@ WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] =
     "entry": (("host: stops after it saw another version's job", 0.5, (None, "stop")),),
     "keep": (("host: dies before it keeps a message", 0.05, ("crash", None)),),
     "page": (
-        ("sweep: stops after a page", 0.25, (None, "stop")),
+        ("sweep: stops after a page", 0.4, (None, "stop")),
         ("sweep: dies before its first page", 0.05, ("crash", None)),
     ),
     "blob": (("host: stops after its last look at a blob", 0.08, (None, "freeze")),),
