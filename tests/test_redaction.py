@@ -150,7 +150,8 @@ PIECES += [
 
 @pytest.mark.parametrize("piece", [*PIECES, *(f"{a}{b}" for a in PIECES for b in PIECES)])
 def test_a_hostile_text_is_gone_through_in_time(piece: str) -> None:
-    """Services quote what others wrote; 60,000 characters of it must not stop the app."""
+    """Services quote what others wrote; a long text of it must not stop the app."""
+    length = 300_000 if piece in PIECES else 60_000
     began = time.process_time()
-    redacted(piece * (60_000 // len(piece)))
-    assert time.process_time() - began < 2
+    redacted(piece * (length // len(piece)))
+    assert time.process_time() - began < 3

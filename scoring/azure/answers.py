@@ -8,7 +8,6 @@ refusal stays the refusal that its status says, whatever its body.
 import asyncio
 import codecs
 import contextlib
-import math
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import parsedate_to_datetime
@@ -151,7 +150,7 @@ def retry_after(answer: httpx.Response) -> float:
         seconds = float(asked)
     except ValueError:
         seconds = _seconds_until(asked, answer.headers.get("Date", ""))
-    return 0.0 if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT)
+    return min(max(0.0, seconds), _LONGEST_WAIT)  # beside "nan", `max` takes 0
 
 
 def _seconds_until(then: str, now: str) -> float:
