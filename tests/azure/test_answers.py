@@ -93,7 +93,7 @@ UNUSABLE = {
 async def test_a_success_that_is_too_much_or_packed_otherwise_is_unavailable(
     name: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LARGEST", 1_000)
+    monkeypatch.setattr(module, "_LARGEST", 1_000)
     with pytest.raises(Unavailable):
         await ask(always(UNUSABLE[name]), folder)
 
@@ -155,12 +155,21 @@ async def test_a_refusal_whose_body_drips_or_breaks_off_is_one(
     assert (answer.status_code, what_it_says(answer)) == (400, "missing field")
 
 
+async def test_headers_may_hold_anything_and_come_more_than_once(folder: RunFolder) -> None:
+    odd = raw(429, b"why").replace(
+        b"\r\n\r\n", b"\r\nX: \xe9\xff\r\nX: 2\r\nRetry-After: 7\r\n\r\n"
+    )
+    answer = await ask(always(odd), folder)
+    assert (answer.status_code, retry_after(answer)) == (429, 7.0)
+    assert len(answer.headers.get_list("X")) == 2
+
+
 async def test_what_grows_a_thousandfold_is_not_unpacked(folder: RunFolder) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(Unavailable):
             await ask(always(UNUSABLE["a bomb"]), folder)
-        assert tracemalloc.get_traced_memory()[1] < 3 * module.LARGEST < 100_000_000
+        assert tracemalloc.get_traced_memory()[1] < 3 * module._LARGEST < 100_000_000
     finally:
         tracemalloc.stop()
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -349,6 +350,15 @@ async def test_properties_without_what_a_blob_always_has_are_unavailable(
     async with storage(always(raw), folder, retry_total=0) as (landing, place):
         with pytest.raises(Unavailable):
             await landing.blob(place, "a.csv")
+
+
+async def test_metadata_that_are_no_text_can_be_written_all_the_same(folder: RunFolder) -> None:
+    raw = PROPERTIES.replace(b"ETag", b"x-ms-meta-landfall_ward: \xe9\xff\r\nETag")
+    async with storage(always(raw), folder, retry_total=0) as (landing, place):
+        seen = await landing.blob(place, "a.csv")
+    assert isinstance(seen, Blob)
+    assert seen.metadata == {"landfall_ward": "??"}
+    assert msgspec.json.encode(seen)
 
 
 @pytest.mark.parametrize(
