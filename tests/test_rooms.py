@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from tests.pages import ROOT, page, section
+from tests.pages import ROOT, blocks, page, section
 
 DRAWN_BY_FOLDER = "scoring/cli/"  # its families are drawn, their files are not
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -13,7 +13,7 @@ CONTRACTS = PROJECT["tool"]["importlinter"]["contracts"]
 
 
 def lines() -> list[str]:
-    (tree,) = re.findall(r"```\n(.*?)```", section(page("design"), "Rooms"), re.DOTALL)
+    (tree,) = blocks(section(page("design"), "Rooms"), "")
     return tree.splitlines()
 
 
