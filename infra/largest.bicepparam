@@ -1,4 +1,4 @@
-// Something of everything that can be said: for the snapshot beside it.
+// Every parameter: for the snapshot beside it.
 using 'main.bicep'
 
 param environmentName = 'largest'

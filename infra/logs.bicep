@@ -23,7 +23,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     sku: { name: 'PerGB2018' }
     retentionInDays: retentionDays
     features: {
-      disableLocalAuth: true // the workspace has keys, and whoever has one could write log lines
+      disableLocalAuth: true // the workspace has keys, and anybody with a key could write log lines
     }
   }
 }

@@ -37,7 +37,7 @@ def contents(root: Path) -> list[Path]:
     """Return what is deployed of a project, in the order of the zip.
 
     Raises:
-        NotTheAppError: `scoring/` holds something that nobody said is deployed, or a file is missing.
+        NotTheAppError: `scoring/` holds something that is not listed here, or a file is missing.
     """
     modules = [module for folder in FOLDERS for module in _modules(root, folder)]
     found = [*(root / name for name in FILES), *modules]

@@ -95,8 +95,8 @@ resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2024-01-
   }
 ]
 
-// Without it no landing is taken. A processor of messages could not do: the host also makes a
-// message visible again, and puts what was delivered in vain into the poison queue.
+// Without it no landing is processed. A processor of messages would not be enough: the host also
+// makes a message visible again, and puts one that has failed too often into the poison queue.
 resource hostMessages 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (queue, i) in hostQueues: {
     name: guid(queues[i].id, principalId, role.queueDataContributor)
@@ -242,7 +242,7 @@ resource sending 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!emp
   }
 }
 
-// Without it what could not be delivered is dropped, and nobody can see what it was.
+// Without it an event that could not be delivered is dropped, and nobody can see which one it was.
 resource deadLettering 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(deliveryAccount)) {
   name: guid(delivery::blobService::container.id, principalId, role.blobDataContributor)
   scope: delivery::blobService::container
@@ -254,8 +254,8 @@ resource deadLettering 'Microsoft.Authorization/roleAssignments@2022-04-01' = if
 }
 
 // --- an operator, on what is the app's ----------------------------------------------------------
-// Nothing on what was there before: who runs the commands has those roles from deploying models, and
-// a role that is given twice under two names fails a deployment.
+// No roles on what was there before: an operator has them from deploying models, and assigning a role
+// a second time, under another name, fails a deployment.
 
 resource operated 'Microsoft.Storage/storageAccounts@2024-01-01' existing = if (!empty(operatedAccount)) {
   name: empty(operatedAccount) ? 'none' : operatedAccount

@@ -1,4 +1,4 @@
-// The least that must be said: for the snapshot beside it.
+// The required parameters only: for the snapshot beside it.
 using 'main.bicep'
 
 param environmentName = 'smallest'

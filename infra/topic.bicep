@@ -17,7 +17,7 @@ resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
   identity: { type: 'SystemAssigned' } // so that subscribers' queues need not take keys
   properties: {
     inputSchema: 'CloudEventSchemaV1_0' // what Landfall publishes
-    disableLocalAuth: true // no keys: who publishes has the role EventGrid Data Sender
+    disableLocalAuth: true // no keys: publishers need the role EventGrid Data Sender
     minimumTlsVersionAllowed: '1.2'
     publicNetworkAccess: 'Enabled'
   }

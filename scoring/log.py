@@ -71,7 +71,7 @@ Value = str | int | None
 _START = r"(?:(?<![A-Za-z])|(?<=[0-9][A-Fa-f]))"  # of a word, or after `%3F`
 _EQUALS = r"(?:[=:]|%(?:25)*3[AD]|\\+u003[AD]|&\#(?:61|x3D);)"
 _QUOTE = r"(?:\\*[\"']|%(?:25)*2[27])?"
-_IS = rf"{_QUOTE}\s{{0,9}}{_EQUALS}\s{{0,9}}"
+_IS = rf"(?:{_QUOTE}\s{{0,9}}{_EQUALS}\s{{0,9}}|>)"
 _SPACE = r"(?:\s{1,9}|\+|%(?:25)*20)"
 
 _SECRET = re.compile(
@@ -83,7 +83,8 @@ _SECRET = re.compile(
             | sas | secondary | shared | signing | storage | subscription | system ) [_-]?key
         ) {_IS}
     |   (?: [?&] | amp; | u0026 | %(?:25)*(?:3F|26) ) (?: code | key | token ) {_EQUALS}
-    |   {_START} (?: bearer | sharedkey | sharedkeylite ) {_SPACE}
+    |   token (?: (?: \\*["'] | %(?:25)*2[27] ) \s{{0,9}} {_EQUALS} \s{{0,9}} | = | %(?:25)*3D | > )
+    |   {_START} (?: bearer | sharedkey | sharedkeylite ) (?: {_SPACE} | {_IS} )
     |   {_START} authorization {_IS} (?: [A-Za-z]{{1,30}} {_SPACE} )?
     )
     (?: \\+"[^"\\]*(?:\\+")? | "(?:\\.|[^"\\])*"? | '[^']*'? | [^\s"'<>&;]+ )

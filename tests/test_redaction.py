@@ -1,4 +1,4 @@
-"""No secret in a log, an event or the ledger: promise 7 of docs/design.md."""
+"""No secret in a log, an event or the ledger: promise 8 of docs/design.md."""
 
 import time
 
@@ -30,6 +30,7 @@ QUOTED = [
     f'{{"primaryKey": "{SECRET}", "secondaryKey": "{SECRET}"}}',
     f"Server=tcp:a;User ID=b;Password={SECRET};Encrypt=True",
     f"Server=a;Uid=b;Pwd={SECRET};",
+    f"<Account><AccountKey>{SECRET}</AccountKey></Account>",
     # headers
     f"the header aeg-sas-key: {SECRET} is wrong",
     f"aeg-sas-token: {SECRET}",
@@ -52,6 +53,10 @@ QUOTED = [
     f"id_token={SECRET}&state=x",
     f"client_secret={SECRET}&grant_type=client_credentials",
     f"client-secret: {SECRET}",
+    f'{{"token": "{SECRET}"}}',
+    f'{{"sasToken":"{SECRET}"}}',
+    f"token={SECRET}",
+    f"Bearer: {SECRET}",
     f"token {JWT} has expired",
     f"next=%20{JWT}",
     f"next=%2520{JWT}",
@@ -151,7 +156,8 @@ PIECES += [
 
 @pytest.mark.parametrize("piece", [*PIECES, *(f"{a}{b}" for a in PIECES for b in PIECES)])
 def test_a_hostile_text_is_gone_through_in_time(piece: str) -> None:
-    """Services quote what others wrote; 60,000 characters of it must not stop the app."""
+    """Services quote what others wrote; a long text of it must not stop the app."""
+    length, seconds = (300_000, 3) if piece in PIECES else (20_000, 0.5)
     began = time.process_time()
-    redacted(piece * (60_000 // len(piece)))
-    assert time.process_time() - began < 2
+    redacted(piece * (length // len(piece)))
+    assert time.process_time() - began < seconds

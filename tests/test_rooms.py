@@ -5,22 +5,32 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from tests.pages import ROOT, page, section
+from tests.pages import ROOT, blocks, page, section
 
 DRAWN_BY_FOLDER = "scoring/cli/"  # its families are drawn, their files are not
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+CONTRACTS = PROJECT["tool"]["importlinter"]["contracts"]
 
 
-def drawn() -> list[str]:
-    """Return the paths that the section draws, in its order; folders end with a slash."""
-    (tree,) = re.findall(r"```\n(.*?)```", section(page("design"), "Rooms"), re.DOTALL)
-    return list(_paths(tree.splitlines()))
+def lines() -> list[str]:
+    (tree,) = blocks(section(page("design"), "Rooms"), "")
+    return tree.splitlines()
 
 
-def _paths(lines: list[str]) -> Iterator[str]:
+def names_in(line: str) -> list[str]:
+    return re.findall(r"[a-z_]+(?:\.py|/)(?=\s|$)", line)
+
+
+def module(path: str) -> str:
+    return path.removesuffix("/").removesuffix(".py").replace("/", ".")
+
+
+def drawn() -> Iterator[str]:
+    """Yield the paths that the section draws, in its order; folders end with a slash."""
     parents: list[str] = []
-    for line in lines:
+    for line in lines():
         depth = (len(line) - len(line.lstrip())) // 2
-        names = re.findall(r"[a-z_]+(?:\.py|/)(?=\s|$)", line)
+        names = names_in(line)
         del parents[depth:]
         folder = "".join(parents)
         if names and names[0].endswith("/"):
@@ -31,7 +41,7 @@ def _paths(lines: list[str]) -> Iterator[str]:
 
 
 def test_the_section_draws_each_file_and_folder_once_and_no_other() -> None:
-    shown = drawn()
+    shown = list(drawn())
     assert len(shown) == len(set(shown))
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "scoring").rglob("*.py")}
     modules = {name for name in files if not name.endswith("/__init__.py")}
@@ -47,9 +57,16 @@ def test_the_section_draws_each_file_and_folder_once_and_no_other() -> None:
 
 def test_the_section_draws_the_layers_that_are_checked() -> None:
     """A layer whose rooms do not know each other may be drawn in any order."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    contracts = project["tool"]["importlinter"]["contracts"]
-    (layers,) = [one["layers"] for one in contracts if one["type"] == "layers"]
-    places = {path.removesuffix("/").removesuffix(".py"): at for at, path in enumerate(drawn())}
-    rows = [[places[f"scoring/{room.strip()}"] for room in layer.split("|")] for layer in layers]
+    (layers,) = [one["layers"] for one in CONTRACTS if one["type"] == "layers"]
+    places = {module(path): at for at, path in enumerate(drawn())}
+    rows = [[places[f"scoring.{room.strip()}"] for room in layer.split("|")] for layer in layers]
     assert all(max(row) < min(below) for row, below in itertools.pairwise(rows))
+
+
+def test_the_section_calls_pure_what_import_linter_checks() -> None:
+    """Its contract is the one that forbids asyncio."""
+    (checked,) = (
+        one["source_modules"] for one in CONTRACTS if "asyncio" in one.get("forbidden_modules", ())
+    )
+    pure = [name for line in lines() if re.search(r"\bpure\b", line) for name in names_in(line)]
+    assert {f"scoring.{module(name)}" for name in pure} == set(checked)

@@ -30,7 +30,7 @@ param queueName string
 @description('The container of the events that could not be delivered.')
 param deadLetterContainer string
 
-// scoring/landing.py takes these; CreateFile and SftpCreate come first and are empty.
+// scoring/events/storage.py accepts these; CreateFile and SftpCreate come first and are empty.
 var committingApis = ['CopyBlob', 'FlushWithClose', 'PutBlob', 'PutBlockList', 'SftpCommit']
 
 var byIdentity = { type: 'SystemAssigned' }

@@ -8,7 +8,6 @@ refusal stays the refusal that its status says, whatever its body.
 import asyncio
 import codecs
 import contextlib
-import math
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import parsedate_to_datetime
@@ -17,9 +16,9 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from scoring.errors import LandfallError, Unavailable
+from scoring.errors import Unavailable
 
-LARGEST = 16 * 1024 * 1024  # bytes of an answer, unpacked
+_LARGEST = 16 * 1024 * 1024  # bytes of an answer, unpacked
 MOST_PARTS = 2_000  # of a listing
 
 _MOST_OF_REFUSAL = 64 * 1024  # bytes of it that are read
@@ -27,7 +26,7 @@ _REFUSAL_WITHIN = 5.0  # seconds for the body of a refusal, whose status is know
 _LONGEST_WAIT = 86_400.0  # seconds that an answer may ask to wait
 _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_OF_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 T = TypeVar("T")
 
@@ -47,18 +46,18 @@ async def whole(answer: httpx.Response, *, within: asyncio.Timeout) -> httpx.Res
         httpx.HTTPError, TimeoutError: it is a success that does not come.
     """
     if answer.is_success:
-        body = b"".join([piece async for piece in _pieces(answer, LARGEST)])
+        body = b"".join([piece async for piece in _pieces(answer, _LARGEST)])
     else:
         within.reschedule(None)
         body = await _beginning(answer)
-    headers = [one for one in answer.headers.multi_items() if one[0].lower() not in _OF_THE_WIRE]
+    headers = [one for one in answer.headers.raw if one[0].lower() not in _OF_THE_WIRE]
     return httpx.Response(answer.status_code, headers=headers, content=body, request=answer.request)
 
 
 async def _beginning(answer: httpx.Response) -> bytes:
     """Return as much of a refusal's body as comes."""
     pieces: list[bytes] = []
-    with contextlib.suppress(httpx.HTTPError, LandfallError, OSError):
+    with contextlib.suppress(Exception):  # whatever it is, the status stands
         async with asyncio.timeout(_REFUSAL_WITHIN):
             async for piece in _pieces(answer, _MOST_OF_REFUSAL):
                 pieces.append(piece)  # noqa: PERF401 - kept when the next one does not come
@@ -151,7 +150,7 @@ def retry_after(answer: httpx.Response) -> float:
         seconds = float(asked)
     except ValueError:
         seconds = _seconds_until(asked, answer.headers.get("Date", ""))
-    return 0.0 if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT)
+    return min(max(0.0, seconds), _LONGEST_WAIT)  # beside "nan", `max` takes 0
 
 
 def _seconds_until(then: str, now: str) -> float:

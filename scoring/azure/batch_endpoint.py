@@ -3,7 +3,6 @@
 Requests as in "Deploy models using batch endpoints with REST APIs" of the Azure documentation.
 """
 
-import asyncio
 import re
 import uuid
 from typing import Any, Literal
@@ -51,7 +50,7 @@ class AzureBatchEndpoints:
         self._http = http
         self._post_seconds = post_seconds
         # What fails before anything is sent is to be told before the whole time is over.
-        early = min(CONNECT_WITHIN, post_seconds / 4)
+        early = min(CONNECT_WITHIN, post_seconds / 2)
         self._timeout = httpx.Timeout(post_seconds, connect=early, pool=early)
 
     async def submit(self, endpoint: BatchEndpoint, submission: Submission) -> Answer:
@@ -69,15 +68,14 @@ class AzureBatchEndpoints:
         try:
             # Without a token nothing is sent: the wait for one is not the POST's.
             await self._http.authorize()
-            async with asyncio.timeout(self._post_seconds):
-                answer = await self._http.send(
-                    "POST",
-                    endpoint.scoring_uri,
-                    within=self._post_seconds,
-                    json=body,
-                    headers=headers,
-                    timeout=self._timeout,
-                )
+            answer = await self._http.send(
+                "POST",
+                endpoint.scoring_uri,
+                within=self._post_seconds,
+                json=body,
+                headers=headers,
+                timeout=self._timeout,
+            )
         except (*_NEVER_SENT, NoToken) as failure:
             return NotSent(message=_of(failure))
         except SetupError as refusal:

@@ -9,7 +9,7 @@ from scoring.azure.access import Access
 from scoring.azure.answers import whole
 from scoring.errors import SetupError
 
-WITHIN = 30.0  # seconds for a whole answer
+WITHIN = 30.0  # seconds for a whole answer, with a second try
 CONNECT_WITHIN = 10.0
 
 _LIMITS = httpx.Limits(
@@ -57,7 +57,7 @@ class AuthorizedHttp:
     async def send(
         self, method: str, url: str, *, within: float = WITHIN, **request: Any
     ) -> httpx.Response:
-        """Send a request; once more with a fresh token if it is answered 401.
+        """Send a request; once more with a fresh token if it is answered 401, all in `within` seconds.
 
         Raises:
             SetupError: the host may not be sent a token, or nothing can be sent there.
@@ -65,19 +65,20 @@ class AuthorizedHttp:
             Unavailable: a success has come that cannot be read.
             httpx.HTTPError, TimeoutError, OSError: as they come; see `scoring.azure.errors`.
         """
+        until = asyncio.get_running_loop().time() + within
         return await self._access.send(
-            url, lambda token: self._send(method, url, token, within, request)
+            url, lambda token: self._send(method, url, token, until, request)
         )
 
     async def _send(
-        self, method: str, url: str, token: str, within: float, request: dict[str, Any]
+        self, method: str, url: str, token: str, until: float, request: dict[str, Any]
     ) -> httpx.Response:
         headers = {**request.get("headers", {}), "Authorization": f"Bearer {token}"}
         try:
             ready = self._client.build_request(method, url, **{**request, "headers": headers})
         except (httpx.InvalidURL, TypeError, ValueError) as mistake:
             raise SetupError(f"{method} {url}: cannot be sent: {mistake}") from None
-        async with asyncio.timeout(within) as limit:
+        async with asyncio.timeout_at(until) as limit:
             answer = await self._client.send(ready, stream=True)
             try:
                 return await whole(answer, within=limit)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec
 
-from scoring.log import redacted
+from scoring.log import printable, redacted
 
 P = ParamSpec("P")
 
@@ -22,7 +22,7 @@ def answers_always(function: Callable[P, Awaitable[None]]) -> Callable[P, Awaita
     The worker keeps no strong reference to the task of an invocation: one that awaits something
     that only it holds can be collected. And a `CancelledError` or `SystemExit` that leaves a
     function is never answered, or ends the worker; both become ordinary errors here. The host logs
-    what a function raises, so it leaves without secrets.
+    what a function raises, so it leaves without secrets, and escaped.
     """
 
     @functools.wraps(function)
@@ -53,8 +53,12 @@ def without_secrets(failure: Exception) -> Exception:
     """
     said = "".join(traceback.format_exception_only(failure)).strip()
     shown = "".join(traceback.format_exception(failure))
-    if redacted(said) == said and redacted(shown) == shown:
+    if _safe(said) == said and _safe(shown) == shown:
         return failure
-    copy = RuntimeError(redacted(said))
-    copy.add_note(redacted(shown))
+    copy = RuntimeError(_safe(said))
+    copy.add_note(_safe(shown))
     return copy
+
+
+def _safe(text: str) -> str:
+    return printable(redacted(text), but="\n")

@@ -129,9 +129,14 @@ def _blob(found: BlobProperties) -> Blob:
         "archived": found.blob_tier == "Archive",
         "copying": found.copy.status == "pending",
         # Listings show an empty value as None.
-        "metadata": {name: value or "" for name, value in (found.metadata or {}).items()},
+        "metadata": {_text(k): _text(v or "") for k, v in (found.metadata or {}).items()},
     }
     return msgspec.convert(fields, Blob)
+
+
+def _text(header: str) -> str:
+    """Return what can be written: a header may hold bytes that are no text."""
+    return header.encode("utf-8", "replace").decode()
 
 
 def _is_directory(found: BlobProperties) -> bool:

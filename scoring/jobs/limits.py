@@ -49,5 +49,5 @@ def limit(name: str, its_jobs: Sequence[OpenJob], routes: Sequence[Route]) -> fl
 
 
 def _age(job: OpenJob) -> tuple[bool, datetime, str]:
-    # What could not be looked at must not keep others from a place.
-    return job.progress.look_failed is not None, job.progress.landed or job.changed, job.key
+    # What its input kept from its submission must not keep others from a place.
+    return job.progress.held_since is not None, job.progress.landed or job.changed, job.key

@@ -59,7 +59,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     run_timeout: timedelta | None = None  # as the route says
     receipt: bool = False  # one is left before its event is published
     refused_since: Aware | None = None  # the first of the refusals that are borne for a while
-    look_failed: Aware | None = None  # since when the input could not be looked at
+    held_since: Aware | None = None  # since when its input has kept it from its submission
     look_refused: Aware | None = None  # since when the storage has refused to show it
     not_before: Aware | None = None  # pending: when poll may try again
     gone_since: Aware | None = None  # since when the endpoint does not know the batch job
@@ -96,7 +96,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             cancel_code="",
             refused_since=None,
             not_before=None,
-            look_failed=None,
+            held_since=None,
             look_refused=None,
         )
 

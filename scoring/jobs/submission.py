@@ -172,7 +172,7 @@ def after_failure(
 
     A service that is away never ends a job. One that has refused for too long does: `refused`.
     """
-    failed_since = progress.look_failed or now
+    failed_since = progress.held_since or now
     refused_since = (progress.look_refused or now) if refused else None
     if refused_since is not None and now - refused_since >= timing.refusal_patience:
         message = f"the input could not be looked at since {refused_since}: {reason}"
@@ -183,7 +183,7 @@ def after_failure(
     pending = progress.to(
         State.PENDING,
         not_before=now + wait,
-        look_failed=failed_since,
+        held_since=failed_since,
         look_refused=refused_since,
     )
     return Save(pending, Action.HELD, reason)

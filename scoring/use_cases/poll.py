@@ -72,14 +72,14 @@ async def poll(services: Services) -> None:
 
 
 def _order(job: OpenJob) -> tuple[bool, str]:
-    """Sort jobs by key, those whose input could not be looked at behind all others."""
-    return job.progress.look_failed is not None, job.key
+    """Sort jobs by key, those that their input kept from their submission behind all others."""
+    return job.progress.held_since is not None, job.key
 
 
 def _next_mark(mark: PollMark, listing: OpenJobs, left: Sequence[OpenJob]) -> PollMark:
     began = mark.began or listing.now
     # What is due again at the next tick anyway needs no place to go on from.
-    not_begun = [job.key for job in left if job.progress.look_failed is None]
+    not_begun = [job.key for job in left if job.progress.held_since is None]
     cursor = min([*not_begun, *filter(None, [listing.missing_from])], default="")
     if cursor:
         return msgspec.structs.replace(mark, heartbeat=listing.now, began=began, cursor=cursor)

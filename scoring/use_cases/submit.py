@@ -159,7 +159,7 @@ class _Attempt:
         if isinstance(seen.trigger, Forbidden):
             job = self._job
             warning(Action.UNSEEN, job=job.key, route=job.route.name, path=job.landing.path)
-        looked = self._entry.updated(look_failed=None, look_refused=None)
+        looked = self._entry.updated(held_since=None, look_refused=None)
         self._entry = with_version_seen(looked, self._job, seen, services.metadata_prefix)
         if not await self._is_ready(seen):
             return Probed.NOT_ASKED
@@ -260,6 +260,9 @@ class _Attempt:
     async def _leave_out(self, obstacle: Obstacle) -> None:
         services, job = self._services, self._job
         if isinstance(obstacle, Hold):
+            # So that it ranks as others that wait, and an older one of its folder comes first.
+            held = self._entry.progress.held_since or self._now
+            self._entry = self._entry.updated(held_since=held)
             await self._hold(obstacle.reason, obstacle.until)
             return
         if isinstance(obstacle, Newer):

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import time
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -49,6 +51,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_REFUSAL_WITHIN", 0.3)
 
 
+def _with(content: bytes) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    reader.feed_data(content)
+    return reader
+
+
 # --- bounded ------------------------------------------------------------------------------------
 
 
@@ -85,7 +93,7 @@ UNUSABLE = {
 async def test_a_success_that_is_too_much_or_packed_otherwise_is_unavailable(
     name: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LARGEST", 1_000)
+    monkeypatch.setattr(module, "_LARGEST", 1_000)
     with pytest.raises(Unavailable):
         await ask(always(UNUSABLE[name]), folder)
 
@@ -94,8 +102,10 @@ async def test_a_success_that_is_too_much_or_packed_otherwise_is_unavailable(
 async def test_a_success_that_drips_is_given_up_after_its_whole_time(
     length: str, folder: RunFolder
 ) -> None:
+    began = time.monotonic()
     with pytest.raises(TimeoutError):
         await ask(dripping(f"HTTP/1.1 200 OK\r\n{length}\r\n".encode()), folder)
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 429, 503])
@@ -129,6 +139,13 @@ async def test_a_refusal_whose_body_drips_or_breaks_off_is_one(
 ) -> None:
     assert (await ask(dripping(head), folder)).status_code == 400
 
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.4)  # so that the time is over before the body is
+        await dripping(head)(_with(b"GET / HTTP/1.1\r\n\r\n"), writer)
+
+    assert (await ask(late, folder)).status_code == 400
+
     async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 400 X\r\nContent-Length: 99\r\n\r\nmissing field")
@@ -136,6 +153,25 @@ async def test_a_refusal_whose_body_drips_or_breaks_off_is_one(
 
     answer = await ask(breaks_off, folder)
     assert (answer.status_code, what_it_says(answer)) == (400, "missing field")
+
+
+async def test_headers_may_hold_anything_and_come_more_than_once(folder: RunFolder) -> None:
+    odd = raw(429, b"why").replace(
+        b"\r\n\r\n", b"\r\nX: \xe9\xff\r\nX: 2\r\nRetry-After: 7\r\n\r\n"
+    )
+    answer = await ask(always(odd), folder)
+    assert (answer.status_code, retry_after(answer)) == (429, 7.0)
+    assert len(answer.headers.get_list("X")) == 2
+
+
+async def test_what_grows_a_thousandfold_is_not_unpacked(folder: RunFolder) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unavailable):
+            await ask(always(UNUSABLE["a bomb"]), folder)
+        assert tracemalloc.get_traced_memory()[1] < 3 * module._LARGEST < 100_000_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_what_cannot_be_sent_is_a_set_up(folder: RunFolder) -> None:

@@ -161,6 +161,18 @@ async def test_what_leaves_a_function_shows_no_secret(fail: Callable[[], None]) 
     assert fail.__name__ in told, "the traceback still says where"
 
 
+async def test_what_leaves_a_function_forges_nothing_in_a_log() -> None:
+    @answers_always
+    async def function() -> None:
+        raise SetupError("blob a/c/\x1b[2Jx\u202egnp.csv")
+
+    with pytest.raises(RuntimeError) as raised:
+        await function()
+    shown = "".join(traceback.format_exception(raised.value))
+    assert shown.replace("\n", "").isprintable()
+    assert r"a/c/\x1b[2Jx\u202egnp.csv" in shown
+
+
 async def test_a_failure_without_a_secret_leaves_as_it_is() -> None:
     failure = SetupError("AZUREML_ARM_WORKSPACE_NAME is missing")
 

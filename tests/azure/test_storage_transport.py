@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import gzip
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -111,6 +113,18 @@ async def test_an_account_that_does_not_answer_is_given_up(serve: Serve, folder:
         ended = await looks(landing, place)
     assert {type(one) for one in ended if one is not None} == {Unavailable}
     assert not any(isinstance(one, Blob | Forbidden) for one in ended)
+
+
+@pytest.mark.parametrize(
+    "head", [b"X-Drip: ", b"Content-Type: application/xml\r\nContent-Length: 999\r\n\r\n"]
+)
+async def test_each_try_has_a_time_as_a_whole(head: bytes, folder: RunFolder) -> None:
+    began = time.monotonic()
+    async with storage(dripping(b"HTTP/1.1 200 OK\r\n" + head), folder, retry_total=0) as given:
+        landing, place = given
+        with pytest.raises(Unavailable, match="no whole answer within"):
+            await landing.folder(place, "in")
+    assert time.monotonic() - began < 5
 
 
 async def test_a_listing_that_leads_in_circles_comes_to_an_end(
@@ -338,6 +352,15 @@ async def test_properties_without_what_a_blob_always_has_are_unavailable(
             await landing.blob(place, "a.csv")
 
 
+async def test_metadata_that_are_no_text_can_be_written_all_the_same(folder: RunFolder) -> None:
+    raw = PROPERTIES.replace(b"ETag", b"x-ms-meta-landfall_ward: \xe9\xff\r\nETag")
+    async with storage(always(raw), folder, retry_total=0) as (landing, place):
+        seen = await landing.blob(place, "a.csv")
+    assert isinstance(seen, Blob)
+    assert seen.metadata == {"landfall_ward": "??"}
+    assert msgspec.json.encode(seen)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -369,6 +392,16 @@ async def test_a_refusal_says_what_its_status_and_code_say_whatever_its_body(
 async def test_a_refusal_whose_body_drips_is_one(folder: RunFolder) -> None:
     head = refusal("404 Not Found", "BlobNotFound").replace(b"Length: 0", b"Length: 999")
     async with storage(dripping(head), folder, retry_total=0) as (landing, place):
+        assert await landing.folder(place, "in") == []
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        await asyncio.sleep(0.4)  # so that the time is over before the body is
+        writer.write(head)
+        await writer.drain()
+        await asyncio.get_running_loop().create_future()
+
+    async with storage(late, folder, retry_total=0) as (landing, place):
         assert await landing.folder(place, "in") == []
     async with server(dripping(head), folder.server_tls()) as url:
         service = BlobServiceClient(url, transport=StorageTransport(access()))

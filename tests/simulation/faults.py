@@ -51,16 +51,17 @@ WORST: dict[str, tuple[tuple[str, float, tuple[str | None, str | None]], ...]] =
     "job": (("poll: stops before it marks a job", 0.2, (None, "stop")),),
     "claim of a folder": (("gather: stops after its claim", 0.4, (None, "stop")),),
     "conclude of a command": (("host: stops before it writes an end", 0.8, ("stop", None)),),
+    "deployment_problem": (("host: stops just before its POST", 0.15, (None, "freeze")),),
     "entry": (("host: stops after it saw another version's job", 0.5, (None, "stop")),),
     "keep": (("host: dies before it keeps a message", 0.05, ("crash", None)),),
     "page": (
-        ("sweep: stops after a page", 0.25, (None, "stop")),
-        ("sweep: dies before its first page", 0.15, ("crash", None)),
+        ("sweep: stops after a page", 0.4, (None, "stop")),
+        ("sweep: dies before its first page", 0.05, ("crash", None)),
     ),
     "blob": (("host: stops after its last look at a blob", 0.08, (None, "freeze")),),
     "claim": (
         ("host: stops after a claim", 0.05, (None, "freeze")),
-        ("claim: fails", 0.2, ("fail", None)),
+        ("claim: fails", 0.35, ("fail", None)),
     ),
 }
 """What befalls some calls, before and after their effect, more often than others."""

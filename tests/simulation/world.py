@@ -247,7 +247,7 @@ class World:
 
     async def _first_sweep(self) -> None:
         """Let the first sweep begin: from here on everything is seen, even if it comes to nothing."""
-        if self.faults.happens("sweep: the first one comes to nothing", 0.3):
+        if self.faults.happens("sweep: the first one comes to nothing", 0.15):
             self._no_sweep_until = 25 * MINUTE
             ledger = Refusing(self.services.ledger)
             with contextlib.suppress(Unavailable):

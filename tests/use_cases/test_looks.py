@@ -85,7 +85,7 @@ async def test_a_service_that_is_away_ends_no_job() -> None:
     world.storage.blob = look  # type: ignore[method-assign]
     await world.tick(MINUTE)
     assert world.progress.state is State.SUBMITTED
-    assert (world.progress.look_failed, world.progress.look_refused) == (None, None)
+    assert (world.progress.held_since, world.progress.look_refused) == (None, None)
 
 
 async def test_a_look_that_is_never_answered_is_cut() -> None:
@@ -206,7 +206,7 @@ async def test_an_empty_file_waits_for_its_content_and_is_superseded_by_it() -> 
     await world.land(FILE, size=10)
     await world.ticks(10 * MINUTE, every=MINUTE)
     world.complete("batchjob-2")
-    await world.tick()
+    await world.ticks(10 * MINUTE, every=MINUTE)
     assert sorted(world.publisher.ends) == [
         ("completed", None),
         ("completed", None),

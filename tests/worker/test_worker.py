@@ -38,6 +38,9 @@ import asyncio
 
 async def services():
     raise asyncio.CancelledError
+
+def prepared():
+    raise asyncio.CancelledError
 """
 
 

@@ -92,7 +92,7 @@ def entries() -> dict[str, tuple[Job, Progress]]:
         "size": 11,
         "correlation": '{"landfall_order": "47\\u00fc"}',
     }
-    looks: dict[str, Any] = {"look_failed": NOW, "look_refused": NOW + MINUTE}
+    looks: dict[str, Any] = {"held_since": NOW, "look_refused": NOW + MINUTE}
     cancel: dict[str, Any] = {"running": NOW, "cancel_asked": NOW, "cancel_code": BY_OPERATOR}
     lost = _submitted(_file("lost"), State.UNKNOWN).next_attempt(lost=True).next_attempt(lost=True)
     return jobs | {
