@@ -88,7 +88,7 @@ def read_message(body: bytes) -> Iterator[Event | UnreadableMessage]:
         return
     for event in document if isinstance(document, list) else [document]:
         try:
-            yield _told(event)
+            yield _read_event(event)
         except UnreadableMessage as mistake:
             yield UnreadableMessage(f"not a storage event: {mistake}"[:_LONGEST_REASON])
 
@@ -128,7 +128,7 @@ class _Event(NamedTuple):
     data: dict[str, Any]
 
 
-def _told(document: Any) -> Event:
+def _read_event(document: Any) -> Event:
     event = _event(document)
     if event.type == _CREATED:
         return _created(event)
@@ -206,13 +206,13 @@ def _ignored(event: _Event, reason: str) -> Ignored:
     return Ignored(path=place["path"] if place else event.subject, reason=reason)
 
 
-def _etag(said: object) -> str:
-    etag = normal_etag(said) if isinstance(said, str) else ""
+def _etag(value: object) -> str:
+    etag = normal_etag(value) if isinstance(value, str) else ""
     return etag if _ETAG.fullmatch(etag) else ""
 
 
-def _size(said: object) -> int | None:
-    return said if type(said) is int and 0 <= said <= _LARGEST else None
+def _size(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= _LARGEST else None
 
 
 def _time(event: _Event) -> datetime | None:

@@ -25,8 +25,8 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_directory(self) -> bool:
         """Whether it only stands for a directory: listings and some tools show these as blobs."""
-        said = {name.lower(): value.lower() for name, value in self.metadata.items()}
-        marked = self.path.endswith("/") or said.get("hdi_isfolder") == "true"
+        metadata = {name.lower(): value.lower() for name, value in self.metadata.items()}
+        marked = self.path.endswith("/") or metadata.get("hdi_isfolder") == "true"
         return self.size == 0 and marked
 
     def landing(self, place: ContainerRef, landed: datetime) -> Landing:
